@@ -1,0 +1,21 @@
+/** What can happen that a fleet manager would want to hear of. Names are stable; they may grow. */
+export type EventType =
+  | "agent.started"
+  | "agent.stopping"
+  | "power.mode-changed"
+  | "resources.sampled"
+  | "readings.received"
+  | "readings.refused"
+  | "queue.shed"
+  | "queue.dead-lettered"
+  | "queue.store-recovered"
+  | "uplink.up"
+  | "uplink.down"
+  | "uplink.command"
+  | "token.created"
+  | "token.revoked";
+
+/** Takes note of what happened. Never throws, never blocks. */
+export interface EventSink {
+  emit(type: EventType, data: Readonly<Record<string, unknown>>): void;
+}
