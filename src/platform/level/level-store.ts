@@ -1,0 +1,216 @@
+import { ClassicLevel } from "classic-level";
+import type {
+  KeyValueStore,
+  StoreEntry,
+  StoreOperation,
+  StoreRange,
+} from "../key-value-store.ts";
+import { StoreError } from "../key-value-store.ts";
+import type { Logger } from "../logger.ts";
+import { ReserveFile } from "./reserve-file.ts";
+
+type Database = ClassicLevel<string, Buffer>;
+
+/** How a {@link LevelStore} is opened. */
+export interface LevelStoreOptions {
+  readonly directory: string;
+  readonly logger: Logger;
+  /** LevelDB keeps this much in memory before it writes a table, twice over at worst. */
+  readonly writeBufferBytes?: number;
+  readonly cacheBytes?: number;
+  /** Kept free beside the store, since replaying the log of a full disk needs room. 0: none. */
+  readonly reserveBytes?: number;
+}
+
+/**
+ * {@link KeyValueStore} on LevelDB.
+ *
+ * After a failed write (a full disk, an fsync error) a LevelDB handle may go on acknowledging writes that
+ * are gone when it is opened again. So writes go one at a time, and the first that fails closes the handle
+ * and opens a new one before anybody hears of the failure.
+ */
+export class LevelStore implements KeyValueStore {
+  readonly #options: LevelStoreOptions;
+  readonly #reserve: ReserveFile;
+  #database: Database | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  private constructor(options: LevelStoreOptions, reserve: ReserveFile) {
+    this.#options = options;
+    this.#reserve = reserve;
+  }
+
+  /** @throws StoreError `store.locked` when another process has it, `store.full`, `store.corrupt`. */
+  static async open(options: LevelStoreOptions): Promise<LevelStore> {
+    const reserve = new ReserveFile(`${options.directory}.reserve`, options.reserveBytes ?? 0);
+    const store = new LevelStore(options, reserve);
+    await store.#open();
+    return store;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    const database = await this.#ready();
+    try {
+      return await database.get(key);
+    } catch (error) {
+      throw asStoreError(error, "reading");
+    }
+  }
+
+  async range(range: StoreRange): Promise<StoreEntry[]> {
+    const database = await this.#ready();
+    const iterator = database.iterator({
+      gte: range.gte,
+      lt: range.lt,
+      limit: range.limit,
+      reverse: range.reverse ?? false,
+    });
+    const entries: StoreEntry[] = [];
+    let bytes = 0;
+    try {
+      while (entries.length < range.limit) {
+        const page = await iterator.nextv(Math.min(1_000, range.limit - entries.length));
+        if (page.length === 0) break;
+        for (const entry of page) {
+          entries.push(entry);
+          bytes += entry[1].length;
+          if (range.bytesMax !== undefined && bytes > range.bytesMax) return entries;
+        }
+      }
+      return entries;
+    } catch (error) {
+      throw asStoreError(error, "reading");
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  write(operations: readonly StoreOperation[], options: { durable: boolean }): Promise<void> {
+    return this.#alone(async () => {
+      const database = await this.#ready();
+      try {
+        await database.batch(operations as StoreOperation[] as BatchOperations, {
+          sync: options.durable,
+        });
+      } catch (error) {
+        const failure = asStoreError(error, "writing");
+        await this.#reopen(failure);
+        throw failure;
+      }
+    });
+  }
+
+  async approximateSize(gte: string, lt: string): Promise<number> {
+    return (await this.#ready()).approximateSize(gte, lt);
+  }
+
+  async compact(gte: string, lt: string): Promise<void> {
+    try {
+      await (await this.#ready()).compactRange(gte, lt);
+    } catch (error) {
+      throw asStoreError(error, "compacting");
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#alone(async () => {
+      await this.#database?.close();
+      this.#database = undefined;
+    });
+  }
+
+  /** One write at a time: a second one on a handle that is about to fail could be acknowledged and lost. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #ready(): Promise<Database> {
+    if (this.#database?.status === "open") return this.#database;
+    if (this.#closed) throw new StoreError("store.closed", "the store is closed");
+    if (this.#database === undefined) {
+      // An earlier reopen failed. Whoever needs the store next tries again.
+      this.#opening ??= this.#open().finally(() => {
+        this.#opening = undefined;
+      });
+      await this.#opening;
+    }
+    const database = this.#database as Database | undefined;
+    if (database === undefined) throw new StoreError("store.failed", "the store could not be opened");
+    return database;
+  }
+  #opening: Promise<void> | undefined;
+
+  async #reopen(cause: StoreError): Promise<void> {
+    const { logger, directory } = this.#options;
+    logger.warn("store write failed; reopening the store", { directory, reason: cause.message });
+    const failed = this.#database;
+    this.#database = undefined;
+    try {
+      await failed?.close();
+      await this.#open();
+    } catch (error) {
+      logger.error("store could not be reopened; trying again at the next use", {
+        directory,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#database = await this.#openOnce();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== "store.full" || !this.#reserve.release())
+        throw error;
+      this.#options.logger.warn("disk is full; used the reserve file to open the store");
+      this.#database = await this.#openOnce();
+    }
+    this.#reserve.keep();
+  }
+
+  async #openOnce(): Promise<Database> {
+    const database: Database = new ClassicLevel(this.#options.directory, {
+      keyEncoding: "utf8",
+      valueEncoding: "buffer",
+      writeBufferSize: this.#options.writeBufferBytes ?? 4 * 1024 * 1024,
+      cacheSize: this.#options.cacheBytes ?? 2 * 1024 * 1024,
+    });
+    try {
+      await database.open();
+      return database;
+    } catch (error) {
+      throw asStoreError(error, `opening ${this.#options.directory}`);
+    }
+  }
+}
+
+type BatchOperations = Parameters<Database["batch"]>[0];
+
+function asStoreError(error: unknown, doing: string): StoreError {
+  if (error instanceof StoreError) return error;
+  // abstract-level wraps the native error; the innermost one says what happened.
+  let inner = error;
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
+  const code = inner instanceof Error && "code" in inner ? String(inner.code) : "";
+  const message = inner instanceof Error ? inner.message : String(inner);
+  const told = `${doing} the store: ${message}`;
+  const options = { cause: error };
+  if (code === "LEVEL_LOCKED")
+    return new StoreError(
+      "store.locked",
+      "the data directory is in use by another process; stop that one or set another --data",
+      options,
+    );
+  if (/no space left|disk quota|ENOSPC|EDQUOT/i.test(message))
+    return new StoreError("store.full", told, options);
+  if (code === "LEVEL_CORRUPTION" || /corruption/i.test(message))
+    return new StoreError("store.corrupt", told, options);
+  if (code === "LEVEL_DATABASE_NOT_OPEN")
+    return new StoreError("store.closed", told, options);
+  return new StoreError("store.failed", told, options);
+}

@@ -1,0 +1,45 @@
+import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+
+/**
+ * A file that only takes up room. LevelDB replays its log into new tables when it opens, which fails on a
+ * full disk: giving these bytes back lets it open all the same.
+ */
+export class ReserveFile {
+  readonly #path: string;
+  readonly #bytes: number;
+
+  constructor(path: string, bytes: number) {
+    this.#path = path;
+    this.#bytes = bytes;
+  }
+
+  /** Makes the file where there is room; a disk that is full right now is no error. */
+  keep(): void {
+    if (this.#bytes === 0 || this.#size() >= this.#bytes) return;
+    try {
+      const file = openSync(this.#path, "w", 0o600);
+      try {
+        const block = Buffer.alloc(64 * 1024, 0x5a);
+        for (let written = 0; written < this.#bytes; written += block.length)
+          writeSync(file, block);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch {
+      // Half a reserve on a nearly full disk would only make it fuller.
+      rmSync(this.#path, { force: true });
+    }
+  }
+
+  /** Gives the room back. @returns whether there was any. */
+  release(): boolean {
+    const held = this.#size() > 0;
+    rmSync(this.#path, { force: true });
+    return held;
+  }
+
+  #size(): number {
+    return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+}
