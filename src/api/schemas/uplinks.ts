@@ -1,0 +1,28 @@
+import * as Type from "typebox";
+import { count, list } from "./common.ts";
+
+const uplink = Type.Object(
+  {
+    name: Type.String(),
+    kind: Type.Enum(["mqtt"]),
+    url: Type.String({ description: "Without credentials." }),
+    state: Type.Enum(["connecting", "up", "waiting", "stopped"]),
+    active: Type.Boolean({ description: "True for the one that carries updates now." }),
+    reason: Type.Optional(Type.String({ description: "Why it is down." })),
+    retryInMs: Type.Optional(Type.Number({ description: "Time until the next attempt." })),
+    attempts: count("Attempts to connect."),
+    inFlight: count("Updates sent and not yet acknowledged."),
+    inFlightMax: count("How many of those the receiver allows."),
+    acknowledged: count("Updates the receiver acknowledged since the agent started."),
+    refused: count("Updates the receiver refused since the agent started."),
+    sentBytes: count("Payload bytes sent since the agent started."),
+    acknowledgedPerSecond: Type.Number({ description: "Over the last ten seconds." }),
+    lastRoundTripMs: Type.Optional(
+      Type.Number({ description: "From sending to acknowledgement, latest update." }),
+    ),
+  },
+  { $id: "Uplink" },
+);
+
+/** GET /v1/uplinks: in order of preference. */
+export const uplinks = list("Uplinks", uplink, { paused: Type.Boolean() });
