@@ -58,19 +58,24 @@ export interface ThermalSample {
   readonly zones: readonly ThermalZoneSample[];
 }
 
+/** Supply and clock trouble. A field is absent where the source can not tell: unknown is not "fine". */
 export interface ThrottlingSample {
-  readonly underVoltageNow: boolean;
-  readonly throttledNow: boolean;
-  readonly frequencyCappedNow: boolean;
-  /** Latched by us, or by the firmware since boot. */
-  readonly underVoltageSinceBoot: boolean;
-  readonly throttledSinceBoot: boolean;
+  /** Who told it, best first in the profile's hints. */
+  readonly source: ThrottlingSource;
+  readonly underVoltageNow?: boolean;
+  readonly throttledNow?: boolean;
+  readonly frequencyCappedNow?: boolean;
+  /** Since boot where the firmware remembers it, else since this probe was made. */
+  readonly underVoltageSinceBoot?: boolean;
+  readonly throttledSinceBoot?: boolean;
 }
 
 export interface BatterySample {
   readonly name: string;
-  /** State of charge, 0–100; absent where the gauge only knows voltage. */
+  /** State of charge, 0–100; absent where the gauge only knows voltage and no voltage range is known. */
   readonly chargePercent?: number;
+  /** True where the charge is a straight line between empty and full voltage, not a gauge's figure. */
+  readonly chargeEstimated?: boolean;
   readonly state: "charging" | "discharging" | "full" | "unknown";
   readonly volts?: number;
   /** Positive while discharging. */
@@ -142,16 +147,30 @@ export interface DeviceSample {
   readonly uptimeMs: Measured<{ readonly value: number }>;
 }
 
+/**
+ * Ways to hear of under-voltage and throttling: the Raspberry Pi firmware's own bits (`vcgencmd-file`),
+ * the kernel's `raspberrypi-hwmon` alarm (`rpi-volt`), a CPU cooling device or lowered frequency limit
+ * (`cpufreq`), the over-current events of NVIDIA's thermal controller (`soctherm`).
+ */
+export type ThrottlingSource = "vcgencmd-file" | "rpi-volt" | "cpufreq" | "soctherm";
+
+/** Where a battery shows up: the kernel's power supply class, or an INA219 beside the cells. */
+export type BatterySource = "power-supply" | "ina219";
+
 /** Hints from the firmware profile: where this device keeps what the standard places lack. */
 export interface ProbeHints {
-  /** Thermal zones whose name matches are not the device's temperature. */
+  /** Names of thermal zones that are not the device's temperature; `*` stands for anything. */
   readonly thermalZonesExcluded: readonly string[];
   /** How under-voltage and throttling are told, best first. */
-  readonly throttling: readonly ("vcgencmd-file" | "rpi-volt" | "cpufreq" | "soctherm")[];
+  readonly throttling: readonly ThrottlingSource[];
   /** Where the battery is, best first. */
-  readonly battery: readonly ("power-supply" | "ina219" | "pisugar")[];
-  /** Voltage range of one battery pack, for gauges that know voltage only: [empty, full]. */
+  readonly battery: readonly BatterySource[];
+  /** Voltage range of the battery pack, for gauges that know voltage only: [empty, full]. */
   readonly batteryVoltsRange?: readonly [empty: number, full: number];
+  /** Which way current flows through an INA219 when it reads above zero; `charging` unless said. */
+  readonly batteryPositiveCurrent?: "charging" | "discharging";
+  /** The gauge counts twice (MAX17043/44 without `maxim,double-soc` in the device tree). */
+  readonly batteryGaugeDoubled?: boolean;
   /** Power rails that are the sum of the others. */
   readonly totalRails: readonly string[];
 }
