@@ -1,0 +1,90 @@
+import type { Clock } from "../platform/clock.ts";
+import type { EventSink, EventType } from "../platform/event-sink.ts";
+import type { Logger } from "../platform/logger.ts";
+
+/** Something that happened. */
+export interface AgentEvent {
+  /** Ascending without gaps while the agent runs, and across restarts as far as the clock is right. */
+  readonly id: number;
+  readonly type: EventType;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What each event tells. */
+export const eventMeanings: Readonly<Record<EventType, string>> = {
+  "agent.started": "The agent is up.",
+  "agent.stopping": "The agent is about to stop in an orderly way.",
+  "power.mode-changed": "The power policy chose another mode.",
+  "resources.sampled": "A new look at the device was taken.",
+  "readings.received": "Readings came in.",
+  "readings.refused": "Readings were refused.",
+  "queue.shed": "Queued updates were dropped to keep the quota.",
+  "queue.dead-lettered": "An update or message that cannot be delivered was set aside.",
+  "queue.store-recovered": "The store was reopened after a failed write.",
+  "uplink.up": "An uplink is connected.",
+  "uplink.down": "An uplink lost its connection.",
+  "uplink.command": "A message for this agent came over an uplink.",
+  "token.created": "A token was created.",
+  "token.revoked": "A token was revoked.",
+};
+
+const KEPT_MAX = 1_000;
+/** Ids begin at the start time in thousandths of a millisecond: past every id of an earlier run. */
+const IDS_PER_MS = 1_000;
+
+/** The latest events, for those who listen now and for those who come back after a lost connection. */
+export class EventLog implements EventSink {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #kept: AgentEvent[] = [];
+  readonly #listeners = new Set<(event: AgentEvent) => void>();
+  #lastId: number;
+
+  constructor(parts: { clock: Clock; logger: Logger }) {
+    this.#clock = parts.clock;
+    this.#logger = parts.logger;
+    this.#lastId = Math.max(0, Math.trunc(parts.clock.wallMs())) * IDS_PER_MS;
+  }
+
+  /** Id of the newest event; before the first, the id that it will follow. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  emit(type: EventType, data: Readonly<Record<string, unknown>>): void {
+    this.#lastId += 1;
+    const event: AgentEvent = { id: this.#lastId, type, atMs: this.#clock.wallMs(), data };
+    this.#kept.push(event);
+    // Shifting one by one would copy the whole array at every event.
+    if (this.#kept.length >= 2 * KEPT_MAX) this.#kept.splice(0, this.#kept.length - KEPT_MAX);
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#logger.error("an event listener failed", { error, type });
+      }
+    }
+  }
+
+  /** Calls `listener` for every event from now on. @returns a function that ends it. */
+  subscribe(listener: (event: AgentEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /**
+   * Events after `id`, oldest first, of the newest 1,000. `missed` is true when events in between are no
+   * longer kept, or when `id` is none of this run's.
+   */
+  since(id: number): { readonly events: readonly AgentEvent[]; readonly missed: boolean } {
+    const kept = this.#kept.slice(-KEPT_MAX);
+    const first = kept[0];
+    if (first === undefined) return { events: [], missed: id !== this.#lastId };
+    if (id > this.#lastId) return { events: kept, missed: true };
+    return { events: kept.filter((event) => event.id > id), missed: id < first.id - 1 };
+  }
+}
