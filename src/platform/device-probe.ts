@@ -58,10 +58,10 @@ export interface ThermalSample {
   readonly zones: readonly ThermalZoneSample[];
 }
 
-/** Supply and clock trouble. A field is absent where the source can not tell: unknown is not "fine". */
+/** Supply and clock trouble. A field is absent where no source can tell: unknown is not "fine". */
 export interface ThrottlingSample {
-  /** Who told it, best first in the profile's hints. */
-  readonly source: ThrottlingSource;
+  /** Who told it, best first. */
+  readonly sources: readonly ThrottlingSource[];
   readonly underVoltageNow?: boolean;
   readonly throttledNow?: boolean;
   readonly frequencyCappedNow?: boolean;
