@@ -18,9 +18,17 @@ export interface PowerStatus {
   readonly mode: PowerMode;
   /** Why this mode, in words: `battery at 18 % and discharging`. */
   readonly reason: string;
+  /** Wall time when the mode was entered, as the clock sees it now: ms since 1970. */
   readonly sinceMs: number;
   readonly settings: PowerSettings;
   readonly transitions: number;
+}
+
+/** The agent itself takes more than the budget of its profile or configuration allows. */
+export interface BudgetExcess {
+  readonly what: "memoryBytes" | "cpuPercent";
+  readonly used: number;
+  readonly max: number;
 }
 
 /** A sample with its place in time and what the profile makes of it. */
@@ -30,6 +38,8 @@ export interface ResourceSnapshot {
   readonly monotonicMs: number;
   readonly powerMode: PowerMode;
   readonly sample: DeviceSample;
+  /** What is over its budget; absent while all is within. */
+  readonly overBudget?: readonly BudgetExcess[];
 }
 
 /** A point of the history that the page plots; absent values are null. */

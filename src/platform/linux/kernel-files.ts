@@ -67,7 +67,7 @@ export class KernelFiles {
       for (let piece = 0; piece < piecesMax; piece += 1) {
         const bytes = await readPiece(descriptor, buffer);
         if (bytes === 0) break;
-        text += buffer.toString("latin1", 0, bytes);
+        text += buffer.toString("utf8", 0, bytes);
       }
       return { text: text.trimEnd() };
     } catch (error) {
