@@ -1,10 +1,5 @@
-import { ClassicLevel } from "classic-level";
-import type {
-  KeyValueStore,
-  StoreEntry,
-  StoreOperation,
-  StoreRange,
-} from "../key-value-store.ts";
+import { type BatchOperation, ClassicLevel } from "classic-level";
+import type { KeyValueStore, StoreEntry, StoreOperation, StoreRange } from "../key-value-store.ts";
 import { StoreError } from "../key-value-store.ts";
 import type { Logger } from "../logger.ts";
 import { ReserveFile } from "./reserve-file.ts";
@@ -90,7 +85,7 @@ export class LevelStore implements KeyValueStore {
     return this.#alone(async () => {
       const database = await this.#ready();
       try {
-        await database.batch(operations as StoreOperation[] as BatchOperations, {
+        await database.batch(operations as Operation[], {
           sync: options.durable,
         });
       } catch (error) {
@@ -139,9 +134,7 @@ export class LevelStore implements KeyValueStore {
       });
       await this.#opening;
     }
-    const database = this.#database as Database | undefined;
-    if (database === undefined) throw new StoreError("store.failed", "the store could not be opened");
-    return database;
+    return this.#database ?? fail("store.failed", "the store could not be opened");
   }
   #opening: Promise<void> | undefined;
 
@@ -189,7 +182,12 @@ export class LevelStore implements KeyValueStore {
   }
 }
 
-type BatchOperations = Parameters<Database["batch"]>[0];
+// StoreOperation has the shape that classic-level takes, but for Uint8Array where Buffer is declared.
+type Operation = BatchOperation<Database, string, Buffer>;
+
+function fail(code: StoreError["code"], message: string): never {
+  throw new StoreError(code, message);
+}
 
 function asStoreError(error: unknown, doing: string): StoreError {
   if (error instanceof StoreError) return error;
@@ -210,7 +208,6 @@ function asStoreError(error: unknown, doing: string): StoreError {
     return new StoreError("store.full", told, options);
   if (code === "LEVEL_CORRUPTION" || /corruption/i.test(message))
     return new StoreError("store.corrupt", told, options);
-  if (code === "LEVEL_DATABASE_NOT_OPEN")
-    return new StoreError("store.closed", told, options);
+  if (code === "LEVEL_DATABASE_NOT_OPEN") return new StoreError("store.closed", told, options);
   return new StoreError("store.failed", told, options);
 }

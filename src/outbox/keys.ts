@@ -1,0 +1,46 @@
+/**
+ * Where things stand in the store. Every lane (one per priority) is a run of keys in order of arrival, and
+ * lanes follow each other from priority 9 to 0, so a plain scan of `q` is the order of delivery.
+ *
+ * | key | value |
+ * | --- | --- |
+ * | `q` lane ordinal | an update ({@link ../record-codec}) |
+ * | `s/` id | a stream: its name and where its sequence stands |
+ * | `d/` ordinal | a dead letter |
+ * | `m/counters`, `m/boots` | counters at some ordinal; names of boots |
+ */
+export const LANES = 10;
+
+const ORDINAL_DIGITS = 10;
+
+function padded(value: number): string {
+  return value.toString(36).padStart(ORDINAL_DIGITS, "0");
+}
+
+/** @returns the first key of the lane for `priority` at or after `ordinal`. */
+export function updateKey(priority: number, ordinal: number): string {
+  return `q${9 - priority}${padded(ordinal)}`;
+}
+
+/** @returns the key just past the lane's last one. */
+export function laneEnd(priority: number): string {
+  return `q${9 - priority}~`;
+}
+
+/** @returns priority and ordinal of an update's key. */
+export function parseUpdateKey(key: string): { priority: number; ordinal: number } {
+  return { priority: 9 - Number(key[1]), ordinal: Number.parseInt(key.slice(2), 36) };
+}
+
+export const STREAMS = { gte: "s/", lt: "s0" } as const;
+export const DEAD_LETTERS = { gte: "d/", lt: "d0" } as const;
+export const COUNTERS_KEY = "m/counters";
+export const BOOTS_KEY = "m/boots";
+
+export function streamKey(id: number): string {
+  return `s/${padded(id)}`;
+}
+
+export function deadLetterKey(ordinal: number): string {
+  return `d/${padded(ordinal)}`;
+}

@@ -1,0 +1,59 @@
+import { type Static, Type } from "typebox";
+
+/** Settings under `outbox`. */
+export const outboxOptions = Type.Object(
+  {
+    bytesMax: Type.Integer({
+      minimum: 65_536,
+      default: 268_435_456,
+      description: "Bytes of queued updates kept on disk before `outbox.evict` applies.",
+    }),
+    evict: Type.Union(
+      [Type.Literal("drop-oldest"), Type.Literal("drop-lowest-priority"), Type.Literal("reject")],
+      {
+        default: "drop-oldest",
+        description:
+          "What gives way when the outbox is full: the oldest update, the oldest of the lowest priority, or the new one (its publisher is refused).",
+      },
+    ),
+    expireAfterMs: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: "Updates older than this are dropped instead of sent; 0: never.",
+    }),
+    updateBytesMax: Type.Integer({
+      minimum: 256,
+      maximum: 16_777_216,
+      default: 262_144,
+      description: "Largest payload of one update; larger ones become dead letters.",
+    }),
+    streamsMax: Type.Integer({
+      minimum: 1,
+      maximum: 100_000,
+      default: 10_000,
+      description: "Distinct streams whose sequence numbers are kept.",
+    }),
+    deadLetterBytesMax: Type.Integer({
+      minimum: 4_096,
+      default: 16_777_216,
+      description: "Bytes of dead letters kept; the oldest give way.",
+    }),
+    commitLingerMs: Type.Integer({
+      minimum: 0,
+      maximum: 1_000,
+      default: 0,
+      description:
+        "Waits this long for more readings before a disk sync: fewer syncs and less flash wear, later acknowledgement.",
+    }),
+    cacheBytesMax: Type.Integer({
+      minimum: 65_536,
+      maximum: 67_108_864,
+      default: 4_194_304,
+      description: "Memory for the newest updates, so that they can leave without being read back.",
+    }),
+  },
+  { additionalProperties: false, default: {} },
+);
+
+/** @see outboxOptions */
+export type OutboxOptions = Static<typeof outboxOptions>;

@@ -1,0 +1,181 @@
+import { createServer, type Server } from "node:net";
+import { Aedes } from "aedes";
+import type { Broker, BrokerStatus, InboundHandler } from "../broker.ts";
+import type { Logger } from "../logger.ts";
+
+/** Settings of the broker that the agent itself runs. */
+export interface EmbeddedBrokerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly clientsMax: number;
+  /** Largest packet; a bigger one ends its connection (MQTT 5: DISCONNECT 0x95). */
+  readonly packetBytesMax: number;
+  readonly logger: Logger;
+}
+
+/** The parts of Aedes that its own types leave out. */
+interface AedesInternals {
+  readonly persistence: {
+    incomingGetPacket(client: unknown, packet: unknown): Promise<unknown>;
+  };
+}
+
+/**
+ * MQTT 5, 3.1.1 and 3.1 broker inside the agent. PUBACK and PUBREC are sent only after the handler settled,
+ * and the handler settles after the disk did.
+ */
+export class EmbeddedBroker implements Broker {
+  readonly #options: EmbeddedBrokerOptions;
+  #aedes: (Aedes & AedesInternals) | undefined;
+  #server: Server | undefined;
+  #settling = 0;
+  #idle: (() => void) | undefined;
+  #port: number;
+
+  constructor(options: EmbeddedBrokerOptions) {
+    this.#options = options;
+    this.#port = options.port;
+  }
+
+  async start(handler: InboundHandler): Promise<void> {
+    const { packetBytesMax, clientsMax, logger } = this.#options;
+    const aedes = new Aedes({
+      maximumPacketSize: packetBytesMax,
+      keepaliveLimit: 3_600,
+      sessionExpiryIntervalLimit: 7 * 86_400,
+      pendingSessionsLimit: 1_000,
+      connectTimeout: 10_000,
+      authorizePublish: (client, packet, done) => this.#take(handler, client?.id, packet, done),
+    }) as Aedes & AedesInternals;
+    await aedes.listen();
+    this.#aedes = aedes;
+    aedes.on("clientError", (client, error) =>
+      logger.warn("MQTT client failed", { clientId: client.id, reason: this.#explain(error) }),
+    );
+    aedes.on("connectionError", (client, error) =>
+      logger.warn("MQTT connection failed", { clientId: client.id, reason: this.#explain(error) }),
+    );
+    const server = createServer({ noDelay: true }, (socket) => {
+      aedes.handle(socket);
+    });
+    server.maxConnections = clientsMax;
+    server.on("drop", () =>
+      logger.warn("MQTT connection turned away: mqtt.broker.clientsMax is reached", { clientsMax }),
+    );
+    this.#server = server;
+    await this.#listen(server);
+  }
+
+  publish(message: Parameters<Broker["publish"]>[0]): Promise<void> {
+    const { topic, payload, qos, retain } = message;
+    return new Promise((resolve, reject) => {
+      if (this.#aedes === undefined) {
+        reject(new Error("the MQTT broker is not running"));
+        return;
+      }
+      this.#aedes.publish(
+        { cmd: "publish", topic, payload: Buffer.from(payload), qos, retain, dup: false },
+        (error) => (error === undefined || error === null ? resolve() : reject(error)),
+      );
+    });
+  }
+
+  status(): BrokerStatus {
+    const listening = this.#server?.listening === true;
+    return {
+      kind: "embedded",
+      connected: listening,
+      url: `mqtt://${this.#options.host}:${this.#port}`,
+      clients: this.#aedes?.connectedClients ?? 0,
+      ...(listening ? {} : { reason: "not listening" }),
+    };
+  }
+
+  async stop(): Promise<void> {
+    const { "0": server, "1": aedes } = [this.#server, this.#aedes];
+    this.#server = undefined;
+    this.#aedes = undefined;
+    if (server === undefined || aedes === undefined) return;
+    const closed = new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    if (this.#settling > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    await new Promise<void>((resolve) => {
+      aedes.close(resolve);
+    });
+    await closed;
+  }
+
+  #take(
+    handler: InboundHandler,
+    clientId: string | undefined,
+    packet: Parameters<Aedes["authorizePublish"]>[1],
+    done: (error?: Error | null) => void,
+  ): void {
+    const { topic, qos } = packet;
+    if (topic.startsWith("$")) {
+      done(new Error("topics that begin with $ are the broker's own"));
+      return;
+    }
+    const deliver = (): void => {
+      this.#settling++;
+      handler(
+        {
+          topic,
+          payload: packet.payload as Buffer,
+          qos,
+          retain: packet.retain,
+          clientId: clientId ?? "",
+          ...(packet.properties?.contentType === undefined
+            ? {}
+            : { contentType: packet.properties.contentType }),
+        },
+        (refusal) => {
+          this.#settling--;
+          if (this.#settling === 0) this.#idle?.();
+          if (refusal === undefined) done(null);
+          else done(new Error(`${refusal.code}: ${refusal.message}`));
+        },
+      );
+    };
+    if (qos !== 2) {
+      deliver();
+      return;
+    }
+    // A QoS 2 publish that comes again before its PUBREL is the same message (MQTT 5 section 4.3.3).
+    const client = (this.#aedes as unknown as { clients: Record<string, unknown> } | undefined)
+      ?.clients[clientId ?? ""];
+    this.#aedes?.persistence.incomingGetPacket(client, packet).then(() => done(null), deliver);
+  }
+
+  #listen(server: Server): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      server.once("error", (error: Error & { code?: string }) => {
+        reject(
+          new Error(
+            error.code === "EADDRINUSE"
+              ? `MQTT port ${port} on ${host} is taken; set mqtt.broker.port (0: any free one), or mqtt.broker.embedded=false with mqtt.connect.url to use the broker that is there`
+              : `can not listen for MQTT on ${host}:${port} (mqtt.broker.host, mqtt.broker.port): ${error.message}`,
+            { cause: error },
+          ),
+        );
+      });
+      server.listen(port, host, () => {
+        const address = server.address();
+        if (address !== null && typeof address === "object") this.#port = address.port;
+        resolve();
+      });
+    });
+  }
+
+  #explain(error: Error): string {
+    return /packet.*too large|maximum packet/i.test(error.message)
+      ? `${error.message}; mqtt.broker.packetBytesMax is ${this.#options.packetBytesMax}`
+      : error.message;
+  }
+}

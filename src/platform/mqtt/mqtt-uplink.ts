@@ -1,0 +1,214 @@
+import type { IPubackPacket, IPublishPacket, Packet } from "mqtt-packet";
+import type {
+  OutboundUpdate,
+  SendOutcome,
+  UplinkConnection,
+  UplinkListener,
+} from "../uplink-connection.ts";
+import { envelope } from "./envelope.ts";
+import { MqttSession, type TlsFiles } from "./mqtt-session.ts";
+import { isPermanent, reasonText } from "./reason-codes.ts";
+
+/** Settings of one MQTT uplink. */
+export interface MqttUplinkOptions {
+  readonly url: string;
+  readonly agentId: string;
+  readonly clientId: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly tls?: TlsFiles | undefined;
+  /** `auto` tries 5 and falls back to 3.1.1 where the broker does not know it. */
+  readonly protocol: "auto" | "5" | "3.1.1";
+  /** Updates go to `{topicPrefix}/{agentId}/{topic}`. */
+  readonly topicPrefix: string;
+  /** Id and sequence: `auto` as user properties with 5, in a JSON envelope with 3.1.1. */
+  readonly envelope: "auto" | "none" | "json";
+  readonly keepaliveSeconds: number;
+  readonly connectTimeoutMs: number;
+  readonly inFlightMax: number;
+  /** Retained state that the broker publishes when it loses us (LWT). */
+  readonly will: Uint8Array;
+}
+
+const QOS = 1;
+const IDS = 65_535;
+
+/**
+ * An MQTT 5 or 3.1.1 broker as a road out. QoS 1; the window is the smaller of our own and the broker's
+ * Receive Maximum (MQTT 5 section 4.9), and a packet identifier is used again only after its PUBACK.
+ */
+export class MqttUplink implements UplinkConnection {
+  readonly #options: MqttUplinkOptions;
+  readonly #waiting = new Map<number, (outcome: SendOutcome) => void>();
+  #session: MqttSession | undefined;
+  #listener: UplinkListener | undefined;
+  #version: 4 | 5;
+  #lastId = 0;
+  /** A failed start is told in a later turn, like every other failure. */
+  #generation = 0;
+
+  constructor(options: MqttUplinkOptions) {
+    this.#options = options;
+    this.#version = options.protocol === "3.1.1" ? 4 : 5;
+  }
+
+  connect(listener: UplinkListener): void {
+    this.#listener = listener;
+    this.#open(listener, ++this.#generation);
+  }
+
+  send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
+    const messageId = this.#nextId();
+    this.#waiting.set(messageId, settle);
+    this.#session?.send(this.#publishPacket(update, messageId));
+  }
+
+  publishState(state: Uint8Array): void {
+    this.#session?.send({
+      cmd: "publish",
+      topic: this.#topic("$state"),
+      payload: Buffer.from(state),
+      qos: 0,
+      dup: false,
+      retain: true,
+    });
+  }
+
+  async disconnect(): Promise<void> {
+    this.#generation++;
+    const session = this.#session;
+    this.#session = undefined;
+    this.#waiting.clear();
+    await session?.end();
+  }
+
+  #open(listener: UplinkListener, generation: number): void {
+    const { options } = { options: this.#options };
+    const down = (reason: string, refusedVersion: boolean): void => {
+      if (generation !== this.#generation) return;
+      this.#session = undefined;
+      this.#waiting.clear();
+      if (refusedVersion && options.protocol === "auto" && this.#version === 5) {
+        this.#version = 4;
+        this.#open(listener, generation);
+        return;
+      }
+      listener.down(reason);
+    };
+    try {
+      this.#session = new MqttSession(
+        {
+          url: options.url,
+          clientId: options.clientId,
+          protocolVersion: this.#version,
+          // What is unacknowledged lies in the outbox; a session on the broker would only repeat it.
+          clean: true,
+          keepaliveSeconds: options.keepaliveSeconds,
+          connectTimeoutMs: options.connectTimeoutMs,
+          username: options.username,
+          password: options.password,
+          tls: options.tls,
+          will: {
+            topic: this.#topic("$state"),
+            payload: Buffer.from(options.will),
+            qos: QOS,
+            retain: true,
+          },
+        },
+        {
+          connected: ({ properties }) => {
+            if (generation !== this.#generation) return;
+            this.#subscribeToCommands();
+            listener.up({
+              inFlightMax: Math.min(options.inFlightMax, properties?.receiveMaximum ?? IDS),
+              ...(properties?.maximumPacketSize === undefined
+                ? {}
+                : { updateBytesMax: Math.max(0, properties.maximumPacketSize - 1_024) }),
+            });
+          },
+          packet: (packet) => {
+            if (generation === this.#generation) this.#receive(packet);
+          },
+          closed: down,
+        },
+      );
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      queueMicrotask(() => down(reason, false));
+    }
+  }
+
+  #receive(packet: Packet): void {
+    if (packet.cmd === "puback") this.#settle(packet);
+    else if (packet.cmd === "publish") this.#takeCommand(packet);
+  }
+
+  #settle({ messageId, reasonCode, properties }: IPubackPacket): void {
+    const settle = this.#waiting.get(messageId ?? 0);
+    if (settle === undefined) return;
+    this.#waiting.delete(messageId ?? 0);
+    // 0x10 is "no matching subscribers": the broker has taken it all the same.
+    if (reasonCode === undefined || reasonCode < 128) settle({ kind: "acknowledged" });
+    else
+      settle({
+        kind: "refused",
+        permanent: isPermanent(reasonCode),
+        reason: reasonText(reasonCode, properties?.reasonString),
+      });
+  }
+
+  #takeCommand({ topic, payload, qos, messageId }: IPublishPacket): void {
+    const prefix = this.#topic("$command/");
+    if (topic.startsWith(prefix))
+      this.#listener?.command(topic.slice(prefix.length), Buffer.from(payload));
+    if (qos === 1 && messageId !== undefined) this.#session?.send({ cmd: "puback", messageId });
+  }
+
+  #subscribeToCommands(): void {
+    this.#session?.send({
+      cmd: "subscribe",
+      messageId: this.#nextId(),
+      subscriptions: [{ topic: this.#topic("$command/#"), qos: QOS }],
+    });
+  }
+
+  #publishPacket(update: OutboundUpdate, messageId: number): IPublishPacket {
+    const { envelope: wanted } = this.#options;
+    const enveloped = wanted === "json" || (wanted === "auto" && this.#version === 4);
+    const packet: IPublishPacket = {
+      cmd: "publish",
+      messageId,
+      topic: this.#topic(update.topic),
+      payload: enveloped ? envelope(update) : (update.payload as Buffer),
+      qos: QOS,
+      dup: false,
+      retain: false,
+    };
+    if (this.#version === 5)
+      packet.properties = {
+        contentType: enveloped ? "application/json" : update.contentType,
+        userProperties: {
+          id: update.id,
+          sequence: String(update.sequence),
+          stream: update.stream,
+          "observed-at": observedAt(update),
+        },
+      };
+    return packet;
+  }
+
+  #topic(rest: string): string {
+    return `${this.#options.topicPrefix}/${this.#options.agentId}/${rest}`;
+  }
+
+  #nextId(): number {
+    do this.#lastId = (this.#lastId % IDS) + 1;
+    while (this.#waiting.has(this.#lastId));
+    return this.#lastId;
+  }
+}
+
+/** ISO 8601 with a question mark where the device's clock could not be trusted. */
+function observedAt({ observedAtMs, observedAtTrusted }: OutboundUpdate): string {
+  return `${new Date(observedAtMs).toISOString()}${observedAtTrusted ? "" : "?"}`;
+}
