@@ -1,0 +1,75 @@
+import { useEffect, useState } from "preact/hooks";
+import { AgentClient } from "./agent-client.ts";
+import { Dashboard } from "./dashboard.tsx";
+import { INITIAL_STATE, type PageState } from "./page-state.ts";
+import { Session } from "./session.ts";
+import { SignIn } from "./sign-in.tsx";
+import { createStore } from "./store.ts";
+import { forgetToken, loadToken, saveToken } from "./token-vault.ts";
+
+/** The agent says something at least every 15 s, so three silences mean that the stream is dead. */
+const SILENCE_MAX_MS = 45_000;
+const REQUEST_TIMEOUT_MS = 8000;
+
+function openSession(token: string) {
+  const store = createStore<PageState>(INITIAL_STATE);
+  const client = new AgentClient({
+    baseUrl: "",
+    token,
+    fetch: (input, init) => fetch(input, init),
+    newKey,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    silenceMaxMs: SILENCE_MAX_MS,
+  });
+  return { store, session: new Session(client, store, Math.random) };
+}
+
+/** `crypto.randomUUID` exists only over TLS or on localhost; a device is often reached by plain HTTP. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The whole page: sign-in, or the dashboard of the agent that serves it. */
+export function App() {
+  const [token, setToken] = useState(loadToken);
+  const [refusal, setRefusal] = useState<string>();
+
+  function signIn(entered: string, remember: boolean) {
+    saveToken(entered, remember);
+    setRefusal(undefined);
+    setToken(entered);
+  }
+
+  function signOut(reason?: string) {
+    forgetToken();
+    setRefusal(reason);
+    setToken(undefined);
+  }
+
+  if (token === undefined) return <SignIn refusal={refusal} onSignIn={signIn} />;
+  return <SignedIn key={token} token={token} onSignOut={signOut} />;
+}
+
+function SignedIn(props: { token: string; onSignOut: (reason?: string) => void }) {
+  const [{ store, session }] = useState(() => openSession(props.token));
+
+  useEffect(() => {
+    const unsubscribe = store.subscribe(() => {
+      const { connection } = store.get();
+      if (connection.phase === "refused") props.onSignOut(connection.reason);
+    });
+    void session.run();
+    const look = () => session.retryNow();
+    addEventListener("online", look);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      unsubscribe();
+      session.stop();
+      removeEventListener("online", look);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [store, session]);
+
+  return <Dashboard store={store} session={session} onSignOut={() => props.onSignOut()} />;
+}

@@ -1,0 +1,98 @@
+import { EventsPanel } from "./events-panel.tsx";
+import { Masthead } from "./masthead.tsx";
+import type { PageState } from "./page-state.ts";
+import { PowerPanel } from "./power-panel.tsx";
+import { QueuePanel } from "./queue-panel.tsx";
+import { ReadingsPanel } from "./readings-panel.tsx";
+import { ResourcesPanel } from "./resources-panel.tsx";
+import type { Session } from "./session.ts";
+import type { Store } from "./store.ts";
+import { UplinksPanel } from "./uplinks-panel.tsx";
+import { useNow, useStore } from "./use-store.ts";
+import { Vitals } from "./vitals.tsx";
+
+/** Without an answer for this long, figures are shown as old. */
+const STALE_AFTER_MS = 10_000;
+
+/** One device at a glance: is it well, what does it do, what waits. */
+export function Dashboard(props: {
+  store: Store<PageState>;
+  session: Session;
+  onSignOut: () => void;
+}) {
+  const { session } = props;
+  const state = useStore(props.store);
+  const browserNow = useNow();
+  const now = browserNow + state.clockOffsetMs;
+  const { phase } = state.connection;
+  const stale =
+    phase === "lost" ||
+    (state.freshAtMs !== undefined && browserNow - state.freshAtMs > STALE_AFTER_MS);
+  const fault = (part: string) => state.faults.get(part);
+  const mayOperate = state.self?.scope !== "viewer";
+
+  return (
+    <>
+      <a class="skip" href="#content">
+        Skip to the figures
+      </a>
+      <Masthead
+        state={state}
+        browserNow={browserNow}
+        session={session}
+        onSignOut={props.onSignOut}
+      />
+      <main id="content" class={stale ? "content stale" : "content"} tabIndex={-1}>
+        <Vitals state={state} now={now} />
+        <ResourcesPanel state={state} now={now} />
+        <div class="columns">
+          <div class="column">
+            <QueuePanel
+              queue={state.queue}
+              depths={state.depths}
+              deadLetters={state.deadLetters}
+              now={now}
+              busy={state.busy}
+              mayOperate={mayOperate}
+              fault={fault("queue") ?? fault("dead letters")}
+              session={session}
+            />
+            <ReadingsPanel
+              readings={state.readings}
+              prefix={state.readingsPrefix}
+              broker={state.broker}
+              recent={session.figures.recent}
+              now={now}
+              fault={fault("readings")}
+              session={session}
+            />
+          </div>
+          <div class="column">
+            <UplinksPanel
+              uplinks={state.uplinks}
+              freshAtMs={state.freshAtMs ?? browserNow}
+              browserNow={browserNow}
+              fault={fault("uplinks")}
+            />
+            <PowerPanel power={state.power} now={now} fault={fault("power")} />
+            <EventsPanel events={state.events} now={now} fault={fault("events")} />
+          </div>
+        </div>
+      </main>
+      <div class="notices" role="status" aria-live="polite">
+        {state.notice !== undefined && (
+          <p class={`notice ${state.notice.kind}`}>
+            {state.notice.text}
+            <button
+              class="button quiet"
+              type="button"
+              onClick={() => props.store.set({ notice: undefined })}
+            >
+              Close
+            </button>
+          </p>
+        )}
+      </div>
+    </>
+  );
+}

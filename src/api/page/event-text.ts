@@ -1,0 +1,52 @@
+import type { AgentEvent } from "./model.ts";
+import type { Tone } from "./verdict.ts";
+
+const TONES: Readonly<Record<string, Tone>> = {
+  "uplink.up": "good",
+  "uplink.down": "bad",
+  "queue.shed": "warn",
+  "queue.dead-lettered": "warn",
+  "queue.store-recovered": "warn",
+  "readings.refused": "warn",
+};
+
+const TITLES: Readonly<Record<string, string>> = {
+  "agent.started": "Agent started",
+  "agent.stopping": "Agent stopping",
+  "power.mode-changed": "Power mode changed",
+  "readings.refused": "Reading refused",
+  "queue.shed": "Updates dropped to keep the quota",
+  "queue.dead-lettered": "Set aside as dead letter",
+  "queue.store-recovered": "Store reopened after a failed write",
+  "uplink.up": "Uplink up",
+  "uplink.down": "Uplink down",
+  "uplink.command": "Command from upstream",
+  "token.created": "Token created",
+  "token.revoked": "Token revoked",
+};
+
+const DETAIL_CHARACTERS_MAX = 200;
+
+/** @returns how much an event should stand out. */
+export function eventTone(event: AgentEvent): Tone {
+  return TONES[event.type] ?? "idle";
+}
+
+/** @returns what happened, in words; the type itself for one this page does not know yet. */
+export function eventTitle(event: AgentEvent): string {
+  return TITLES[event.type] ?? event.type;
+}
+
+/** The event's data in one line: plain values as `name value`, a `reason` last. */
+export function eventDetail(event: AgentEvent): string {
+  const parts: string[] = [];
+  let reason = "";
+  for (const [name, value] of Object.entries(event.data)) {
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
+      continue;
+    if (name === "reason" || name === "detail") reason = String(value);
+    else parts.push(`${name} ${value}`);
+  }
+  const line = [parts.join(", "), reason].filter((part) => part !== "").join(" · ");
+  return line.length > DETAIL_CHARACTERS_MAX ? `${line.slice(0, DETAIL_CHARACTERS_MAX)}…` : line;
+}

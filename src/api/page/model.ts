@@ -1,0 +1,241 @@
+/**
+ * What the page reads of the agent's answers. The page stands alone, so these are its own words for the
+ * response schemas in `src/api/schemas`; a test holds the two in step.
+ */
+
+/** A value, or the reason why this device has none. */
+export type Measured<T> =
+  | ({ readonly available: true } & T)
+  | { readonly available: false; readonly reason: string };
+
+/** GET /v1/device */
+export interface Device {
+  readonly agentId: string;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly uptimeMs: number;
+  readonly clock: { readonly wallMs: number; readonly trusted: boolean };
+  readonly identity: {
+    readonly model: string;
+    readonly hostname: string;
+    readonly kernel: string;
+    readonly architecture: string;
+    readonly operatingSystem: string;
+    readonly serial?: string | undefined;
+  };
+  readonly profile: { readonly id: string; readonly name: string; readonly chosenBecause: string };
+}
+
+/** GET /readyz, whether 200 or 503 */
+export interface Health {
+  readonly ready: boolean;
+  readonly checks: readonly HealthCheck[];
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail?: string | undefined;
+}
+
+export interface Sample {
+  readonly cpu: Measured<{
+    readonly cores: number;
+    readonly usedPercent?: number | undefined;
+    readonly load1: number;
+    readonly frequencyHz?: number | undefined;
+  }>;
+  readonly memory: Measured<{
+    readonly totalBytes: number;
+    readonly availableBytes: number;
+    readonly swapTotalBytes: number;
+    readonly swapFreeBytes: number;
+  }>;
+  readonly pressure: Measured<{
+    readonly cpuSomeAvg10Percent: number;
+    readonly memorySomeAvg10Percent: number;
+    readonly ioSomeAvg10Percent: number;
+  }>;
+  readonly thermal: Measured<{
+    readonly celsius: number;
+    readonly zones: readonly { readonly name: string; readonly celsius: number }[];
+  }>;
+  readonly throttling: Measured<{
+    readonly underVoltageNow: boolean;
+    readonly throttledNow: boolean;
+    readonly frequencyCappedNow: boolean;
+    readonly underVoltageSinceBoot: boolean;
+    readonly throttledSinceBoot: boolean;
+  }>;
+  readonly battery: Measured<{
+    readonly name: string;
+    readonly chargePercent?: number | undefined;
+    readonly state: "charging" | "discharging" | "full" | "unknown";
+    readonly volts?: number | undefined;
+    readonly watts?: number | undefined;
+  }>;
+  readonly powerRails: Measured<{
+    readonly rails: readonly { readonly name: string; readonly watts: number }[];
+  }>;
+  readonly disk: Measured<{
+    readonly path: string;
+    readonly totalBytes: number;
+    readonly freeBytes: number;
+    readonly readOnly: boolean;
+  }>;
+  readonly flashWear: Measured<{
+    readonly lifeUsedPercent: number;
+    readonly preEol: "normal" | "warning" | "urgent" | "unknown";
+  }>;
+  readonly network: Measured<{
+    readonly interfaces: readonly {
+      readonly name: string;
+      readonly up: boolean;
+      readonly wireless: boolean;
+      readonly speedMbps?: number | undefined;
+      readonly signalDbm?: number | undefined;
+    }[];
+  }>;
+  readonly gpu: Measured<{ readonly usedPercent: number }>;
+  readonly process: Measured<{ readonly residentBytes: number }>;
+  readonly uptimeMs: Measured<{ readonly value: number }>;
+}
+
+/** GET /v1/resources */
+export interface ResourceSnapshot {
+  readonly wallMs: number;
+  readonly sample: Sample;
+}
+
+/** An item of GET /v1/resources/history; null where the device cannot tell. */
+export interface ResourcePoint {
+  readonly wallMs: number;
+  readonly cpuPercent: number | null;
+  readonly memoryPercent: number | null;
+  readonly celsius: number | null;
+  readonly batteryPercent: number | null;
+  readonly diskPercent: number | null;
+  readonly residentBytes: number | null;
+}
+
+/** GET /v1/power */
+export interface Power {
+  readonly mode: "normal" | "saving" | "aggressive" | "critical";
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly settings: {
+    readonly samplingIntervalMs: number;
+    readonly uplinkBatchIntervalMs: number;
+    readonly uplinkBatchUpdatesMax: number;
+    readonly uplinkUrgentPriorityMin: number;
+  };
+  readonly transitions: number;
+}
+
+/** GET /v1/queue; counters count since the agent started. */
+export interface Queue {
+  readonly updates: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly evict: "drop-oldest" | "drop-lowest-priority" | "reject";
+  readonly paused: boolean;
+  readonly updatesByPriority: readonly { readonly priority: number; readonly updates: number }[];
+  readonly oldestObservedAtMs?: number | undefined;
+  readonly appended: number;
+  readonly acknowledged: number;
+  readonly shed: number;
+  readonly expired: number;
+  readonly refused: number;
+  readonly deadLetters: number;
+  readonly deadLetterBytes: number;
+  readonly storeFault?: string | undefined;
+  readonly storeRecoveries: number;
+  readonly lastCommitMs: number;
+}
+
+/** An item of GET /v1/queue/dead-letters */
+export interface DeadLetter {
+  readonly id: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly topic: string;
+  readonly priority: number;
+  readonly deadAtMs: number;
+  readonly payload: {
+    readonly encoding: "utf-8" | "base64";
+    readonly data: string;
+    readonly bytes: number;
+  };
+}
+
+/** An item of GET /v1/uplinks */
+export interface Uplink {
+  readonly name: string;
+  readonly kind: string;
+  readonly url: string;
+  readonly state: "connecting" | "up" | "waiting" | "stopped";
+  readonly active: boolean;
+  readonly reason?: string | undefined;
+  readonly retryInMs?: number | undefined;
+  readonly attempts: number;
+  readonly inFlight: number;
+  readonly inFlightMax: number;
+  readonly acknowledged: number;
+  readonly refused: number;
+  readonly sentBytes: number;
+  readonly acknowledgedPerSecond: number;
+  readonly lastRoundTripMs?: number | undefined;
+}
+
+/** An item of GET /v1/readings: the newest of its stream. */
+export interface Reading {
+  readonly stream: string;
+  readonly topic: string;
+  readonly text?: string | undefined;
+  readonly bytes: number;
+  readonly contentType: string;
+  readonly sequence: number;
+  readonly observedAtMs: number;
+  readonly observedAtTrusted: boolean;
+  readonly count: number;
+}
+
+/** GET /v1/readings */
+export interface Readings {
+  readonly items: readonly Reading[];
+  readonly total: number;
+  readonly totals: {
+    readonly received: number;
+    readonly refused: number;
+    readonly deadLettered: number;
+  };
+}
+
+/** The `broker` of GET /v1/mqtt/mappings */
+export interface Broker {
+  readonly kind: "embedded" | "client";
+  readonly connected: boolean;
+  readonly url: string;
+  readonly clients?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** One `data:` document of GET /v1/events */
+export interface AgentEvent {
+  readonly id: number;
+  readonly type: string;
+  readonly atMs: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** GET /v1/tokens/self */
+export interface TokenSelf {
+  readonly name: string;
+  readonly scope: "viewer" | "operator" | "admin";
+}
+
+/** A page of a list. */
+export interface Items<T> {
+  readonly items: readonly T[];
+  readonly nextCursor?: string | undefined;
+}

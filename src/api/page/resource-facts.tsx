@@ -1,0 +1,127 @@
+import { formatBytes, formatPercent, quantity, text } from "./format.ts";
+import type { Measured, Sample } from "./model.ts";
+import { Fact } from "./parts.tsx";
+import type { Tone } from "./verdict.ts";
+
+interface Shown {
+  readonly label: string;
+  readonly words: string;
+  readonly tone?: Tone;
+}
+
+function shown<T>(
+  label: string,
+  measured: Measured<T>,
+  words: (value: T) => string,
+  tone?: (value: T) => Tone | undefined,
+): Shown | { readonly label: string; readonly reason: string } {
+  if (!measured.available) return { label, reason: measured.reason };
+  const toneNow = tone?.(measured);
+  return { label, words: words(measured), ...(toneNow && { tone: toneNow }) };
+}
+
+/** What was measured besides the plots; what this device lacks is named with the reason. */
+export function MoreFacts({ sample }: { sample: Sample }) {
+  const all = factsOf(sample);
+  const absent = all.filter((fact) => "reason" in fact);
+  return (
+    <>
+      <dl class="facts more-facts">
+        {all.map(
+          (fact) =>
+            "words" in fact && (
+              <Fact key={fact.label} label={fact.label} {...(fact.tone && { tone: fact.tone })}>
+                {fact.words}
+              </Fact>
+            ),
+        )}
+      </dl>
+      {absent.length > 0 && (
+        <p class="absent-list">
+          <strong>Not on this device:</strong>{" "}
+          {absent.map((fact) => `${fact.label.toLowerCase()} (${fact.reason})`).join("; ")}
+        </p>
+      )}
+    </>
+  );
+}
+
+function factsOf(sample: Sample) {
+  return [
+    shown("Throttling", sample.throttling, throttlingWords, (now) => {
+      if (now.underVoltageNow || now.throttledNow) return "bad";
+      return now.frequencyCappedNow || now.underVoltageSinceBoot || now.throttledSinceBoot
+        ? "warn"
+        : undefined;
+    }),
+    shown(
+      "Pressure (10 s)",
+      sample.pressure,
+      ({ cpuSomeAvg10Percent, memorySomeAvg10Percent, ioSomeAvg10Percent }) =>
+        `CPU ${formatPercent(cpuSomeAvg10Percent)}, memory ${formatPercent(memorySomeAvg10Percent)}, disk ${formatPercent(ioSomeAvg10Percent)}`,
+      ({ memorySomeAvg10Percent }) => (memorySomeAvg10Percent > 20 ? "warn" : undefined),
+    ),
+    shown("Swap", sample.memory, ({ swapTotalBytes, swapFreeBytes }) =>
+      swapTotalBytes === 0
+        ? "none"
+        : `${formatBytes(swapTotalBytes - swapFreeBytes)} of ${formatBytes(swapTotalBytes)}`,
+    ),
+    shown("CPU clock", sample.cpu, ({ frequencyHz }) =>
+      frequencyHz === undefined ? "not told" : text(quantity(frequencyHz / 1e6, "MHz")),
+    ),
+    shown("Network", sample.network, networkWords),
+    shown("GPU", sample.gpu, ({ usedPercent }) => formatPercent(usedPercent)),
+    shown("Power rails", sample.powerRails, ({ rails }) =>
+      rails.map(({ name, watts }) => `${name} ${watts.toFixed(1)} W`).join(", "),
+    ),
+    shown(
+      "Flash wear",
+      sample.flashWear,
+      ({ lifeUsedPercent }) => `up to ${lifeUsedPercent} % of its life used`,
+      ({ preEol, lifeUsedPercent }) =>
+        preEol === "urgent" || lifeUsedPercent > 100
+          ? "bad"
+          : preEol === "warning"
+            ? "warn"
+            : undefined,
+    ),
+  ];
+}
+
+function throttlingWords(now: {
+  readonly underVoltageNow: boolean;
+  readonly throttledNow: boolean;
+  readonly frequencyCappedNow: boolean;
+  readonly underVoltageSinceBoot: boolean;
+  readonly throttledSinceBoot: boolean;
+}): string {
+  const current = [
+    now.underVoltageNow && "under-voltage",
+    now.throttledNow && "throttled",
+    now.frequencyCappedNow && "frequency capped",
+  ].filter((word) => word !== false);
+  const earlier = [
+    now.underVoltageSinceBoot && !now.underVoltageNow && "under-voltage",
+    now.throttledSinceBoot && !now.throttledNow && "throttling",
+  ].filter((word) => word !== false);
+  if (current.length > 0) return `${current.join(", ")} now`;
+  return earlier.length > 0 ? `none now; ${earlier.join(" and ")} since boot` : "none";
+}
+
+function networkWords({
+  interfaces,
+}: {
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly up: boolean;
+    readonly speedMbps?: number | undefined;
+    readonly signalDbm?: number | undefined;
+  }[];
+}): string {
+  const words = interfaces.map(({ name, up, speedMbps, signalDbm }) => {
+    if (!up) return `${name} down`;
+    if (signalDbm !== undefined) return `${name} ${signalDbm} dBm`;
+    return speedMbps === undefined ? `${name} up` : `${name} ${speedMbps} Mbit/s`;
+  });
+  return words.length === 0 ? "no interface" : words.join(", ");
+}

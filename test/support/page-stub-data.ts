@@ -1,0 +1,337 @@
+import type {
+  Device,
+  Health,
+  Power,
+  Queue,
+  Reading,
+  ResourcePoint,
+  ResourceSnapshot,
+  Sample,
+  Uplink,
+} from "../../src/api/page/model.ts";
+
+const SAMPLE_INTERVAL_MS = 5000;
+const HOUR_MS = 3_600_000;
+const MIB = 2 ** 20;
+
+/** What the stub pretends to be; every figure follows from this and the tick. */
+export interface StubState {
+  tick: number;
+  agentId: string;
+  startedAtMs: number;
+  /** A device with everything, or one that lacks battery, throttling, power rails and GPU. */
+  body: "full" | "bare";
+  mode: Power["mode"];
+  updates: number;
+  paused: boolean;
+  deadLetters: number;
+  uplink: "up" | "waiting" | "none";
+  streams: readonly string[];
+  failing?: string;
+  scope: "viewer" | "operator" | "admin";
+  /** How long the history reaches back. */
+  historyMs: number;
+}
+
+/** A healthy Raspberry Pi with a handful of sensors; change what a test is about. */
+export function stubState(changes: Partial<StubState> = {}): StubState {
+  return {
+    tick: 0,
+    agentId: "greenhouse-07",
+    startedAtMs: Date.now() - 3 * 86_400_000 - 4 * HOUR_MS,
+    body: "full",
+    mode: "normal",
+    updates: 12,
+    paused: false,
+    deadLetters: 0,
+    uplink: "up",
+    streams: [
+      "sensors/bed-1/soil-moisture",
+      "sensors/bed-1/temp",
+      "sensors/bed-2/soil-moisture",
+      "sensors/bed-2/temp",
+      "sensors/roof/light",
+      "sensors/roof/wind",
+      "sensors/tank/level",
+      "sensors/pump/state",
+    ],
+    scope: "admin",
+    historyMs: HOUR_MS,
+    ...changes,
+  };
+}
+
+/** Smooth, repeatable movement between 0 and 1. */
+function wave(phase: number, periodTicks: number): number {
+  const slow = Math.sin((phase / periodTicks) * 2 * Math.PI);
+  const fast = Math.sin((phase / periodTicks) * 2 * Math.PI * 7.3 + 1);
+  return 0.5 + 0.38 * slow + 0.12 * fast;
+}
+
+function pointAt(state: StubState, wallMs: number): ResourcePoint {
+  const phase = wallMs / 1000;
+  const spike = wave(phase, 137) > 0.93 ? 38 : 0;
+  return {
+    wallMs,
+    cpuPercent: 6 + 14 * wave(phase, 420) + spike,
+    memoryPercent: 41 + 3 * wave(phase, 900),
+    celsius: 48 + 6 * wave(phase, 1500) + spike / 12,
+    batteryPercent: state.body === "bare" ? null : 78 - ((phase / 240) % 6),
+    diskPercent: 23.4,
+    residentBytes: (96 + 5 * wave(phase, 700)) * MIB,
+  };
+}
+
+/** The last hour, sampled every five seconds. */
+export function historyOf(state: StubState): ResourcePoint[] {
+  const now = Date.now();
+  const count = Math.floor(state.historyMs / SAMPLE_INTERVAL_MS);
+  return Array.from({ length: count }, (_, index) =>
+    pointAt(state, now - (count - index) * SAMPLE_INTERVAL_MS),
+  );
+}
+
+function lacking(reason: string) {
+  return { available: false as const, reason };
+}
+
+function sampleOf(state: StubState, point: ResourcePoint): Sample {
+  const bare = state.body === "bare";
+  const total = 3.7 * 2 ** 30;
+  return {
+    cpu: {
+      available: true,
+      cores: 4,
+      usedPercent: point.cpuPercent ?? 0,
+      load1: 0.42,
+      frequencyHz: 1.5e9,
+    },
+    memory: {
+      available: true,
+      totalBytes: total,
+      availableBytes: total * (1 - (point.memoryPercent ?? 0) / 100),
+      swapTotalBytes: 100 * MIB,
+      swapFreeBytes: 92 * MIB,
+    },
+    pressure: {
+      available: true,
+      cpuSomeAvg10Percent: 1.8,
+      memorySomeAvg10Percent: 0,
+      ioSomeAvg10Percent: 0.6,
+    },
+    thermal: {
+      available: true,
+      celsius: point.celsius ?? 0,
+      zones: [{ name: "cpu-thermal", celsius: point.celsius ?? 0 }],
+    },
+    throttling: bare
+      ? lacking("no rpi_volt sensor and no cpufreq under /sys")
+      : {
+          available: true,
+          underVoltageNow: false,
+          throttledNow: false,
+          frequencyCappedNow: false,
+          underVoltageSinceBoot: true,
+          throttledSinceBoot: false,
+        },
+    battery: bare
+      ? lacking("no power supply of type Battery under /sys/class/power_supply")
+      : {
+          available: true,
+          name: "max17040",
+          chargePercent: point.batteryPercent ?? 0,
+          state: "discharging",
+          volts: 3.91,
+          watts: 4.2,
+        },
+    powerRails: lacking("no INA3221 under /sys/class/hwmon"),
+    disk: {
+      available: true,
+      path: "/var/lib/agent-mesh",
+      totalBytes: 29 * 2 ** 30,
+      freeBytes: 22.2 * 2 ** 30,
+      readOnly: false,
+    },
+    flashWear: bare
+      ? lacking("this medium tells no life time")
+      : { available: true, lifeUsedPercent: 10, preEol: "normal" },
+    network: {
+      available: true,
+      interfaces: [
+        { name: "eth0", up: false, wireless: false },
+        { name: "wlan0", up: true, wireless: true, signalDbm: -58 },
+      ],
+    },
+    gpu: lacking("no devfreq GPU under /sys"),
+    process: { available: true, residentBytes: point.residentBytes ?? 0 },
+    uptimeMs: { available: true, value: 12 * 86_400_000 },
+  };
+}
+
+function readingsOf(state: StubState): Reading[] {
+  return state.streams.map((stream, index) => {
+    const sequence = 4000 + state.tick;
+    const value = (20 + index + 4 * wave(state.tick + index * 3, 17)).toFixed(1);
+    return {
+      stream,
+      topic: stream,
+      text: index === 7 ? '{"on":true,"mode":"auto"}' : value,
+      bytes: 4,
+      contentType: "text/plain",
+      sequence,
+      observedAtMs: Date.now() - index * index * 900,
+      observedAtTrusted: true,
+      count: sequence,
+    };
+  });
+}
+
+function queueOf(state: StubState): Queue {
+  const { updates } = state;
+  const ninth = Math.floor(updates / 50);
+  const fifth = Math.floor(updates * 0.8);
+  return {
+    updates,
+    bytes: updates * 312,
+    bytesMax: 64 * MIB,
+    evict: "drop-oldest",
+    paused: state.paused,
+    updatesByPriority: [
+      { priority: 9, updates: ninth },
+      { priority: 5, updates: fifth },
+      { priority: 1, updates: updates - ninth - fifth },
+    ],
+    ...(updates > 0 && { oldestObservedAtMs: Date.now() - (updates > 1000 ? 3_720_000 : 2400) }),
+    appended: 184_220 + state.tick * 8,
+    acknowledged: 184_208 + state.tick * 8 - updates,
+    shed: 0,
+    expired: 0,
+    refused: 0,
+    deadLetters: state.deadLetters,
+    deadLetterBytes: state.deadLetters * 410,
+    storeRecoveries: 0,
+    lastCommitMs: 2.4,
+  };
+}
+
+function uplinksOf(state: StubState): Uplink[] {
+  if (state.uplink === "none") return [];
+  const up = state.uplink === "up";
+  return [
+    {
+      name: "fleet",
+      kind: "mqtt",
+      url: "mqtts://broker.fleet.example:8883",
+      state: state.uplink,
+      active: up,
+      ...(!up && { reason: "connect ECONNREFUSED 203.0.113.7:8883", retryInMs: 8400 }),
+      attempts: up ? 1 : 41,
+      inFlight: up ? 4 : 0,
+      inFlightMax: 100,
+      acknowledged: 184_208,
+      refused: 0,
+      sentBytes: 57 * MIB,
+      acknowledgedPerSecond: up ? 7.8 : 0,
+      lastRoundTripMs: 38,
+    },
+  ];
+}
+
+const MODE_SETTINGS = {
+  normal: [5000, 0, 1],
+  saving: [15_000, 10_000, 200],
+  aggressive: [60_000, 60_000, 1000],
+  critical: [300_000, 300_000, 5000],
+} as const;
+
+function powerOf(state: StubState): Power {
+  const [samplingIntervalMs, uplinkBatchIntervalMs, uplinkBatchUpdatesMax] =
+    MODE_SETTINGS[state.mode];
+  return {
+    mode: state.mode,
+    reason:
+      state.mode === "normal" ? "battery at 78 %, above 50 %" : "battery at 18.5 % and discharging",
+    sinceMs: Date.now() - 5 * HOUR_MS,
+    settings: {
+      samplingIntervalMs,
+      uplinkBatchIntervalMs,
+      uplinkBatchUpdatesMax,
+      uplinkUrgentPriorityMin: 7,
+    },
+    transitions: state.mode === "normal" ? 0 : 3,
+  };
+}
+
+function healthOf(state: StubState): Health {
+  const checks = ["store", "broker", "probes", "api"].map((name) =>
+    name === "store" && state.failing !== undefined
+      ? { name, ok: false, detail: state.failing }
+      : { name, ok: true },
+  );
+  return { ready: state.failing === undefined, checks };
+}
+
+function deviceOf(state: StubState): Device {
+  return {
+    agentId: state.agentId,
+    version: "0.1.0",
+    startedAtMs: state.startedAtMs,
+    uptimeMs: Date.now() - state.startedAtMs,
+    clock: { wallMs: Date.now(), trusted: true },
+    identity: {
+      model: "Raspberry Pi 4 Model B Rev 1.4",
+      hostname: state.agentId,
+      kernel: "6.12.47+rpt-rpi-v8",
+      architecture: "arm64",
+      operatingSystem: "Debian GNU/Linux 13 (trixie)",
+    },
+    profile: {
+      id: "raspberry-pi-4",
+      name: "Raspberry Pi 4",
+      chosenBecause: "device tree says raspberrypi,4-model-b",
+    },
+  };
+}
+
+function deadLettersOf(state: StubState) {
+  return Array.from({ length: Math.min(20, state.deadLetters) }, (_, index) => ({
+    id: `dl-${index + 1}`,
+    code: index % 2 === 0 ? "payload.not-json" : "receiver.refused",
+    reason:
+      index % 2 === 0
+        ? "The mapping sensors/+/json wants JSON, and this does not parse."
+        : "The receiver answered 0x97 quota exceeded.",
+    topic: `sensors/gate-${index + 1}/json`,
+    priority: 5,
+    deadAtMs: Date.now() - (index + 1) * 95_000,
+    contentType: "application/json",
+    payload: { encoding: "utf-8", data: '{"open": tru', bytes: 12, truncated: false },
+  }));
+}
+
+/** The body of every GET, by path. */
+export function answersOf(state: StubState, query: URLSearchParams): Record<string, unknown> {
+  const point = pointAt(state, Date.now());
+  const snapshot: ResourceSnapshot = { wallMs: point.wallMs, sample: sampleOf(state, point) };
+  const prefix = query.get("prefix") ?? "";
+  const matching = readingsOf(state).filter(({ stream }) => stream.startsWith(prefix));
+  return {
+    "/readyz": healthOf(state),
+    "/v1/device": deviceOf(state),
+    "/v1/resources": snapshot,
+    "/v1/power": powerOf(state),
+    "/v1/queue": queueOf(state),
+    "/v1/queue/dead-letters": { items: deadLettersOf(state) },
+    "/v1/uplinks": { items: uplinksOf(state), paused: state.paused },
+    "/v1/readings": {
+      items: matching.slice(0, Number(query.get("limit") ?? 25)),
+      total: matching.length,
+      totals: { received: 184_220 + state.tick * 8, refused: 0, deadLettered: 0, bytes: 0 },
+    },
+    "/v1/mqtt/mappings": {
+      items: [],
+      broker: { kind: "embedded", connected: true, url: "mqtt://127.0.0.1:1883", clients: 3 },
+    },
+    "/v1/tokens/self": { id: "stub", name: "first token", scope: state.scope, createdAtMs: 0 },
+  };
+}
