@@ -53,6 +53,10 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addUplinks(gauge, counter, views.uplinks);
 }
 
+function flag(value: boolean | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}
+
 type Add = (name: string, help: string, read: Read) => void;
 
 function samples(read: ReturnType<Read>): readonly MetricSample[] {
@@ -110,12 +114,12 @@ function addResources(gauge: Add, device: DeviceView): void {
   gauge(
     "under_voltage",
     "1 while the supply voltage is too low.",
-    from("throttling", ({ underVoltageNow }) => Number(underVoltageNow)),
+    from("throttling", ({ underVoltageNow }) => flag(underVoltageNow)),
   );
   gauge(
     "throttled",
     "1 while the processor is throttled.",
-    from("throttling", ({ throttledNow }) => Number(throttledNow)),
+    from("throttling", ({ throttledNow }) => flag(throttledNow)),
   );
   gauge(
     "disk_bytes",

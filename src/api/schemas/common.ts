@@ -43,11 +43,19 @@ export function list<Item extends TSchema, Extra extends Record<string, TSchema>
 /** A value, or the reason why this device has none. Never a false zero. */
 export function measured<S extends TObject>(schema: S) {
   return Type.Union([
-    Type.Object({ available: Type.Literal(true), ...schema.properties } as {
-      available: Type.TLiteral<true>;
-    } & S["properties"]),
+    Type.Object(
+      { available: Type.Literal(true), ...schema.properties } as {
+        available: Type.TLiteral<true>;
+      } & S["properties"],
+      describe(schema),
+    ),
     Type.Object({ available: Type.Literal(false), reason: Type.String() }),
   ]);
+}
+
+function describe(schema: TSchema): { description?: string } {
+  const { description } = schema as { description?: string };
+  return description === undefined ? {} : { description };
 }
 
 /** Bytes in JSON: text where they are UTF-8, base64 where not, cut at 4,096 bytes. */

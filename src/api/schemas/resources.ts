@@ -49,13 +49,17 @@ const sample = Type.Object({
     }),
   ),
   throttling: measured(
-    Type.Object({
-      underVoltageNow: Type.Boolean(),
-      throttledNow: Type.Boolean(),
-      frequencyCappedNow: Type.Boolean(),
-      underVoltageSinceBoot: Type.Boolean(),
-      throttledSinceBoot: Type.Boolean(),
-    }),
+    Type.Object(
+      {
+        sources: Type.Array(Type.String(), { description: "Who told it, best first." }),
+        underVoltageNow: Type.Optional(Type.Boolean()),
+        throttledNow: Type.Optional(Type.Boolean()),
+        frequencyCappedNow: Type.Optional(Type.Boolean()),
+        underVoltageSinceBoot: Type.Optional(Type.Boolean()),
+        throttledSinceBoot: Type.Optional(Type.Boolean()),
+      },
+      { description: "What no source can tell is absent: unknown is not the same as fine." },
+    ),
   ),
   battery: measured(
     Type.Object({

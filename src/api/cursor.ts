@@ -1,0 +1,78 @@
+import type { Static } from "typebox";
+import * as Type from "typebox";
+import { ApiProblem } from "./problem.ts";
+
+const LIMIT_MAX = 500;
+
+const cursorParameter = Type.Optional(
+  Type.String({
+    maxLength: 2_048,
+    description: "`nextCursor` of the previous page, as it is.",
+  }),
+);
+
+/** `limit` and `cursor`, and the parameters that filter this list. */
+export function listQuery<Filters extends Record<string, Type.TSchema>>(
+  filters: Filters,
+  limits: { limitDefault: number; limitMax: number } = { limitDefault: 50, limitMax: LIMIT_MAX },
+) {
+  return Type.Object(
+    {
+      limit: Type.Integer({
+        minimum: 1,
+        maximum: limits.limitMax,
+        default: limits.limitDefault,
+        description: "At most this many items.",
+      }),
+      cursor: cursorParameter,
+      ...filters,
+    },
+    { additionalProperties: false },
+  );
+}
+
+/** Parameters of a list that has no filters. */
+export const plainListQuery = listQuery({});
+
+/** @returns a cursor that only the same list with the same filters takes back. */
+export function encodeCursor(list: string, filter: string, place: string | number): string {
+  return Buffer.from(JSON.stringify([list, filter, place])).toString("base64url");
+}
+
+/** @returns the place that the cursor stands for, or undefined without a cursor. @throws ApiProblem `request.cursor` */
+export function decodeCursor<Place extends "string" | "number">(
+  list: string,
+  filter: string,
+  cursor: string | undefined,
+  kind: Place,
+): (Place extends "string" ? string : number) | undefined {
+  if (cursor === undefined) return undefined;
+  let parts: unknown;
+  try {
+    parts = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
+  } catch {
+    throw new ApiProblem("request.cursor");
+  }
+  const sound =
+    Array.isArray(parts) &&
+    parts[0] === list &&
+    parts[1] === filter &&
+    typeof parts[2] === kind &&
+    (kind === "string" || (Number.isSafeInteger(parts[2]) && parts[2] >= 0));
+  if (!sound) throw new ApiProblem("request.cursor");
+  return (parts as unknown[])[2] as Place extends "string" ? string : number;
+}
+
+/** One page of a list that is wholly in memory. */
+export function pageOf<Item>(
+  list: string,
+  items: readonly Item[],
+  query: Static<typeof plainListQuery>,
+): { items: readonly Item[]; nextCursor?: string } {
+  const begin = decodeCursor(list, "", query.cursor, "number") ?? 0;
+  const end = begin + query.limit;
+  return {
+    items: items.slice(begin, end),
+    ...(end < items.length ? { nextCursor: encodeCursor(list, "", end) } : {}),
+  };
+}

@@ -1,0 +1,214 @@
+/** What a problem code stands for. `docs/errors.md` is generated from this table. */
+export interface ProblemMeaning {
+  readonly status: number;
+  /** Short, the same for every occurrence (RFC 9457 section 3.1.3). */
+  readonly title: string;
+  readonly fix: string;
+}
+
+const storeFix =
+  "See `storeFault` in GET /v1/queue and the log; free space on the disk that holds the data directory. The agent recovers by itself.";
+
+/** Every code that an answer of the REST API can carry. Codes are stable; the list may grow. */
+export const problemCatalogue = {
+  "auth.missing": {
+    status: 401,
+    title: "No token was sent",
+    fix: "Send `Authorization: Bearer am_…`. The first token is in `admin.token` in the data directory.",
+  },
+  "auth.malformed": {
+    status: 401,
+    title: "The token is malformed",
+    fix: "Send the whole token as it was created: `am_`, 12 hexadecimal digits, `_`, 43 characters.",
+  },
+  "auth.unknown": {
+    status: 401,
+    title: "The token is not known here",
+    fix: "It was revoked, or belongs to another agent. Create one with `agent-mesh token create`.",
+  },
+  "auth.expired": {
+    status: 401,
+    title: "The token has ended",
+    fix: "Create another one with `agent-mesh token create`.",
+  },
+  "auth.clock-untrusted": {
+    status: 401,
+    title: "The token's end cannot be told",
+    fix: "The device's clock is not set yet. Set it (NTP), or use a token that never ends.",
+  },
+  "auth.scope": {
+    status: 403,
+    title: "The token may not do this",
+    fix: "Use a token of the scope that `detail` names.",
+  },
+  "request.invalid": {
+    status: 400,
+    title: "The request is not valid",
+    fix: "Mend what `errors` names; parameters are described in /openapi.json.",
+  },
+  "request.malformed": {
+    status: 400,
+    title: "The request cannot be read",
+    fix: "Mend the syntax that `detail` names.",
+  },
+  "request.cursor": {
+    status: 400,
+    title: "The cursor is not one of ours",
+    fix: "Pass `nextCursor` of the previous page as it is, with the same filters, or begin without a cursor.",
+  },
+  "request.too-large": {
+    status: 413,
+    title: "The request body is too large",
+    fix: "Send less, or raise `api.bodyBytesMax`.",
+  },
+  "request.headers-too-large": {
+    status: 431,
+    title: "The request's headers are too large",
+    fix: "Send fewer or shorter headers, and a shorter URL.",
+  },
+  "request.timeout": {
+    status: 408,
+    title: "The request took too long to arrive",
+    fix: "Send the whole request within 30 seconds.",
+  },
+  "request.media-type": {
+    status: 415,
+    title: "The media type is not understood",
+    fix: "Send `Content-Type: application/json`.",
+  },
+  "route.not-found": {
+    status: 404,
+    title: "There is nothing at this path",
+    fix: "See /openapi.json or /docs for the paths there are.",
+  },
+  "route.method": {
+    status: 405,
+    title: "The path does not take this method",
+    fix: "Use one of the methods in the `Allow` header.",
+  },
+  "page.missing": {
+    status: 404,
+    title: "The web page was not built",
+    fix: "Run `npm run build`, and start the agent again.",
+  },
+  "docs.missing": {
+    status: 404,
+    title: "This document is not installed",
+    fix: "Run `npm run build`, and start the agent again.",
+  },
+  "idempotency.key": {
+    status: 400,
+    title: "The Idempotency-Key is malformed",
+    fix: "Send 1 to 255 printable ASCII characters, best a UUID in double quotes.",
+  },
+  "idempotency.in-progress": {
+    status: 409,
+    title: "The first request with this key is still being worked on",
+    fix: "Wait a moment, and send the same request again.",
+  },
+  "idempotency.mismatch": {
+    status: 422,
+    title: "This key was used for another request",
+    fix: "Use a new Idempotency-Key for every new request.",
+  },
+  "idempotency.secret-not-kept": {
+    status: 409,
+    title: "This key has created a token already",
+    fix: "The secret is told once and never kept. If the answer was lost, revoke that token and create one with a new key.",
+  },
+  "resources.not-sampled": {
+    status: 503,
+    title: "The device was not sampled yet",
+    fix: "Ask again in a second.",
+  },
+  "events.too-many-listeners": {
+    status: 503,
+    title: "Too many listen to events already",
+    fix: "Close other listeners, or raise `api.eventListenersMax`.",
+  },
+  "dead-letter.not-found": {
+    status: 404,
+    title: "There is no such dead letter",
+    fix: "See GET /v1/queue/dead-letters; it may have been requeued, deleted, or dropped to keep the quota.",
+  },
+  "token.not-found": {
+    status: 404,
+    title: "There is no such token",
+    fix: "See GET /v1/tokens for the ids.",
+  },
+  "token.too-many": {
+    status: 409,
+    title: "There are too many tokens",
+    fix: "Revoke tokens that are no longer used.",
+  },
+  "token.last-admin": {
+    status: 409,
+    title: "This is the last admin token",
+    fix: "Create another admin token that never ends, then revoke this one.",
+  },
+  "token.clock-untrusted": {
+    status: 409,
+    title: "The token's end cannot be told",
+    fix: "Set the device's clock (NTP), or leave out `expiresInMs`.",
+  },
+  "agent.not-ready": {
+    status: 503,
+    title: "The agent is not ready",
+    fix: "See `checks` for what is wrong.",
+  },
+  "outbox.full": {
+    status: 409,
+    title: "The queue is full",
+    fix: "Wait until the uplink has drained it, raise `outbox.bytesMax`, or choose another `outbox.evict`.",
+  },
+  "outbox.too-many-streams": {
+    status: 409,
+    title: "There are too many streams",
+    fix: "Publish to fewer topics.",
+  },
+  "outbox.update-too-large": {
+    status: 409,
+    title: "The update is too large for the queue",
+    fix: "Delete the dead letter; send smaller readings.",
+  },
+  "outbox.store-failed": { status: 503, title: "The queue's store failed", fix: storeFix },
+  "outbox.busy": {
+    status: 503,
+    title: "The queue has too much to write",
+    fix: "Ask again in a moment.",
+  },
+  "outbox.closed": {
+    status: 503,
+    title: "The agent is stopping",
+    fix: "Ask again when it has started.",
+  },
+  "store.full": { status: 503, title: "The disk is full", fix: storeFix },
+  "store.locked": {
+    status: 503,
+    title: "The store is in use by another process",
+    fix: "Stop the other agent that uses this data directory.",
+  },
+  "store.corrupt": {
+    status: 503,
+    title: "The store is damaged",
+    fix: "Run `agent-mesh doctor`, which tells how to mend it.",
+  },
+  "store.closed": {
+    status: 503,
+    title: "The agent is stopping",
+    fix: "Ask again when it has started.",
+  },
+  "store.failed": { status: 503, title: "The store failed", fix: storeFix },
+  "internal.failed": {
+    status: 500,
+    title: "The agent failed to answer",
+    fix: "It is a defect: see the log for what happened, and report it.",
+  },
+} as const satisfies Readonly<Record<string, ProblemMeaning>>;
+
+export type ProblemCode = keyof typeof problemCatalogue;
+
+/** @returns true for a code of the catalogue. */
+export function isProblemCode(code: unknown): code is ProblemCode {
+  return typeof code === "string" && Object.hasOwn(problemCatalogue, code);
+}
