@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import * as Type from "typebox";
 
 /** Settings under `outbox`. */
 export const outboxOptions = Type.Object(
@@ -8,14 +8,11 @@ export const outboxOptions = Type.Object(
       default: 268_435_456,
       description: "Bytes of queued updates kept on disk before `outbox.evict` applies.",
     }),
-    evict: Type.Union(
-      [Type.Literal("drop-oldest"), Type.Literal("drop-lowest-priority"), Type.Literal("reject")],
-      {
-        default: "drop-oldest",
-        description:
-          "What gives way when the outbox is full: the oldest update, the oldest of the lowest priority, or the new one (its publisher is refused).",
-      },
-    ),
+    evict: Type.Enum(["drop-oldest", "drop-lowest-priority", "reject"], {
+      default: "drop-oldest",
+      description:
+        "What gives way when the outbox is full: the oldest update, the oldest of the lowest priority, or the new one (its publisher is refused).",
+    }),
     expireAfterMs: Type.Integer({
       minimum: 0,
       default: 0,
@@ -56,4 +53,4 @@ export const outboxOptions = Type.Object(
 );
 
 /** @see outboxOptions */
-export type OutboxOptions = Static<typeof outboxOptions>;
+export type OutboxOptions = Type.Static<typeof outboxOptions>;

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:net";
-import { Aedes } from "aedes";
+import { Aedes, type Client } from "aedes";
 import type { Broker, BrokerStatus, InboundHandler } from "../broker.ts";
 import type { Logger } from "../logger.ts";
 
@@ -14,10 +14,12 @@ export interface EmbeddedBrokerOptions {
   readonly logger: Logger;
 }
 
+type PublishPacket = Parameters<Aedes["authorizePublish"]>[1];
+
 /** The parts of Aedes that its own types leave out. */
 interface AedesInternals {
   readonly persistence: {
-    incomingGetPacket(client: unknown, packet: unknown): Promise<unknown>;
+    incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>;
   };
 }
 
@@ -46,7 +48,7 @@ export class EmbeddedBroker implements Broker {
       sessionExpiryIntervalLimit: 7 * 86_400,
       pendingSessionsLimit: 1_000,
       connectTimeout: 10_000,
-      authorizePublish: (client, packet, done) => this.#take(handler, client?.id, packet, done),
+      authorizePublish: (client, packet, done) => this.#take(handler, client, packet, done),
     }) as Aedes & AedesInternals;
     await aedes.listen();
     this.#aedes = aedes;
@@ -93,7 +95,8 @@ export class EmbeddedBroker implements Broker {
   }
 
   async stop(): Promise<void> {
-    const { "0": server, "1": aedes } = [this.#server, this.#aedes];
+    const server = this.#server;
+    const aedes = this.#aedes;
     this.#server = undefined;
     this.#aedes = undefined;
     if (server === undefined || aedes === undefined) return;
@@ -112,8 +115,8 @@ export class EmbeddedBroker implements Broker {
 
   #take(
     handler: InboundHandler,
-    clientId: string | undefined,
-    packet: Parameters<Aedes["authorizePublish"]>[1],
+    client: Client | null,
+    packet: PublishPacket,
     done: (error?: Error | null) => void,
   ): void {
     const { topic, qos } = packet;
@@ -129,7 +132,7 @@ export class EmbeddedBroker implements Broker {
           payload: packet.payload as Buffer,
           qos,
           retain: packet.retain,
-          clientId: clientId ?? "",
+          clientId: client?.id ?? "",
           ...(packet.properties?.contentType === undefined
             ? {}
             : { contentType: packet.properties.contentType }),
@@ -142,14 +145,25 @@ export class EmbeddedBroker implements Broker {
         },
       );
     };
-    if (qos !== 2) {
+    if (qos !== 2 || client === null) {
       deliver();
       return;
     }
     // A QoS 2 publish that comes again before its PUBREL is the same message (MQTT 5 section 4.3.3).
-    const client = (this.#aedes as unknown as { clients: Record<string, unknown> } | undefined)
-      ?.clients[clientId ?? ""];
-    this.#aedes?.persistence.incomingGetPacket(client, packet).then(() => done(null), deliver);
+    const deliverNew = async (): Promise<void> => {
+      if (await this.#isRepeated(client, packet)) done(null);
+      else deliver();
+    };
+    void deliverNew();
+  }
+
+  async #isRepeated(client: Client, packet: PublishPacket): Promise<boolean> {
+    try {
+      return (await this.#aedes?.persistence.incomingGetPacket(client, packet)) !== undefined;
+    } catch {
+      // Aedes' way of saying that it has no such packet.
+      return false;
+    }
   }
 
   #listen(server: Server): Promise<void> {

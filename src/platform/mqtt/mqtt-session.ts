@@ -204,19 +204,20 @@ function readPem(path: string, setting: string): Buffer {
   }
 }
 
+const UNKNOWN_AUTHORITY = new Set([
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+]);
+
 function describe(error: Error & { code?: string }, { url }: SessionOptions): string {
   const { host } = new URL(url);
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return `nobody listens at ${host} (connection refused)`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `the name in ${host} can not be resolved (${error.code})`;
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-      return `the broker's certificate is not signed by a known authority (${error.code}); set tls.caFile`;
-    default:
-      return error.message;
-  }
+  const code = error.code ?? "";
+  if (code === "ECONNREFUSED") return `nobody listens at ${host} (connection refused)`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `the name in ${host} can not be resolved (${code})`;
+  if (UNKNOWN_AUTHORITY.has(code))
+    return `the broker's certificate is not signed by a known authority (${code}); set tls.caFile`;
+  return error.message;
 }

@@ -1,0 +1,55 @@
+import type { MqttOptions } from "./options.ts";
+import { topicMatcher } from "./topic-filter.ts";
+import type { TopicMappingView } from "./view.ts";
+
+/** One entry of `mqtt.topics`, ready to be used. */
+export interface TopicMapping {
+  readonly filter: string;
+  readonly priority: number;
+  readonly expireAfterMs: number;
+  readonly format: "any" | "json";
+  readonly latestOnly: boolean;
+  received: number;
+}
+
+const CACHE_MAX = 10_000;
+
+/** Finds what a topic is mapped to; the first entry that matches counts. */
+export class TopicMap {
+  readonly #entries: readonly { mapping: TopicMapping; matches: (topic: string) => boolean }[];
+  /** Sensors publish to the same few topics again and again. */
+  readonly #cache = new Map<string, TopicMapping | undefined>();
+
+  /** @throws Error naming the entry whose filter is not well-formed. */
+  constructor(topics: MqttOptions["topics"], expireAfterMs: number) {
+    this.#entries = topics.map((topic, at) => {
+      try {
+        return {
+          mapping: {
+            filter: topic.filter,
+            priority: topic.priority,
+            expireAfterMs: topic.expireAfterMs ?? expireAfterMs,
+            format: topic.format,
+            latestOnly: topic.latestOnly,
+            received: 0,
+          },
+          matches: topicMatcher(topic.filter),
+        };
+      } catch (error) {
+        throw new Error(`mqtt.topics[${at}].filter: ${(error as Error).message}`, { cause: error });
+      }
+    });
+  }
+
+  find(topic: string): TopicMapping | undefined {
+    if (this.#cache.has(topic)) return this.#cache.get(topic);
+    const mapping = this.#entries.find(({ matches }) => matches(topic))?.mapping;
+    if (this.#cache.size >= CACHE_MAX) this.#cache.clear();
+    this.#cache.set(topic, mapping);
+    return mapping;
+  }
+
+  views(): readonly TopicMappingView[] {
+    return this.#entries.map(({ mapping }) => ({ ...mapping }));
+  }
+}
