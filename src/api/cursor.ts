@@ -18,12 +18,15 @@ export function listQuery<Filters extends Record<string, Type.TSchema>>(
 ) {
   return Type.Object(
     {
-      limit: Type.Integer({
-        minimum: 1,
-        maximum: limits.limitMax,
-        default: limits.limitDefault,
-        description: "At most this many items.",
-      }),
+      // Optional for the client, never absent for the handler: validation fills in the default.
+      limit: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: limits.limitMax,
+          default: limits.limitDefault,
+          description: "At most this many items.",
+        }),
+      ) as unknown as Type.TInteger,
       cursor: cursorParameter,
       ...filters,
     },

@@ -6,7 +6,7 @@ import { authorize } from "./authorize.ts";
 import type { ApiContext } from "./context.ts";
 import { Idempotency } from "./idempotency.ts";
 import { type ProblemCode, problemCatalogue } from "./problem-catalogue.ts";
-import type { Body } from "./schemas/common.ts";
+import { type Body, named } from "./schemas/common.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -183,7 +183,7 @@ function answerSchema(answer: AnswerSpec & { schema?: TSchema; example?: unknown
       : {
           content: {
             [answer.mediaType ?? "application/json"]: {
-              schema: schema === undefined ? { type: "string" } : reference(schema),
+              schema: schema === undefined ? { type: "string" } : referTo(schema),
               ...(example === undefined ? {} : { example }),
             },
           },
@@ -191,10 +191,8 @@ function answerSchema(answer: AnswerSpec & { schema?: TSchema; example?: unknown
   };
 }
 
-/** Named schemas stand in the document once, under their name. */
-function reference(schema: TSchema): object {
-  const { $id } = schema as { $id?: string };
-  return $id === undefined ? schema : { $ref: `${$id}#` };
+function referTo(schema: TSchema): object {
+  return "$id" in schema ? named(schema) : schema;
 }
 
 /** Problem answers by status, each naming its codes. */

@@ -20,6 +20,15 @@ export function count(description: string) {
   return Type.Integer({ minimum: 0, description });
 }
 
+/**
+ * Refers to a schema that has an `$id`, so that the OpenAPI document tells it once. Such schemas are listed
+ * in components.ts.
+ */
+export function named<S extends TSchema>(schema: S) {
+  const { $id } = schema as { $id?: string };
+  return Type.Unsafe<Static<S>>({ $ref: `${$id}#` });
+}
+
 /** A page of a list: `items`, and `nextCursor` while there is more. */
 export function list<Item extends TSchema, Extra extends Record<string, TSchema>>(
   $id: string,
@@ -28,7 +37,7 @@ export function list<Item extends TSchema, Extra extends Record<string, TSchema>
 ) {
   return Type.Object(
     {
-      items: Type.Array(item),
+      items: Type.Array(named(item)),
       nextCursor: Type.Optional(
         Type.String({
           description: "Opaque; pass it as `cursor` to get the next page. Absent on the last page.",

@@ -1,5 +1,5 @@
 import * as Type from "typebox";
-import { count, epochMs, list, payload } from "./common.ts";
+import { count, epochMs, list, named, payload } from "./common.ts";
 
 /** GET /v1/queue */
 export const queue = Type.Object(
@@ -31,7 +31,8 @@ export const queue = Type.Object(
   { $id: "Queue" },
 );
 
-const message = Type.Object(
+/** An update that waits. */
+export const message = Type.Object(
   {
     id: Type.String({ description: "`agentId/stream/sequence`, the same at every attempt." }),
     stream: Type.String(),
@@ -45,7 +46,7 @@ const message = Type.Object(
     expiresAfterMs: Type.Optional(Type.Number()),
     key: Type.Optional(Type.String()),
     contentType: Type.String(),
-    payload,
+    payload: named(payload),
   },
   { $id: "QueueMessage" },
 );
@@ -63,7 +64,8 @@ export const queueControl = Type.Object(
   { $id: "QueueControl" },
 );
 
-const deadLetter = Type.Object(
+/** What cannot be delivered, with the reason. */
+export const deadLetter = Type.Object(
   {
     id: Type.String(),
     code: Type.String({ description: "Why, as a stable code: `payload.too-large`, …" }),
@@ -73,7 +75,7 @@ const deadLetter = Type.Object(
     deadAtMs: epochMs("When it was set aside."),
     updateId: Type.Optional(Type.String({ description: "The update's id, had it got that far." })),
     contentType: Type.String(),
-    payload,
+    payload: named(payload),
   },
   { $id: "DeadLetter" },
 );

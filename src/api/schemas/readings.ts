@@ -1,7 +1,8 @@
 import * as Type from "typebox";
 import { count, epochMs, list } from "./common.ts";
 
-const reading = Type.Object(
+/** The newest reading of a stream. */
+export const reading = Type.Object(
   {
     stream: Type.String(),
     topic: Type.String(),
@@ -34,7 +35,8 @@ export const readings = list("Readings", reading, {
   ),
 });
 
-const mapping = Type.Object(
+/** How topics become updates. */
+export const mapping = Type.Object(
   {
     filter: Type.String({ description: "MQTT topic filter." }),
     priority: Type.Integer({ minimum: 0, maximum: 9 }),

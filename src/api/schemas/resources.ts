@@ -144,7 +144,8 @@ const orNull = (description: string) =>
     description: `${description} Null where this device cannot tell.`,
   });
 
-const resourcePoint = Type.Object(
+/** A point of the history. */
+export const resourcePoint = Type.Object(
   {
     wallMs: epochMs("When the sample was taken."),
     cpuPercent: orNull("Use of all cores, 0–100."),

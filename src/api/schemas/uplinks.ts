@@ -1,7 +1,8 @@
 import * as Type from "typebox";
 import { count, list } from "./common.ts";
 
-const uplink = Type.Object(
+/** One road out. */
+export const uplink = Type.Object(
   {
     name: Type.String(),
     kind: Type.Enum(["mqtt"]),

@@ -1,0 +1,46 @@
+import type { TSchema } from "typebox";
+import { payload, problem } from "./common.ts";
+import { device, deviceCapabilities } from "./device.ts";
+import { event } from "./events.ts";
+import { power, powerPolicy } from "./power.ts";
+import { deadLetter, deadLetters, message, queue, queueControl, queueMessages } from "./queue.ts";
+import { mapping, mappings, reading, readings } from "./readings.ts";
+import { resourceHistory, resourcePoint, resources } from "./resources.ts";
+import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
+import { token, tokenCreated, tokens } from "./tokens.ts";
+import { uplink, uplinks } from "./uplinks.ts";
+
+/** Schemas that stand in the OpenAPI document under their own names. */
+export const componentSchemas: readonly TSchema[] = [
+  problem,
+  payload,
+  alive,
+  ready,
+  notReady,
+  apiCatalog,
+  device,
+  deviceCapabilities,
+  resources,
+  resourceHistory,
+  resourcePoint,
+  power,
+  powerPolicy,
+  readings,
+  reading,
+  mappings,
+  mapping,
+  queue,
+  queueMessages,
+  message,
+  queueControl,
+  deadLetters,
+  deadLetter,
+  uplinks,
+  uplink,
+  config,
+  configSchema,
+  token,
+  tokens,
+  tokenCreated,
+  event,
+];

@@ -1,0 +1,351 @@
+import { TokenStore } from "../../src/access/tokens.ts";
+import type { ApiContext } from "../../src/api/context.ts";
+import { type ApiOptions, apiOptions } from "../../src/api/options.ts";
+import type { ResourceSnapshot } from "../../src/device/view.ts";
+import type { Update } from "../../src/outbox/update.ts";
+import type { DeadLetter } from "../../src/outbox/view.ts";
+import type { AssetDirectory } from "../../src/platform/asset-directory.ts";
+import type { Logger } from "../../src/platform/logger.ts";
+import { nodeHasher } from "../../src/platform/node/hasher.ts";
+import { SystemRandom } from "../../src/platform/node/system-random.ts";
+import { PrometheusRegistry } from "../../src/platform/prometheus/registry.ts";
+import type { StreamReading } from "../../src/readings/view.ts";
+import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
+import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
+import { registerAgentMetrics } from "../../src/telemetry/agent-metrics.ts";
+import { EventLog } from "../../src/telemetry/event-log.ts";
+
+/** Defaults of the schema, on any free port. */
+export const testOptions: ApiOptions = {
+  ...(Object.fromEntries(
+    Object.entries(apiOptions.properties).map(([name, schema]) => [
+      name,
+      (schema as { default?: unknown }).default,
+    ]),
+  ) as ApiOptions),
+  port: 0,
+};
+
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLogger,
+};
+
+/** Files held in memory. */
+export function memoryAssets(files: Readonly<Record<string, string>>): AssetDirectory {
+  return {
+    read: (path) => {
+      const text = Object.hasOwn(files, path) ? files[path] : undefined;
+      return Promise.resolve(
+        text === undefined
+          ? undefined
+          : { body: Buffer.from(text), etag: `"${nodeHasher.sha256Hex(text).slice(0, 8)}"` },
+      );
+    },
+  };
+}
+
+const absent = { available: false, reason: "no such thing on this device" } as const;
+
+export const snapshot: ResourceSnapshot = {
+  sequence: 7,
+  wallMs: 1_795_305_600_000,
+  monotonicMs: 5_000,
+  powerMode: "normal",
+  sample: {
+    cpu: {
+      available: true,
+      cores: 4,
+      usedPercent: 12.5,
+      perCorePercent: [10, 20, 10, 10],
+      load1: 0.5,
+      load5: 0.4,
+      load15: 0.3,
+    },
+    memory: {
+      available: true,
+      totalBytes: 4e9,
+      availableBytes: 3e9,
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
+    },
+    pressure: absent,
+    thermal: { available: true, celsius: 48.2, zones: [{ name: "cpu-thermal", celsius: 48.2 }] },
+    throttling: { available: true, sources: ["rpi-volt"], underVoltageNow: false },
+    battery: absent,
+    powerRails: absent,
+    disk: {
+      available: true,
+      path: "/data",
+      totalBytes: 32e9,
+      freeBytes: 20e9,
+      inodesFree: 1e6,
+      readOnly: false,
+    },
+    flashWear: absent,
+    network: {
+      available: true,
+      interfaces: [
+        { name: "eth0", up: true, wireless: false, receivedBytes: 1_000, sentBytes: 2_000 },
+      ],
+    },
+    gpu: absent,
+    process: { available: true, residentBytes: 80e6, cpuMs: 1_200 },
+    uptimeMs: { available: true, value: 3_600_000 },
+  },
+};
+
+/** What a test may turn to see how the interface takes it. */
+export interface World {
+  snapshot: ResourceSnapshot | undefined;
+  readings: StreamReading[];
+  updates: Update[];
+  deadLetters: DeadLetter[];
+  paused: boolean;
+  flushes: number;
+  pauses: number;
+  ready: boolean;
+  failNext: Error | undefined;
+  config: Record<string, unknown>;
+}
+
+export function update(sequence: number, payload: Uint8Array = Buffer.from("21.5")): Update {
+  return {
+    agentId: "agent-1",
+    stream: "sensors/room/temp",
+    sequence,
+    ordinal: sequence,
+    priority: 5,
+    payload,
+    contentType: "text/plain",
+    bootId: "boot-1",
+    observedAtMs: 1_795_305_600_000 + sequence,
+    observedAtTrusted: true,
+    monotonicMs: sequence,
+  };
+}
+
+export function deadLetter(id: string): DeadLetter {
+  return {
+    id,
+    code: "payload.too-large",
+    reason: "the payload has 300,000 bytes",
+    topic: "sensors/room/temp",
+    payload: Buffer.from([0xff, 0xfe, 0x00]),
+    contentType: "application/octet-stream",
+    priority: 3,
+    deadAtMs: 1_795_305_600_000,
+  };
+}
+
+/** A whole context of simple values in memory. @param store one from an earlier context, after a restart */
+export async function createTestContext(store = new MemoryKeyValueStore()) {
+  const clock = new VirtualClock();
+  const world: World = {
+    snapshot,
+    readings: [],
+    updates: [],
+    deadLetters: [],
+    paused: false,
+    flushes: 0,
+    pauses: 0,
+    ready: true,
+    failNext: undefined,
+    config: { agent: { id: "agent-1" } },
+  };
+  const logged: string[] = [];
+  const logger: Logger = { ...silentLogger, error: (message) => void logged.push(message) };
+  const events = new EventLog({ clock, logger });
+  const tokens = await TokenStore.open({
+    store,
+    clock,
+    random: new SystemRandom(),
+    hasher: nodeHasher,
+    events,
+    logger,
+  });
+  const views = viewsOf(world);
+  const base = { agentId: "agent-1", version: "0.1.0", startedAtMs: clock.wallMs(), clock };
+  const metrics = new PrometheusRegistry();
+  registerAgentMetrics(metrics, { ...base, ...views });
+  const context: ApiContext = {
+    ...base,
+    ...views,
+    logger,
+    hasher: nodeHasher,
+    store,
+    tokens,
+    events,
+    metrics,
+    brokerStatus: () => ({
+      kind: "embedded",
+      connected: true,
+      url: "mqtt://127.0.0.1:1883",
+      clients: 2,
+    }),
+    health: () => [
+      { name: "store", ok: true },
+      world.ready
+        ? { name: "broker", ok: true }
+        : { name: "broker", ok: false, detail: "port 1883 is taken; set mqtt.broker.port" },
+    ],
+    effectiveConfig: () => world.config,
+    configSchema: { type: "object" },
+    assets: {
+      page: memoryAssets({
+        "index.html": "<!doctype html><title>page</title>",
+        "assets/page.js": "1",
+      }),
+      openapi: memoryAssets({ "openapi.json": '{"openapi":"3.1.0"}' }),
+      docs: memoryAssets({ "swagger-ui.css": "body{}", "package.json": "{}" }),
+    },
+  };
+  return { context, world, clock, store, logged };
+}
+
+function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks"> {
+  const take = () => {
+    const { failNext } = world;
+    world.failNext = undefined;
+    if (failNext !== undefined) throw failNext;
+  };
+  const page = <Item>(all: readonly Item[], cursor: string | undefined, limit: number) => {
+    take();
+    const begin = Number(cursor ?? 0);
+    const end = begin + limit;
+    return {
+      items: all.slice(begin, end),
+      ...(end < all.length ? { cursor: String(end) } : {}),
+    };
+  };
+  const remove = (id: string) => {
+    take();
+    const before = world.deadLetters.length;
+    world.deadLetters = world.deadLetters.filter((letter) => letter.id !== id);
+    return Promise.resolve(world.deadLetters.length < before);
+  };
+  return {
+    device: {
+      identity: () => ({
+        model: "Raspberry Pi 4 Model B Rev 1.4",
+        compatible: ["raspberrypi,4-model-b", "brcm,bcm2711"],
+        hostname: "pi",
+        kernel: "6.12.0",
+        architecture: "arm64",
+        operatingSystem: "Debian GNU/Linux 13",
+      }),
+      profile: () => ({ id: "pi-4", name: "Raspberry Pi 4", chosenBecause: "device tree" }),
+      latest: () => world.snapshot,
+      history: ({ sinceMs, limit }) =>
+        Array.from({ length: 10 }, (_, index) => ({
+          wallMs: 1_000 + index * 1_000,
+          cpuPercent: index,
+          memoryPercent: 25,
+          celsius: 48.2,
+          batteryPercent: null,
+          diskPercent: 37.5,
+          residentBytes: 80e6,
+        }))
+          .filter(({ wallMs }) => wallMs >= sinceMs)
+          .slice(0, limit),
+      power: () => ({
+        mode: "normal",
+        reason: "on mains",
+        sinceMs: 1_795_305_600_000,
+        settings: {
+          samplingIntervalMs: 5_000,
+          uplinkBatchIntervalMs: 0,
+          uplinkBatchUpdatesMax: 1,
+          uplinkUrgentPriorityMin: 8,
+        },
+        transitions: 1,
+      }),
+      powerPolicy: () => ({ thresholds: {} }),
+    },
+    readings: {
+      latest: ({ limit, offset, prefix = "" }) => {
+        const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));
+        return { readings: matching.slice(offset, offset + limit), total: matching.length };
+      },
+      mappings: () => [
+        {
+          filter: "sensors/#",
+          priority: 5,
+          expireAfterMs: 0,
+          format: "any",
+          latestOnly: false,
+          received: 3,
+        },
+      ],
+      totals: () => ({ received: 3, refused: 1, deadLettered: 1, bytes: 12 }),
+    },
+    queue: {
+      status: () => ({
+        updates: world.updates.length,
+        bytes: world.updates.length * 200,
+        bytesMax: 1e9,
+        evict: "drop-oldest",
+        paused: world.paused,
+        streams: 1,
+        updatesByPriority: [{ priority: 5, updates: world.updates.length }],
+        appended: 3,
+        acknowledged: 2,
+        shed: 0,
+        expired: 0,
+        refused: 0,
+        deadLetters: world.deadLetters.length,
+        deadLetterBytes: 0,
+        storeRecoveries: 0,
+        commits: 3,
+        lastCommitMs: 2,
+      }),
+      async list({ cursor, limit, stream }) {
+        const all = world.updates.filter((one) => stream === undefined || one.stream === stream);
+        const { items, ...rest } = page(all, cursor, limit);
+        return { updates: items, ...rest };
+      },
+      async listDeadLetters({ cursor, limit }) {
+        const { items, ...rest } = page(world.deadLetters, cursor, limit);
+        return { deadLetters: items, ...rest };
+      },
+      requeueDeadLetter: async (id) => remove(id),
+      deleteDeadLetter: async (id) => remove(id),
+    },
+    uplinks: {
+      status: () => [
+        {
+          name: "cloud",
+          kind: "mqtt",
+          url: "mqtts://broker.example:8883",
+          state: "up",
+          active: true,
+          attempts: 1,
+          inFlight: 0,
+          inFlightMax: 100,
+          acknowledged: 2,
+          refused: 0,
+          sentBytes: 400,
+          acknowledgedPerSecond: 0.2,
+          lastRoundTripMs: 12,
+        },
+      ],
+      flush: () => {
+        world.flushes += 1;
+      },
+      async pause() {
+        take();
+        world.pauses += 1;
+        world.paused = true;
+      },
+      async resume() {
+        world.paused = false;
+      },
+      get paused() {
+        return world.paused;
+      },
+    },
+  };
+}
