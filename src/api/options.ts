@@ -38,7 +38,7 @@ export const apiOptions = Type.Object(
       description: "Serve /metrics without a token, for scrapers that cannot send one.",
     }),
   },
-  { additionalProperties: false, description: "REST interface and web page." },
+  { additionalProperties: false, default: {}, description: "REST interface and web page." },
 );
 
 /** Validated settings of the REST interface. */

@@ -11,7 +11,7 @@ export const configSchema = Type.Object(
   {
     agent: agentOptions,
     log: logOptions,
-    api: { ...apiOptions, default: {} },
+    api: apiOptions,
     mqtt: mqttOptions,
     outbox: outboxOptions,
     uplinks: uplinkOptions,
