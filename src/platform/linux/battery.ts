@@ -91,9 +91,9 @@ export class BatteryProbe {
       ...(charge === undefined
         ? estimatedCharge(volts, hints)
         : { chargePercent: rounded(charge, 1) }),
-      ...(volts === undefined ? {} : { volts: rounded(volts, 4) }),
-      ...(amperes === undefined ? {} : { amperes: rounded(amperes, 4) }),
-      ...(watts === undefined ? {} : { watts: rounded(watts, 3) }),
+      ...(volts === undefined ? {} : { volts: rounded(volts, 6) }),
+      ...(amperes === undefined ? {} : { amperes: rounded(amperes, 6) }),
+      ...(watts === undefined ? {} : { watts: rounded(watts, 4) }),
     };
   }
 
@@ -119,9 +119,9 @@ export class BatteryProbe {
         name: "ina219",
         state: shuntState(amperes, charge.chargePercent),
         ...charge,
-        volts: rounded(volts, 4),
-        amperes: rounded(amperes, 4),
-        watts: rounded(volts * amperes, 3),
+        volts: rounded(volts, 6),
+        amperes: rounded(amperes, 6),
+        watts: rounded(volts * amperes, 4),
       };
     }
     return undefined;
