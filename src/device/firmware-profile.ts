@@ -227,7 +227,7 @@ export function chooseFirmwareProfile(
     );
   }
   const what = identity.compatible[0] ?? identity.model;
-  return { profile: fallback, because: `no other profile knows ${what}` };
+  return { profile: fallback, because: `no other profile matches ${what}` };
 }
 
 function fits(pattern: string | undefined, model: string): boolean {

@@ -35,7 +35,7 @@ const expected: Record<string, [id: string, because: RegExp]> = {
   "pi-zero-2-w": ["raspberry-pi-zero-2-w", /model-zero-2-w/],
   "jetson-orin-nano": ["jetson-orin-nano", /p3767-0005/],
   "jetson-nano": ["jetson-nano", /nvidia,jetson-nano/],
-  "bare-vm": ["generic", /no other profile knows Standard PC/],
+  "bare-vm": ["generic", /no other profile matches Standard PC/],
 };
 for (const [device, [id, because]] of Object.entries(expected)) {
   t.test(`${device} gets the profile ${id}`, async (t) => {
