@@ -1,13 +1,14 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import {
   chooseFirmwareProfile,
   type FirmwareProfile,
+  firmwareProfileSchema,
   parseFirmwareProfile,
 } from "../../../src/device/firmware-profile.ts";
 import type { PowerOverrides } from "../../../src/device/power-schema.ts";
-import { resolvePowerPolicy } from "../../../src/device/power-settings.ts";
+import { defaultPowerPolicy, resolvePowerPolicy } from "../../../src/device/power-settings.ts";
 import { LinuxDeviceProbe } from "../../../src/platform/linux/linux-device-probe.ts";
 import { readYamlDirectory, readYamlFile } from "../../../src/platform/yaml/read-yaml.ts";
 
@@ -116,6 +117,27 @@ t.test("thresholds that contradict each other are refused by name", async (t) =>
   const policy = resolvePowerPolicy({ dwellMs: 1 }, { celsius: { saving: { enter: 74 } } });
   t.match(policy, { dwellMs: 1, celsius: { saving: { enter: 74, leave: 70 } } }, "layers add up");
 });
+
+t.test("the page on profiles names every key, and its example is sound", async (t) => {
+  const page = readFileSync(join(root, "docs/firmware-profiles.md"), "utf8");
+  for (const key of keysOf(firmwareProfileSchema)) t.ok(page.includes(key), key);
+  const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1]?.replace(/^ {3}/gm, "") ?? "";
+  const directory = t.testdir({ "field-station.yaml": example });
+  const [file] = await readYamlDirectory(directory);
+  const profile = parseFirmwareProfile("field-station.yaml", file?.document);
+  t.equal(resolvePowerPolicy(profile.power).batteryPercent.saving.enter, 50);
+  for (const [mode, { samplingIntervalMs }] of Object.entries(defaultPowerPolicy.modes)) {
+    t.match(page, new RegExp(`\`${mode}\` .*\\| ${samplingIntervalMs / 1000} s \\|`), mode);
+  }
+});
+
+interface SchemaNode {
+  readonly properties?: Record<string, SchemaNode>;
+}
+
+function keysOf({ properties = {} }: SchemaNode): string[] {
+  return Object.entries(properties).flatMap(([key, inner]) => [key, ...keysOf(inner)]);
+}
 
 t.test("YAML files: place of a fault, duplicate keys, bombs, sizes", async (t) => {
   const directory = t.testdir({
