@@ -6,12 +6,18 @@ import { type BrowserContext, chromium } from "playwright-core";
 /** Debian's Chromium; `CHROMIUM_PATH` names another. */
 export const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 
-/** A Chromium of its own, in a profile of its own. */
+/** A running Chromium. */
+export interface Browser {
+  readonly context: BrowserContext;
+  close(): Promise<void>;
+}
+
+/** Starts a Chromium of its own, in a profile of its own. */
 export async function launchBrowser(options: {
   width: number;
   height: number;
   colorScheme: "light" | "dark";
-}): Promise<{ context: BrowserContext; close(): Promise<void> }> {
+}): Promise<Browser> {
   const profile = await mkdtemp(join(tmpdir(), "agent-mesh-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,

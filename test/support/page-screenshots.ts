@@ -10,7 +10,7 @@ import { type StubState, stubState } from "./page-stub-data.ts";
  * Photographs the page in the states worth looking at. Run by itself:
  * `node test/support/page-screenshots.ts OUT_DIRECTORY [name…]`
  */
-const SETTLE_MS = 9000;
+const SETTLE_MS = 5000;
 const LONG = `sensors/${"building-12-north-wing-".repeat(4)}floor-3/room-311/temperature`;
 
 const SCENES: Readonly<Record<string, Partial<StubState>>> = {

@@ -38,13 +38,15 @@ export async function startPageStub(options: {
   const { state } = options;
   const deeds: string[] = [];
   const listeners = new Set<ServerResponse>();
-  let lastEventId = 0;
+  const startedAtMs = Date.now();
+  const frames: { id: number; text: string }[] = [];
 
   function emit(type: string, data: Record<string, unknown>): void {
-    lastEventId += 1;
-    const event = { id: lastEventId, type, atMs: Date.now(), data };
-    const frame = `id: ${lastEventId}\nevent: ${type}\ndata: ${JSON.stringify(event)}\n\n`;
-    for (const listener of listeners) listener.write(frame);
+    const id = (startedAtMs + frames.length) * 1000;
+    const event = { id, type, atMs: Date.now(), data };
+    const text = `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(event)}\n\n`;
+    frames.push({ id, text });
+    for (const listener of listeners) listener.write(text);
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -73,7 +75,9 @@ export async function startPageStub(options: {
     }
     if (path === "/v1/events") {
       response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(": hello\n\n");
+      const seen = Number(request.headers["last-event-id"]);
+      const missed = frames.filter(({ id }) => id > seen).map(({ text }) => text);
+      response.write(`: hello\n\nevent: events.missed\ndata: {}\n\n${missed.join("")}`);
       listeners.add(response);
       response.on("close", () => listeners.delete(response));
       return;
@@ -117,7 +121,8 @@ async function serveFile(directory: string, path: string, response: ServerRespon
     const body = await readFile(join(directory, name));
     response.writeHead(200, {
       "content-type": TYPES[extname(name)] ?? "application/octet-stream",
-      "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+      "content-security-policy":
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     });
     response.end(body);
   } catch {

@@ -73,11 +73,6 @@ export class AgentClient {
     await this.send(path, { method: "DELETE" }, signal);
   }
 
-  /** The agent started anew: its event ids begin again, so start over at its first. */
-  forgetEvents(): void {
-    this.lastEventId = "0";
-  }
-
   /**
    * Follows the agent's events from where an earlier call left off, until the stream ends.
    * @throws ProblemError, UnreachableError (also when the stream breaks or falls silent)

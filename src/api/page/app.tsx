@@ -21,7 +21,8 @@ function openSession(token: string) {
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     silenceMaxMs: SILENCE_MAX_MS,
   });
-  return { store, session: new Session(client, store, Math.random) };
+  const surroundings = { random: Math.random, hidden: () => document.hidden };
+  return { store, session: new Session(client, store, surroundings) };
 }
 
 /** `crypto.randomUUID` exists only over TLS or on localhost; a device is often reached by plain HTTP. */

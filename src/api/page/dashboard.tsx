@@ -1,3 +1,4 @@
+import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { EventsPanel } from "./events-panel.tsx";
 import { Masthead } from "./masthead.tsx";
 import type { PageState } from "./page-state.ts";
@@ -50,11 +51,10 @@ export function Dashboard(props: {
             <QueuePanel
               queue={state.queue}
               depths={state.depths}
-              deadLetters={state.deadLetters}
               now={now}
               busy={state.busy}
               mayOperate={mayOperate}
-              fault={fault("queue") ?? fault("dead letters")}
+              fault={fault("queue")}
               session={session}
             />
             <ReadingsPanel
@@ -66,6 +66,18 @@ export function Dashboard(props: {
               fault={fault("readings")}
               session={session}
             />
+            {state.queue !== undefined && state.queue.deadLetters > 0 && (
+              <DeadLettersPanel
+                letters={state.deadLetters}
+                total={state.queue.deadLetters}
+                bytes={state.queue.deadLetterBytes}
+                now={now}
+                busy={state.busy !== undefined}
+                mayOperate={mayOperate}
+                fault={fault("dead letters")}
+                session={session}
+              />
+            )}
           </div>
           <div class="column">
             <UplinksPanel

@@ -36,9 +36,8 @@ export class Figures {
     this.store = store;
   }
 
-  /** Everything once. @returns true if this is another run of the agent than the one seen before. */
-  async load(signal: AbortSignal): Promise<boolean> {
-    const before = this.store.get().device;
+  /** Everything once. */
+  async load(signal: AbortSignal): Promise<void> {
     const device = await this.client.get<Device>("/v1/device", signal);
     const offsetMs = this.client.clockOffsetMs;
     const sinceMs = Math.round(Date.now() + offsetMs - HISTORY_WINDOW_MS);
@@ -48,7 +47,6 @@ export class Figures {
     if (self !== undefined) this.store.set({ self });
     await this.sampled(signal);
     await this.poll(signal, true);
-    return before !== undefined && before.startedAtMs !== device.startedAtMs;
   }
 
   private async loadHistory(sinceMs: number, signal: AbortSignal): Promise<ResourcePoint[]> {

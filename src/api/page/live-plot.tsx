@@ -1,9 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 
-const HEIGHT_PX = 104;
 /** A scale that follows its values spans at least this much, so that noise does not look like drama. */
 const SPAN_MIN = 10;
+/** Ticks say hours and minutes, so they stand at whole minutes. */
+const TICK_SECONDS = [60, 120, 300, 600, 900, 1200, 1800, 3600];
 const AXIS_FONT = "11px system-ui, sans-serif";
 
 interface Props {
@@ -39,7 +40,7 @@ export function LivePlot(props: Props) {
     };
     draw();
     const resized = new ResizeObserver(() => {
-      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT_PX });
+      plot.current?.setSize({ width: element.clientWidth, height: element.clientHeight });
     });
     resized.observe(element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -73,8 +74,8 @@ function optionsFor(element: HTMLElement, current: () => Props): uPlot.Options {
   };
   return {
     width: element.clientWidth,
-    height: HEIGHT_PX,
-    padding: [6, 8, 0, 0],
+    height: element.clientHeight,
+    padding: [6, 16, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -95,12 +96,20 @@ function optionsFor(element: HTMLElement, current: () => Props): uPlot.Options {
       y: { range: (_, low, high) => (scale === undefined ? paddedRange(low, high) : [...scale]) },
     },
     axes: [
-      { ...axis, size: 20, gap: 4, space: 70, grid: { show: false }, values: clockTicks },
+      {
+        ...axis,
+        size: 20,
+        gap: 4,
+        space: 56,
+        incrs: TICK_SECONDS,
+        grid: { show: false },
+        values: clockTicks,
+      },
       {
         ...axis,
         size: 38,
         gap: 5,
-        space: 32,
+        space: 22,
         values: (_, ticks) => ticks.map((tick, index) => tickWords(tick, index, ticks, unit)),
       },
     ],

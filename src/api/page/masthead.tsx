@@ -1,8 +1,8 @@
-import { formatAge, formatClock, formatDuration } from "./format.ts";
+import { formatClock, formatDuration } from "./format.ts";
 import { Mark, ToneIcon } from "./icons.tsx";
 import type { PageState } from "./page-state.ts";
 import type { Session } from "./session.ts";
-import { type Tone, verdictOf } from "./verdict.ts";
+import { type Tone, type Verdict, verdictOf } from "./verdict.ts";
 
 /** Which device this is, whether it is well, and whether the figures are live. */
 export function Masthead(props: {
@@ -61,12 +61,12 @@ function Lost(props: { state: PageState; browserNow: number; onRetry: () => void
   const { retryAtMs, reason } = connection;
   const wait = retryAtMs === undefined ? 0 : retryAtMs - props.browserNow;
   return (
-    <div class="lost">
+    <div class="outage">
       <p role="alert">
         <strong>The agent does not answer:</strong> {reason}.
         {freshAtMs !== undefined && ` Everything below is as of ${formatClock(freshAtMs)}.`}
       </p>
-      <p class="lost-retry">
+      <p class="outage-retry">
         <span>
           {wait > 500 ? `Trying again in ${Math.ceil(wait / 1000)}\u00a0s` : "Trying again…"}
         </span>
@@ -89,7 +89,7 @@ function Identity(props: { state: PageState; browserNow: number }) {
       <p class="identity-line">
         <span>{device.identity.model}</span>
         <span title={device.profile.chosenBecause}>Profile {device.profile.name}</span>
-        <span>{device.identity.hostname}</span>
+        {device.identity.hostname !== device.agentId && <span>{device.identity.hostname}</span>}
         <span title={`Kernel ${device.identity.kernel}`}>
           {device.identity.operatingSystem}, {device.identity.architecture}
         </span>
@@ -102,7 +102,7 @@ function Identity(props: { state: PageState; browserNow: number }) {
         )}
         {skewed && (
           <span class="skew">
-            Device clock {formatAge(Math.abs(clockOffsetMs)).replace(" ago", "")}{" "}
+            Device clock {formatDuration(Math.abs(clockOffsetMs))}{" "}
             {clockOffsetMs < 0 ? "behind" : "ahead of"} this browser
           </span>
         )}
@@ -113,14 +113,15 @@ function Identity(props: { state: PageState; browserNow: number }) {
 
 function Health(props: { state: PageState }) {
   const { state } = props;
-  const verdict = verdictOf(state);
+  const lost = state.connection.phase === "lost";
+  const verdict = lost ? lastKnown(state) : verdictOf(state);
   const checks = state.health?.checks ?? [];
   return (
     <section class={`verdict ${verdict.tone}`} aria-label="Health">
       <p class="verdict-line" role="status">
         <ToneIcon tone={verdict.tone} />
         <strong>{verdict.headline}</strong>
-        {checks.length > 0 && (
+        {checks.length > 0 && !lost && (
           <span class="verdict-count">
             {checks.filter(({ ok }) => ok).length} of {checks.length} checks pass
           </span>
@@ -141,6 +142,13 @@ function Health(props: { state: PageState }) {
       )}
     </section>
   );
+}
+
+/** Of an agent that does not answer nothing is known, only what it last said. */
+function lastKnown(state: PageState): Verdict {
+  const { headline, concerns } = verdictOf(state);
+  const known = state.freshAtMs === undefined ? [] : [`Last known: ${headline.toLowerCase()}.`];
+  return { tone: "idle", headline: "Unknown", concerns: [...known, ...concerns] };
 }
 
 function Check(props: { name: string; tone: Tone }) {

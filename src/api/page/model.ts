@@ -61,11 +61,12 @@ export interface Sample {
     readonly zones: readonly { readonly name: string; readonly celsius: number }[];
   }>;
   readonly throttling: Measured<{
-    readonly underVoltageNow: boolean;
-    readonly throttledNow: boolean;
-    readonly frequencyCappedNow: boolean;
-    readonly underVoltageSinceBoot: boolean;
-    readonly throttledSinceBoot: boolean;
+    /** Each is absent where no source can tell. */
+    readonly underVoltageNow?: boolean | undefined;
+    readonly throttledNow?: boolean | undefined;
+    readonly frequencyCappedNow?: boolean | undefined;
+    readonly underVoltageSinceBoot?: boolean | undefined;
+    readonly throttledSinceBoot?: boolean | undefined;
   }>;
   readonly battery: Measured<{
     readonly name: string;

@@ -60,7 +60,7 @@ export function Meter(props: { share: number; label: string; text: string; tone?
       aria-valuenow={Math.round(percent)}
       aria-valuetext={props.text}
     >
-      <div class="meter-fill" style={{ width: `${percent}%` }} />
+      <div class="meter-fill" style={{ width: percent === 0 ? "0" : `max(2px, ${percent}%)` }} />
     </div>
   );
 }

@@ -1,6 +1,5 @@
-import { DeadLetters } from "./dead-letters.tsx";
 import { formatBytes, formatCount, formatDuration, formatPercent } from "./format.ts";
-import type { DeadLetter, Queue } from "./model.ts";
+import type { Queue } from "./model.ts";
 import { Empty, Fact, Meter, Panel, Tag } from "./parts.tsx";
 import { type QueueDepth, trendOf } from "./queue-trend.ts";
 import type { Session } from "./session.ts";
@@ -13,7 +12,6 @@ const SPARK = { width: 240, height: 44 };
 export function QueuePanel(props: {
   queue: Queue | undefined;
   depths: readonly QueueDepth[];
-  deadLetters: readonly DeadLetter[];
   now: number;
   busy: string | undefined;
   mayOperate: boolean;
@@ -49,17 +47,6 @@ export function QueuePanel(props: {
           />
           <Priorities queue={queue} />
           <Counters queue={queue} />
-          {queue.deadLetters > 0 && (
-            <DeadLetters
-              letters={props.deadLetters}
-              total={queue.deadLetters}
-              bytes={queue.deadLetterBytes}
-              now={props.now}
-              busy={props.busy !== undefined}
-              mayOperate={props.mayOperate}
-              session={session}
-            />
-          )}
         </>
       )}
     </Panel>
@@ -221,7 +208,11 @@ function Counters({ queue }: { queue: Queue }) {
         {formatCount(queue.refused)}
       </Fact>
       <Fact label="Dead letters" {...warn(queue.deadLetters)}>
-        {formatCount(queue.deadLetters)}
+        {queue.deadLetters === 0 ? (
+          "0"
+        ) : (
+          <a href="#dead-letters">{formatCount(queue.deadLetters)}</a>
+        )}
       </Fact>
       <Fact label="Last commit">{formatDuration(queue.lastCommitMs)}</Fact>
       <Fact label="Store reopened" {...warn(queue.storeRecoveries)}>

@@ -49,10 +49,9 @@ export function MoreFacts({ sample }: { sample: Sample }) {
 function factsOf(sample: Sample) {
   return [
     shown("Throttling", sample.throttling, throttlingWords, (now) => {
-      if (now.underVoltageNow || now.throttledNow) return "bad";
-      return now.frequencyCappedNow || now.underVoltageSinceBoot || now.throttledSinceBoot
-        ? "warn"
-        : undefined;
+      if (now.underVoltageNow === true || now.throttledNow === true) return "bad";
+      const troubled = [now.frequencyCappedNow, now.underVoltageSinceBoot, now.throttledSinceBoot];
+      return troubled.includes(true) ? "warn" : undefined;
     }),
     shown(
       "Pressure (10 s)",
@@ -88,24 +87,23 @@ function factsOf(sample: Sample) {
   ];
 }
 
-function throttlingWords(now: {
-  readonly underVoltageNow: boolean;
-  readonly throttledNow: boolean;
-  readonly frequencyCappedNow: boolean;
-  readonly underVoltageSinceBoot: boolean;
-  readonly throttledSinceBoot: boolean;
-}): string {
+type Throttling = Extract<Sample["throttling"], { available: true }>;
+
+/** What cannot be told is said to be unknown: it is not the same as fine. */
+function throttlingWords(now: Throttling): string {
   const current = [
-    now.underVoltageNow && "under-voltage",
-    now.throttledNow && "throttled",
-    now.frequencyCappedNow && "frequency capped",
-  ].filter((word) => word !== false);
-  const earlier = [
-    now.underVoltageSinceBoot && !now.underVoltageNow && "under-voltage",
-    now.throttledSinceBoot && !now.throttledNow && "throttling",
+    now.underVoltageNow === true && "under-voltage",
+    now.throttledNow === true && "throttled",
+    now.frequencyCappedNow === true && "frequency capped",
   ].filter((word) => word !== false);
   if (current.length > 0) return `${current.join(", ")} now`;
-  return earlier.length > 0 ? `none now; ${earlier.join(" and ")} since boot` : "none";
+  const earlier = [
+    now.underVoltageSinceBoot === true && "under-voltage",
+    now.throttledSinceBoot === true && "throttling",
+  ].filter((word) => word !== false);
+  const past = earlier.length > 0 ? [`${earlier.join(" and ")} since boot`] : [];
+  const unknown = now.underVoltageNow === undefined ? ["under-voltage cannot be told"] : [];
+  return ["none now", ...past, ...unknown].join("; ");
 }
 
 function networkWords({

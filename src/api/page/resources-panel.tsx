@@ -1,4 +1,4 @@
-import { byteQuantity, formatBytes, formatDuration, type Quantity, quantity } from "./format.ts";
+import { byteQuantity, formatBytes, type Quantity, quantity } from "./format.ts";
 import { HISTORY_WINDOW_MS, seriesOf, usedPercent } from "./history.ts";
 import type { ResourcePoint, Sample } from "./model.ts";
 import type { PageState } from "./page-state.ts";
@@ -89,7 +89,7 @@ const PLOTS: readonly Plot[] = [
   },
   {
     field: "residentBytes",
-    title: "The agent’s own memory",
+    title: "Agent memory",
     colour: "--series-agent",
     unit: "MiB",
     show: byteQuantity,
@@ -114,6 +114,11 @@ function batteryNote(battery: {
   return parts.filter((part) => part !== undefined).join(", ");
 }
 
+function windowWords(windowMs: number): string {
+  const minutes = Math.round(windowMs / 60_000);
+  return minutes >= 59 ? "last hour" : `last ${minutes} minutes`;
+}
+
 /** The body, live: small plots on one time axis, and what else was measured. */
 export function ResourcesPanel(props: { state: PageState; now: number }) {
   const { snapshot, history, power, faults } = props.state;
@@ -127,7 +132,7 @@ export function ResourcesPanel(props: { state: PageState; now: number }) {
       id="resources"
       title="Resources"
       fault={faults.get("resources") ?? lackingHistory}
-      aside={snapshot !== undefined && <span>{`last ${formatDuration(windowMs)}`}</span>}
+      aside={snapshot !== undefined && <span>{windowWords(windowMs)}</span>}
     >
       {snapshot === undefined ? (
         <Empty>No sample has been taken yet.</Empty>

@@ -16,20 +16,30 @@ const READINGS_PER_PAGE_MAX = 200;
 /** Frequent and shown elsewhere: these would drown the others in the feed. */
 const NOT_IN_FEED = new Set(["resources.sampled", "readings.received"]);
 
+/** What a session needs of the browser around it. */
+export interface Surroundings {
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** True while nobody can see the page. */
+  readonly hidden: () => boolean;
+}
+
 /** Keeps the store in step with one agent until stopped: loads, follows events, polls, and recovers. */
 export class Session {
   readonly figures: Figures;
   private readonly client: AgentClient;
   private readonly store: Store<PageState>;
-  private readonly random: () => number;
+  private readonly surroundings: Surroundings;
   private readonly stopping = new AbortController();
   private readonly wakers = new Set<() => void>();
   private polls = 0;
+  private refreshing = false;
+  private refreshWanted = false;
 
-  constructor(client: AgentClient, store: Store<PageState>, random: () => number) {
+  constructor(client: AgentClient, store: Store<PageState>, surroundings: Surroundings) {
     this.client = client;
     this.store = store;
-    this.random = random;
+    this.surroundings = surroundings;
     this.figures = new Figures(client, store);
   }
 
@@ -38,8 +48,7 @@ export class Session {
     let attempt = 0;
     while (!this.stopping.signal.aborted) {
       try {
-        const restarted = await this.figures.load(this.stopping.signal);
-        if (restarted) this.client.forgetEvents();
+        await this.figures.load(this.stopping.signal);
         this.store.set({ connection: { phase: "live" } });
         attempt = 0;
         await this.stayLive();
@@ -49,7 +58,7 @@ export class Session {
           this.store.set({ connection: { phase: "refused", reason: error.message } });
           return;
         }
-        await this.lost(error, backoffMs(attempt, this.random()));
+        await this.lost(error, backoffMs(attempt, this.surroundings.random()));
         attempt += 1;
       }
     }
@@ -64,12 +73,20 @@ export class Session {
     for (const wake of this.wakers) wake();
   }
 
-  /** Asks for the figures now; failures show as a lost connection at the next poll. */
+  /** Asks for the figures now; asked again meanwhile, it asks once more afterwards. */
   async refresh(): Promise<void> {
+    this.refreshWanted = true;
+    if (this.refreshing) return;
+    this.refreshing = true;
     try {
-      await this.figures.poll(this.stopping.signal, true);
+      while (this.refreshWanted) {
+        this.refreshWanted = false;
+        await this.figures.poll(this.stopping.signal, true);
+      }
     } catch {
       // The poll that runs anyway meets the same failure and reports it.
+    } finally {
+      this.refreshing = false;
     }
   }
 
@@ -144,7 +161,7 @@ export class Session {
       await this.sleep(POLL_INTERVAL_MS, signal);
       if (signal.aborted) return;
       // A page nobody looks at should not keep a battery-powered device awake.
-      if (globalThis.document?.hidden === true) continue;
+      if (this.surroundings.hidden()) continue;
       this.polls += 1;
       await this.figures.poll(signal, this.polls % SLOW_EVERY_POLLS === 0);
     }
@@ -173,6 +190,8 @@ export class Session {
     } catch {
       return;
     }
+    // Not everything in the stream is an event: `events.missed` carries none.
+    if (typeof event.atMs !== "number") return;
     if (raw.type === "resources.sampled") void this.figures.sampled(signal).catch(() => {});
     if (raw.type === "power.mode-changed" || raw.type.startsWith("uplink.")) void this.refresh();
     if (NOT_IN_FEED.has(raw.type)) return;

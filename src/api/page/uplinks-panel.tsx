@@ -65,7 +65,7 @@ function Road({ uplink, elapsedMs }: { uplink: Uplink; elapsedMs: number }) {
       </div>
       {uplink.state !== "up" && (
         <p class="uplink-why">
-          {uplink.reason ?? `${capitalized(uplink.state)}.`}{" "}
+          <span>{uplink.reason ?? `${capitalized(uplink.state)}.`}</span>
           {retryInMs !== undefined && (
             <strong>
               {retryInMs > 1000 ? `Next attempt in ${formatDuration(retryInMs)}` : "Trying now"}

@@ -26,8 +26,8 @@ export function verdictOf(
   ];
   const throttling = snapshot?.sample.throttling;
   if (throttling?.available === true) {
-    if (throttling.underVoltageNow) concerns.push("The supply voltage is too low.");
-    if (throttling.throttledNow) concerns.push("The processor is throttled.");
+    if (throttling.underVoltageNow === true) concerns.push("The supply voltage is too low.");
+    if (throttling.throttledNow === true) concerns.push("The processor is throttled.");
   }
   const disk = snapshot?.sample.disk;
   if (disk?.available === true && disk.readOnly) {

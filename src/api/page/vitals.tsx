@@ -1,4 +1,4 @@
-import { capitalized, formatAge, formatCount, formatDuration, quantity } from "./format.ts";
+import { capitalized, formatCount, formatDuration, quantity } from "./format.ts";
 import type { PageState } from "./page-state.ts";
 import { Amount, Fact } from "./parts.tsx";
 import { trendOf } from "./queue-trend.ts";
@@ -43,7 +43,7 @@ export function Vitals(props: { state: PageState; now: number }) {
               : "None"
             : formatDuration(props.now - oldest)}
         </span>
-        <small>{oldest === undefined ? "all delivered" : "since it came in"}</small>
+        <small>{oldest === undefined ? "nothing waits" : "since it came in"}</small>
       </Fact>
       <Fact label="Delivered">
         <Amount of={quantity(perSecond, "/s")} />
@@ -58,7 +58,7 @@ export function Vitals(props: { state: PageState; now: number }) {
       <Fact label="Power mode" tone={POWER_TONES[power?.mode ?? ""] ?? "idle"}>
         <span class="amount">{power === undefined ? "–" : capitalized(power.mode)}</span>
         <small>
-          {power === undefined ? "\u00a0" : `since ${formatAge(props.now - power.sinceMs)}`}
+          {power === undefined ? "\u00a0" : `for ${formatDuration(props.now - power.sinceMs)}`}
         </small>
       </Fact>
     </dl>

@@ -1,26 +1,29 @@
 import { useState } from "preact/hooks";
 import { formatAge, formatBytes, formatCount } from "./format.ts";
 import type { DeadLetter } from "./model.ts";
+import { Panel } from "./parts.tsx";
 import type { Session } from "./session.ts";
 
 const PREVIEW_CHARACTERS = 120;
 
 /** What could not be delivered, why, and what can be done about it. */
-export function DeadLetters(props: {
+export function DeadLettersPanel(props: {
   letters: readonly DeadLetter[];
   total: number;
   bytes: number;
   now: number;
   busy: boolean;
   mayOperate: boolean;
+  fault: string | undefined;
   session: Session;
 }) {
   return (
-    <div class="dead-letters">
-      <h3>
-        Dead letters{" "}
-        <span class="muted">{`${formatCount(props.total)}, ${formatBytes(props.bytes)}`}</span>
-      </h3>
+    <Panel
+      id="dead-letters"
+      title="Dead letters"
+      fault={props.fault}
+      aside={`${formatCount(props.total)}, ${formatBytes(props.bytes)}`}
+    >
       <ul>
         {props.letters.map((letter) => (
           <Letter key={letter.id} letter={letter} {...props} />
@@ -32,7 +35,7 @@ export function DeadLetters(props: {
           <code>agent-mesh queue dead-letters list</code>
         </p>
       )}
-    </div>
+    </Panel>
   );
 }
 

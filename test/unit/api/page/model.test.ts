@@ -1,0 +1,48 @@
+import t from "tap";
+import type * as page from "../../../../src/api/page/model.ts";
+import type { Body } from "../../../../src/api/schemas/common.ts";
+import type { device } from "../../../../src/api/schemas/device.ts";
+import type { event } from "../../../../src/api/schemas/events.ts";
+import type { power } from "../../../../src/api/schemas/power.ts";
+import type { deadLetters, queue } from "../../../../src/api/schemas/queue.ts";
+import type { mappings, readings } from "../../../../src/api/schemas/readings.ts";
+import type { resourceHistory, resources } from "../../../../src/api/schemas/resources.ts";
+import type { notReady, ready } from "../../../../src/api/schemas/system.ts";
+import type { token } from "../../../../src/api/schemas/tokens.ts";
+import type { uplinks } from "../../../../src/api/schemas/uplinks.ts";
+
+/** What is served must be what the page reads: the type checker refuses this file where it is not. */
+interface Served {
+  device: Body<typeof device>;
+  health: Body<typeof ready> | Body<typeof notReady>;
+  snapshot: Body<typeof resources>;
+  history: Body<typeof resourceHistory>;
+  power: Body<typeof power>;
+  queue: Body<typeof queue>;
+  deadLetters: Body<typeof deadLetters>;
+  uplinks: Body<typeof uplinks>;
+  readings: Body<typeof readings>;
+  broker: Body<typeof mappings>["broker"];
+  event: Body<typeof event>;
+  self: Body<typeof token>;
+}
+
+interface Read {
+  device: page.Device;
+  health: page.Health;
+  snapshot: page.ResourceSnapshot;
+  history: page.Items<page.ResourcePoint>;
+  power: page.Power;
+  queue: page.Queue;
+  deadLetters: page.Items<page.DeadLetter>;
+  uplinks: page.Items<page.Uplink>;
+  readings: page.Readings;
+  broker: page.Broker;
+  event: page.AgentEvent;
+  self: page.TokenSelf;
+}
+
+t.test("every answer the page reads fits the schema it is served by", async (t) => {
+  const read = (served: Served): Read => served;
+  t.type(read, "function");
+});
