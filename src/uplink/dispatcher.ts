@@ -74,6 +74,11 @@ export class Dispatcher implements UplinkView {
     return this.#uplinks.map((uplink) => uplink.status(uplink === this.#active));
   }
 
+  /** Something in the agent's state document changed. */
+  stateChanged(): void {
+    for (const uplink of this.#uplinks) uplink.publishState();
+  }
+
   flush(): void {
     for (const uplink of this.#uplinks) uplink.retryNow();
     this.#batching.flush();

@@ -18,6 +18,8 @@ export interface UplinkParts {
   /** Called when the uplink came up or went down. */
   readonly changed: () => void;
   readonly command: (topic: string, payload: Uint8Array) => void;
+  /** The state document to leave with the receiver while we are there, and when we go. */
+  readonly state: (online: boolean) => Uint8Array;
 }
 
 const RATE_WINDOW_MS = 10_000;
@@ -80,9 +82,15 @@ export class Uplink {
   }
 
   async stop(): Promise<void> {
+    if (this.up) this.#parts.connection.publishState(this.#parts.state(false));
     this.#state = "stopped";
     this.#retry?.cancel();
     await this.#parts.connection.disconnect();
+  }
+
+  /** Tells the receiver how we are, if it can be told now. */
+  publishState(): void {
+    if (this.up) this.#parts.connection.publishState(this.#parts.state(true));
   }
 
   noteAcknowledged(roundTripMs: number): void {
@@ -122,6 +130,7 @@ export class Uplink {
         this.#limits = limits;
         this.#reason = undefined;
         this.#failures = 0;
+        this.publishState();
         const { name, url } = this.#parts.options;
         this.#parts.logger.info("uplink is up", { uplink: name, url });
         this.#parts.events.emit("uplink.up", { uplink: name });

@@ -1,0 +1,54 @@
+import type { ApiContext } from "../api/context.ts";
+import type { ApiOptions } from "../api/options.ts";
+import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import type { Broker } from "../platform/broker.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { DeviceProbe } from "../platform/device-probe.ts";
+import type { Hasher } from "../platform/hasher.ts";
+import type { KeyValueStore } from "../platform/key-value-store.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { MetricsRegistry } from "../platform/metrics-registry.ts";
+import type { Random } from "../platform/random.ts";
+import type { ServiceManager } from "../platform/service-manager.ts";
+import type { UplinkConnection } from "../platform/uplink-connection.ts";
+import type { MqttOptions } from "../readings/options.ts";
+import type { UplinkOptions } from "../uplink/options.ts";
+
+/** Where the agent can be reached, for other programs on the device (`DATA/run.json`). */
+export interface RunInfo {
+  readonly api?: { readonly url: string };
+  readonly mqtt: { readonly url: string };
+}
+
+/** What a front door needs beyond the context that the agent makes. */
+export type AgentContext = Omit<ApiContext, "assets" | "configSchema" | "effectiveConfig">;
+
+/** REST, page and metrics, once they are served. */
+export interface FrontDoor {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** The ground an agent stands on: the real device, or a simulated one. */
+export interface AgentPlatform {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly hasher: Hasher;
+  readonly metrics: MetricsRegistry;
+  readonly probe: DeviceProbe;
+  readonly service: ServiceManager;
+  readonly firmwareProfiles: () => Promise<readonly FirmwareProfile[]>;
+  /** @throws StoreError */
+  openStore(): Promise<KeyValueStore>;
+  createBroker(options: MqttOptions, agentId: string): Broker;
+  /** @param will the state document that stands for an agent that is gone */
+  createUplink(options: UplinkOptions, agentId: string, will: Uint8Array): UplinkConnection;
+  /** Opens REST and page; undefined where nobody would come. */
+  readonly openFrontDoor?: (context: AgentContext, options: ApiOptions) => Promise<FrontDoor>;
+  /** Keeps the first admin token where the owner of the device finds it. */
+  keepFirstToken(token: string): Promise<void>;
+  /** Tells other programs where the agent is. */
+  announce(info: RunInfo): Promise<void>;
+}

@@ -1,0 +1,33 @@
+import { Command } from "commander";
+import type { Installation } from "../platform/node/installation.ts";
+import { registerConfig } from "./config.ts";
+import { registerDevice } from "./device.ts";
+import { registerRun } from "./run.ts";
+
+/** @returns the whole command line, ready to parse. */
+export function createProgram(installation: Installation): Command {
+  const program = new Command("agent-mesh")
+    .description(
+      "An agent for edge devices: readings are on disk before they are acknowledged, and reach the fleet in order, once.",
+    )
+    .version(installation.version, "-V, --version", "print the version")
+    .showHelpAfterError("(add --help for what is possible)")
+    .showSuggestionAfterError();
+  registerRun(program, installation);
+  registerDevice(program);
+  registerConfig(program);
+  program
+    .command("version")
+    .description("print the version of the agent and what it runs on")
+    .option("--json", "print JSON")
+    .action(({ json }: { json?: true }) => {
+      const { version } = installation;
+      const about = { version, node: process.versions.node, architecture: process.arch };
+      const text =
+        json === true
+          ? JSON.stringify(about)
+          : `agent-mesh ${version} (Node.js ${about.node}, ${about.architecture})`;
+      process.stdout.write(`${text}\n`);
+    });
+  return program;
+}

@@ -1,0 +1,24 @@
+import { CommanderError } from "commander";
+import { createProgram } from "./cli/program.ts";
+import { findInstallation } from "./platform/node/installation.ts";
+
+/** Codes of errors that mean the command or its settings were wrong, not that something failed. */
+const BAD_USAGE = new Set(["config.invalid", "yaml.syntax", "yaml.unreadable", "yaml.too-large"]);
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? 0 : error.exitCode === 1 ? 2 : error.exitCode;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && BAD_USAGE.has(code) ? 2 : 1;
+}
+
+const program = createProgram(findInstallation(import.meta.dirname));
+for (const command of [program, ...program.commands]) command.exitOverride();
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+  // Commander has already said what was wrong with the command line.
+  if (!(error instanceof CommanderError))
+    process.stderr.write(`agent-mesh: ${error instanceof Error ? error.message : String(error)}\n`);
+}
