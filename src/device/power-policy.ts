@@ -24,6 +24,7 @@ export interface PowerInput {
   readonly wanted: "auto" | PowerMode;
 }
 
+/** All that the policy remembers between two steps. */
 export interface PowerState {
   readonly mode: PowerMode;
   readonly reason: string;

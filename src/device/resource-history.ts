@@ -14,6 +14,7 @@ export class ResourceHistory {
     this.#values = new Float64Array(pointsMax * columns);
   }
 
+  /** Adds the newest point; the oldest gives way when the history is full. */
   add(point: ResourcePoint): void {
     const { wallMs, cpuPercent, memoryPercent, celsius } = point;
     const { batteryPercent, diskPercent, residentBytes } = point;

@@ -98,23 +98,28 @@ export class ResourceMonitor implements DeviceView {
     return () => this.#powerListeners.delete(listener);
   }
 
+  /** @returns what the probe said the device is. */
   identity(): DeviceIdentity {
     return this.#parts.identity;
   }
 
+  /** @returns the firmware profile and why it was chosen. */
   profile(): { readonly id: string; readonly name: string; readonly chosenBecause: string } {
     const { profile, chosenBecause } = this.#parts;
     return { id: profile.id, name: profile.name, chosenBecause };
   }
 
+  /** @returns the newest sample; undefined only before the first. */
   latest(): ResourceSnapshot | undefined {
     return this.#latest;
   }
 
+  /** @returns points at or after `sinceMs`, oldest first, at most `limit`. */
   history(options: { sinceMs: number; limit: number }): readonly ResourcePoint[] {
     return this.#history.read(options);
   }
 
+  /** @returns the mode now, why, and what it asks of the other rooms. */
   power(): PowerStatus {
     const { clock } = this.#parts;
     const { mode, reason, enteredMs, transitions } = this.#power;
@@ -123,6 +128,7 @@ export class ResourceMonitor implements DeviceView {
     return { mode, reason, sinceMs, settings: this.#policy.modes[mode], transitions };
   }
 
+  /** @returns thresholds and settings as they result from profile and configuration. */
   powerPolicy(): Readonly<Record<string, unknown>> {
     return { mode: this.#parts.options.power.mode, ...this.#policy };
   }

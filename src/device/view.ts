@@ -1,5 +1,6 @@
 import type { DeviceIdentity, DeviceSample } from "../platform/device-probe.ts";
 
+/** How much the agent saves, from nothing to all it can. */
 export type PowerMode = "normal" | "saving" | "aggressive" | "critical";
 
 /** What a power mode asks of the other rooms. */
@@ -14,6 +15,7 @@ export interface PowerSettings {
   readonly uplinkUrgentPriorityMin: number;
 }
 
+/** The power mode in force. */
 export interface PowerStatus {
   readonly mode: PowerMode;
   /** Why this mode, in words: `battery at 18 % and discharging`. */
@@ -55,6 +57,7 @@ export interface ResourcePoint {
 
 /** The body, for REST and page. */
 export interface DeviceView {
+  /** What the device says it is. */
   identity(): DeviceIdentity;
   /** Id, name and the reason why this firmware profile was chosen. */
   profile(): { readonly id: string; readonly name: string; readonly chosenBecause: string };
@@ -62,6 +65,7 @@ export interface DeviceView {
   latest(): ResourceSnapshot | undefined;
   /** Oldest first, at most `limit`, at or after `sinceMs`. */
   history(options: { sinceMs: number; limit: number }): readonly ResourcePoint[];
+  /** The mode now and what it asks of the other rooms. */
   power(): PowerStatus;
   /** The policy's thresholds and the settings of every mode. */
   powerPolicy(): Readonly<Record<string, unknown>>;

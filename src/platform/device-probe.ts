@@ -30,6 +30,7 @@ export interface CpuSample {
   readonly frequencyMaxHz?: number;
 }
 
+/** Memory and swap, in bytes. */
 export interface MemorySample {
   readonly totalBytes: number;
   /** The kernel's own estimate of what a new program could have (MemAvailable). */
@@ -47,11 +48,13 @@ export interface PressureSample {
   readonly ioFullAvg10Percent: number;
 }
 
+/** One thermal zone under the name its driver gives it. */
 export interface ThermalZoneSample {
   readonly name: string;
   readonly celsius: number;
 }
 
+/** The device's temperature and where it comes from. */
 export interface ThermalSample {
   /** The hottest zone that the profile does not exclude. */
   readonly celsius: number;
@@ -70,6 +73,7 @@ export interface ThrottlingSample {
   readonly throttledSinceBoot?: boolean;
 }
 
+/** The battery that feeds the device. */
 export interface BatterySample {
   readonly name: string;
   /** State of charge, 0–100; absent where the gauge only knows voltage and no voltage range is known. */
@@ -83,6 +87,7 @@ export interface BatterySample {
   readonly watts?: number;
 }
 
+/** One measured supply rail. */
 export interface PowerRailSample {
   readonly name: string;
   readonly volts: number;
@@ -90,6 +95,7 @@ export interface PowerRailSample {
   readonly watts: number;
 }
 
+/** The file system that holds the agent's data. */
 export interface DiskSample {
   readonly path: string;
   readonly totalBytes: number;
@@ -108,6 +114,7 @@ export interface FlashWearSample {
   readonly preEol: "normal" | "warning" | "urgent" | "unknown";
 }
 
+/** One network interface; counters count since it came up. */
 export interface NetworkInterfaceSample {
   readonly name: string;
   readonly up: boolean;
@@ -119,6 +126,7 @@ export interface NetworkInterfaceSample {
   readonly signalDbm?: number;
 }
 
+/** Use of the GPU, 0–100. */
 export interface GpuSample {
   readonly usedPercent: number;
 }
@@ -177,6 +185,7 @@ export interface ProbeHints {
 
 /** Reads the device's body, under a root directory that tests can put anywhere. */
 export interface DeviceProbe {
+  /** @returns what the device says it is, with `unknown` where it says nothing. Never rejects. */
   identify(): Promise<DeviceIdentity>;
   /** From now on read as the profile says. */
   configure(hints: ProbeHints): void;

@@ -22,6 +22,7 @@ export class BatteryProbe {
     this.#hwmon = hwmon;
   }
 
+  /** @returns the battery, or where it was looked for. */
   async sample(hints: ProbeHints): Promise<Measured<BatterySample>> {
     for (const source of hints.battery) {
       const battery = await (source === "ina219" ? this.#ina219(hints) : this.#powerSupply(hints));

@@ -19,6 +19,7 @@ export class CpuProbe {
     this.#files = files;
   }
 
+  /** @returns use since the previous call; the first call has no use to tell. */
   async sample(): Promise<Measured<CpuSample>> {
     const current = parseStat((await this.#files.text("/proc/stat")) ?? "");
     const names = [...current.keys()].filter((name) => name !== "cpu");

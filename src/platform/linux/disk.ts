@@ -17,6 +17,7 @@ export class DiskProbe {
     this.#dataDirectory = dataDirectory;
   }
 
+  /** @returns free space now, or why the directory can not be examined. */
   async sample(): Promise<Measured<DiskSample>> {
     const path = this.#dataDirectory;
     let figures: Awaited<ReturnType<typeof statfs>>;

@@ -31,7 +31,11 @@ export class ThrottlingProbe {
     this.#hwmon = hwmon;
   }
 
-  /** @param sources best first; a later one only adds what the earlier ones can not tell */
+  /**
+   * Asks the sources in turn.
+   *
+   * @param sources best first; a later one only adds what the earlier ones can not tell
+   */
   async sample(sources: readonly ThrottlingSource[]): Promise<Measured<ThrottlingSample>> {
     const answered: ThrottlingSource[] = [];
     let report: Report = {};

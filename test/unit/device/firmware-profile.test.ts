@@ -131,12 +131,9 @@ t.test("the page on profiles names every key, and its example is sound", async (
   }
 });
 
-interface SchemaNode {
-  readonly properties?: Record<string, SchemaNode>;
-}
-
-function keysOf({ properties = {} }: SchemaNode): string[] {
-  return Object.entries(properties).flatMap(([key, inner]) => [key, ...keysOf(inner)]);
+function keysOf(schema: { readonly properties?: object }): string[] {
+  const inner = Object.entries((schema.properties ?? {}) as Record<string, object>);
+  return inner.flatMap(([key, node]) => [key, ...keysOf(node)]);
 }
 
 t.test("YAML files: place of a fault, duplicate keys, bombs, sizes", async (t) => {

@@ -194,6 +194,8 @@ t.test("MAX17040: found under its own name, a mouse's battery is not ours", asyn
     state: "unknown",
     volts: 3.87125,
   });
+  const mouseOnly = changed(t, "pi-max17040", { "sys/class/power_supply/battery": null });
+  t.match(reason((await probeOf(mouseOnly).sample()).battery), /no battery found/);
   const capacity = "sys/class/power_supply/battery/capacity";
   const doubled = changed(t, "pi-max17040", { [capacity]: "164\n" });
   const probe = probeOf(doubled);
@@ -364,7 +366,7 @@ t.test("a gauge that hangs is absent, is not asked again, and comes back", async
   const fifo = "sys/class/hwmon/hwmon2/in1_input";
   const root = changed(t, "pi-ina219-ups", { [fifo]: null });
   // Opened for reading and writing, a named pipe without data blocks like a dead I2C bus.
-  execFileSync("mkfifo", [join(root, fifo)]);
+  execFileSync("/usr/bin/mkfifo", [join(root, fifo)]);
   const holder = await import("node:fs").then((fs) => fs.openSync(join(root, fifo), "r+"));
   const probe = new LinuxDeviceProbe({ root, dataDirectory, answerTimeoutMs: 50 });
   probe.configure(all);
