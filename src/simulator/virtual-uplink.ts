@@ -1,0 +1,103 @@
+import type { Clock, Timer } from "../platform/clock.ts";
+import type {
+  ConnectionLimits,
+  OutboundUpdate,
+  SendOutcome,
+  UplinkConnection,
+  UplinkListener,
+} from "../platform/uplink-connection.ts";
+
+/** The far end: what it received, and how well it can be reached. */
+export class VirtualReceiver {
+  readonly clock: Clock;
+  /** Everything in order of arrival, repeats included. */
+  readonly received: OutboundUpdate[] = [];
+  readonly states: string[] = [];
+  limits: ConnectionLimits = { inFlightMax: 100 };
+  latencyMs = 20;
+  /** Decides on each update; by default everything is acknowledged. */
+  verdict: (update: OutboundUpdate) => SendOutcome | "lose-acknowledgement" = () => ({
+    kind: "acknowledged",
+  });
+  #reachable = true;
+  readonly #connections = new Set<VirtualUplink>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  get reachable(): boolean {
+    return this.#reachable;
+  }
+
+  set reachable(reachable: boolean) {
+    this.#reachable = reachable;
+    if (!reachable) for (const connection of this.#connections) connection.cut("link is gone");
+  }
+
+  connect(): VirtualUplink {
+    const connection = new VirtualUplink(this);
+    this.#connections.add(connection);
+    return connection;
+  }
+}
+
+/** {@link UplinkConnection} to a {@link VirtualReceiver}, with its latency both ways. */
+export class VirtualUplink implements UplinkConnection {
+  readonly #receiver: VirtualReceiver;
+  readonly #timers = new Set<Timer>();
+  #listener: UplinkListener | undefined;
+
+  constructor(receiver: VirtualReceiver) {
+    this.#receiver = receiver;
+  }
+
+  connect(listener: UplinkListener): void {
+    this.#listener = listener;
+    this.#later(() => {
+      if (this.#receiver.reachable) listener.up(this.#receiver.limits);
+      else this.cut("unreachable");
+    });
+  }
+
+  send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
+    const verdict = this.#receiver.verdict(update);
+    this.#later(() => {
+      this.#receiver.received.push(update);
+      if (verdict !== "lose-acknowledgement") this.#later(() => settle(verdict));
+    });
+  }
+
+  publishState(state: Uint8Array): void {
+    this.#receiver.states.push(Buffer.from(state).toString("utf8"));
+  }
+
+  disconnect(): Promise<void> {
+    this.#listener = undefined;
+    this.#forget();
+    return Promise.resolve();
+  }
+
+  /** The connection ends by itself. */
+  cut(reason: string): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    this.#forget();
+    listener?.down(reason);
+  }
+
+  #later(callback: () => void): void {
+    const { clock, latencyMs } = this.#receiver;
+    const timer = clock.setTimer("network", latencyMs / 2, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+  }
+
+  /** What was on the way is lost with the connection. */
+  #forget(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+}
