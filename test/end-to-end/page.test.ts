@@ -202,9 +202,9 @@ t.test("the page in Chromium", { skip }, async (t) => {
       .filter((one) => !(one.getAttribute("aria-label") || one.innerText || one.labels?.length))
       .map((one) => one.outerHTML)`);
     t.same(nameless, [], "every control and picture has a name");
-    const levels = (await page.evaluate(
+    const levels = await page.evaluate<number[]>(
       `[...document.querySelectorAll("h1, h2, h3")].map((one) => Number(one.tagName[1]))`,
-    )) as number[];
+    );
     t.equal(levels.filter((level) => level === 1).length, 1, "one title");
     t.ok(
       levels.every((level, index) => level - (levels[index - 1] ?? 0) <= 1),

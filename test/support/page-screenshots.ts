@@ -31,6 +31,7 @@ const SCENES: Readonly<Record<string, Partial<StubState>>> = {
   long: { agentId: `agent-${"x7".repeat(30)}`, streams: [LONG, `${LONG}/2`, "a/b"], paused: true },
 };
 
+const say = (line: string) => process.stderr.write(`${line}\n`);
 const outDirectory = process.argv[2] ?? ".";
 const wanted = process.argv.slice(3);
 const pageDirectory = await mkdtemp(join(tmpdir(), "agent-mesh-page-"));
@@ -52,8 +53,8 @@ for (const [width, height] of [
         continue;
       const stub = await startPageStub({ pageDirectory, state: stubState(SCENES[name]) });
       const page = await browser.context.newPage();
-      page.on("console", (message) => console.error(name, message.type(), message.text()));
-      page.on("pageerror", (error) => console.error(name, error.message));
+      page.on("console", (message) => say(`${name} ${message.type()} ${message.text()}`));
+      page.on("pageerror", (error) => say(`${name} ${error.message}`));
       await page.goto(stub.url);
       if (name !== "signed-out") {
         await page.getByLabel("Access token").fill(STUB_TOKEN);
@@ -74,8 +75,10 @@ for (const [width, height] of [
       }
       const path = join(outDirectory, `${name}-${width}-${colorScheme}.png`);
       await page.screenshot({ path, fullPage: true });
-      const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-      console.error(path, "overflow", overflow);
+      const overflow = await page.evaluate<number>(
+        "document.documentElement.scrollWidth - innerWidth",
+      );
+      say(`${path}, ${overflow} px too wide`);
       await page.close();
       if (name !== "lost") await stub.stop();
     }

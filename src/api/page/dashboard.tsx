@@ -66,6 +66,15 @@ export function Dashboard(props: {
               fault={fault("readings")}
               session={session}
             />
+          </div>
+          <div class="column">
+            <UplinksPanel
+              uplinks={state.uplinks}
+              freshAtMs={state.freshAtMs ?? browserNow}
+              browserNow={browserNow}
+              fault={fault("uplinks")}
+            />
+            <PowerPanel power={state.power} now={now} fault={fault("power")} />
             {state.queue !== undefined && state.queue.deadLetters > 0 && (
               <DeadLettersPanel
                 letters={state.deadLetters}
@@ -78,15 +87,6 @@ export function Dashboard(props: {
                 session={session}
               />
             )}
-          </div>
-          <div class="column">
-            <UplinksPanel
-              uplinks={state.uplinks}
-              freshAtMs={state.freshAtMs ?? browserNow}
-              browserNow={browserNow}
-              fault={fault("uplinks")}
-            />
-            <PowerPanel power={state.power} now={now} fault={fault("power")} />
             <EventsPanel events={state.events} now={now} fault={fault("events")} />
           </div>
         </div>

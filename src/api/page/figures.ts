@@ -40,7 +40,8 @@ export class Figures {
   async load(signal: AbortSignal): Promise<void> {
     const device = await this.client.get<Device>("/v1/device", signal);
     const offsetMs = this.client.clockOffsetMs;
-    const sinceMs = Math.round(Date.now() + offsetMs - HISTORY_WINDOW_MS);
+    // A device without a clock of its own may be in the first hour of 1970.
+    const sinceMs = Math.max(0, Math.round(Date.now() + offsetMs - HISTORY_WINDOW_MS));
     const history = await this.loadHistory(sinceMs, signal);
     this.store.set({ device, clockOffsetMs: offsetMs, history });
     const self = await this.ask<TokenSelf>("token", "/v1/tokens/self", signal);
@@ -91,6 +92,10 @@ export class Figures {
     for (const { stream, sequence, text } of readings?.items ?? []) {
       this.recent.note(stream, sequence, text);
     }
+    // The user may have typed on meanwhile: an answer to the old question must not replace a newer one.
+    const asked = this.store.get();
+    const current =
+      asked.readingsPrefix === readingsPrefix && asked.readingsLimit === readingsLimit;
     this.store.set({
       ...(queue && {
         queue,
@@ -98,7 +103,7 @@ export class Figures {
       }),
       ...(uplinks && { uplinks: uplinks.items }),
       ...(power && { power }),
-      ...(readings && { readings }),
+      ...(readings && current && { readings }),
     });
     const letters = queue?.deadLetters ?? this.deadLettersSeen;
     if (thorough || letters !== this.deadLettersSeen) await this.pollSlow(signal);

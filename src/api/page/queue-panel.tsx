@@ -192,8 +192,12 @@ function compact(count: number): string {
   return compactFormat.format(count);
 }
 
+/** Losses stand out, zeros do not. */
+function warn(count: number): { tone?: Tone } {
+  return count > 0 ? { tone: "warn" } : {};
+}
+
 function Counters({ queue }: { queue: Queue }) {
-  const warn = (count: number) => (count > 0 ? { tone: "warn" as const } : {});
   return (
     <dl class="facts counters" aria-label="Since the agent started">
       <Fact label="Taken">{formatCount(queue.appended)}</Fact>

@@ -89,7 +89,7 @@ const PLOTS: readonly Plot[] = [
   },
   {
     field: "residentBytes",
-    title: "Agent memory",
+    title: "Agent RAM",
     colour: "--series-agent",
     unit: "MiB",
     show: byteQuantity,

@@ -104,7 +104,7 @@ export class Session {
   }
 
   /** Does something to the agent and says how it went. */
-  async act(
+  private async act(
     name: string,
     done: string,
     deed: (signal: AbortSignal) => Promise<void>,
@@ -122,25 +122,25 @@ export class Session {
     }
   }
 
-  queueAction(action: "pause" | "resume" | "flush"): Promise<void> {
+  queueAction(action: "pause" | "resume" | "flush"): void {
     const words = {
       pause: ["Pause", "The queue is paused: readings are still taken, nothing leaves."],
       resume: ["Resume", "The queue runs again."],
       flush: ["Flush", "Everything that waits is being sent now."],
     } as const;
     const [name, done] = words[action];
-    return this.act(name, done, (signal) => this.client.post(`/v1/queue/${action}`, signal));
+    void this.act(name, done, (signal) => this.client.post(`/v1/queue/${action}`, signal));
   }
 
-  requeue(letter: DeadLetter): Promise<void> {
+  requeue(letter: DeadLetter): void {
     const path = `/v1/queue/dead-letters/${encodeURIComponent(letter.id)}`;
     const done = `${letter.topic} is back in the queue.`;
-    return this.act("Requeue", done, (signal) => this.client.post(`${path}/requeue`, signal));
+    void this.act("Requeue", done, (signal) => this.client.post(`${path}/requeue`, signal));
   }
 
-  deleteLetter(letter: DeadLetter): Promise<void> {
+  deleteLetter(letter: DeadLetter): void {
     const path = `/v1/queue/dead-letters/${encodeURIComponent(letter.id)}`;
-    return this.act("Delete", `The dead letter of ${letter.topic} is gone.`, (signal) =>
+    void this.act("Delete", `The dead letter of ${letter.topic} is gone.`, (signal) =>
       this.client.delete(path, signal),
     );
   }

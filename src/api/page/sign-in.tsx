@@ -12,7 +12,8 @@ export function SignIn(props: {
   function submit(event: TargetedSubmitEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const token = String(form.get("token") ?? "").trim();
+    const entered = form.get("token");
+    const token = typeof entered === "string" ? entered.trim() : "";
     setMissing(token === "");
     if (token !== "") props.onSignIn(token, form.get("remember") !== null);
   }

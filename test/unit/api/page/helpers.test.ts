@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import t from "tap";
 import { backoffMs } from "../../../../src/api/page/backoff.ts";
 import { EventStreamParser } from "../../../../src/api/page/event-stream.ts";
