@@ -1,13 +1,7 @@
-const common = {
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-  "x-frame-options": "DENY",
-} as const;
-
-/** Headers of every answer that is data: nothing in it may run or be kept. */
+/** Headers of every answer that is data: nothing in it may run, be framed, or be kept. */
 export const apiHeaders = {
-  ...common,
+  "x-content-type-options": "nosniff",
+  "cross-origin-resource-policy": "same-origin",
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 } as const;
@@ -17,8 +11,9 @@ const pagePolicy =
 
 /** Headers of the web page and its assets. */
 export const pageHeaders = {
-  ...common,
+  ...apiHeaders,
   "cache-control": "no-cache",
+  "referrer-policy": "no-referrer",
   "content-security-policy": pagePolicy,
 } as const;
 
