@@ -91,7 +91,7 @@ t.test("the page in Chromium", { skip }, async (t) => {
       await changes(page, "#readings .value");
       await page.locator("#readings .spark").first().waitFor();
       t.match(await page.locator("#queue").innerText(), /12 updates wait/);
-      t.match(await page.locator("#resources .absent-list").innerText(), /gpu \(no devfreq GPU/);
+      t.match(await page.locator("#resources .absent-list").innerText(), /GPU\s+no devfreq GPU/);
 
       stub.emit("uplink.down", { name: "fleet", reason: "connect ECONNREFUSED" });
       await page.locator("#events").getByText("connect ECONNREFUSED").waitFor();

@@ -69,6 +69,7 @@ export function formatCount(count: number): string {
 export function formatDuration(durationMs: number): string {
   if (!Number.isFinite(durationMs)) return "–";
   const ms = Math.max(0, durationMs);
+  if (ms > 0 && ms < 1) return "under 1\u00a0ms";
   if (ms < 1000) return `${Math.round(ms)}\u00a0ms`;
   const seconds = Math.floor(ms / 1000);
   const parts: [number, string][] = [

@@ -19,6 +19,8 @@ export function ReadingsPanel(props: {
   session: Session;
 }) {
   const { readings, session } = props;
+  // The agent lists newest first; by name the rows stay where they are while values change.
+  const rows = readings?.items.toSorted((a, b) => a.stream.localeCompare(b.stream)) ?? [];
   const none = readings !== undefined && readings.total === 0;
   return (
     <Panel
@@ -66,7 +68,7 @@ export function ReadingsPanel(props: {
               </tr>
             </thead>
             <tbody>
-              {readings.items.map((reading) => (
+              {rows.map((reading) => (
                 <Row
                   key={reading.stream}
                   reading={reading}

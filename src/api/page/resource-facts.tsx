@@ -37,10 +37,16 @@ export function MoreFacts({ sample }: { sample: Sample }) {
         )}
       </dl>
       {absent.length > 0 && (
-        <p class="absent-list">
-          <strong>Not on this device:</strong>{" "}
-          {absent.map((fact) => `${fact.label.toLowerCase()} (${fact.reason})`).join("; ")}
-        </p>
+        <div class="absent-list">
+          <h3>Not on this device</h3>
+          <ul>
+            {absent.map((fact) => (
+              <li key={fact.label}>
+                <strong>{fact.label}</strong> {fact.reason}
+              </li>
+            ))}
+          </ul>
+        </div>
       )}
     </>
   );

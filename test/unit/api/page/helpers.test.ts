@@ -39,6 +39,7 @@ t.test("durations show their two largest units", async (t) => {
   t.equal(plain(formatDuration(3_600_000)), "1 h");
   t.equal(plain(formatDuration(3_600_000 * 76)), "3 d 4 h");
   t.equal(plain(formatDuration(-5)), "0 ms");
+  t.equal(plain(formatDuration(0.4)), "under 1 ms");
   t.equal(formatAge(1500), "now");
   t.equal(formatAge(-1500), "now", "a clock that is a little ahead");
   t.equal(plain(formatAge(65_000)), "1 min 5 s ago");
