@@ -79,6 +79,8 @@ t.test("the page in Chromium", { skip }, async (t) => {
     async (t) => {
       const { page, stub, complaints } = await openPage(t, { deadLetters: 1 });
 
+      await signIn(page, "am_… see below");
+      await page.getByRole("alert").filter({ hasText: "This is not a token" }).waitFor();
       await signIn(page, "am_wrong_token");
       await page.getByRole("alert").filter({ hasText: "not known to the agent" }).waitFor();
       await signIn(page);

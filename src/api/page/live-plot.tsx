@@ -55,7 +55,7 @@ export function LivePlot(props: Props) {
 
   useEffect(() => {
     plot.current?.setData([props.seconds, props.values]);
-  });
+  }, [props.seconds, props.values]);
 
   return <div class="plot" ref={box} role="img" aria-label={props.label} />;
 }

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { formatClock, type Quantity, text } from "./format.ts";
 import type { Series } from "./history.ts";
 import { LivePlot } from "./live-plot.tsx";
@@ -23,6 +23,10 @@ export function PlotCell(props: {
 }) {
   const { series, show } = props;
   const [pointed, setPointed] = useState<number>();
+  const plotted = useMemo(
+    () => series.values.map((one) => (one === null ? null : one / props.divisor)),
+    [series, props.divisor],
+  );
   const index = pointed ?? series.values.length - 1;
   const value = series.values[index] ?? null;
   if (props.absent !== undefined) {
@@ -58,11 +62,7 @@ export function PlotCell(props: {
         scale={props.scale}
         unit={props.unit}
         seconds={series.seconds}
-        values={
-          props.divisor === 1
-            ? series.values
-            : series.values.map((one) => (one === null ? null : one / props.divisor))
-        }
+        values={plotted}
         fromSeconds={props.fromSeconds}
         toSeconds={props.toSeconds}
         onPoint={setPointed}

@@ -1,5 +1,6 @@
+import { useMemo } from "preact/hooks";
 import { byteQuantity, formatBytes, type Quantity, quantity } from "./format.ts";
-import { HISTORY_WINDOW_MS, seriesOf, usedPercent } from "./history.ts";
+import { HISTORY_WINDOW_MS, type Series, seriesOf, usedPercent } from "./history.ts";
 import type { ResourcePoint, Sample } from "./model.ts";
 import type { PageState } from "./page-state.ts";
 import { Empty, Panel } from "./parts.tsx";
@@ -9,6 +10,8 @@ import { MoreFacts } from "./resource-facts.tsx";
 const DEFAULT_SAMPLING_MS = 5000;
 /** A window shorter than this would draw the first minute as if it were the whole day. */
 const WINDOW_MIN_MS = 120_000;
+
+const NO_SERIES: Series = { seconds: [], values: [], low: null, high: null };
 
 interface Plot {
   readonly field: Exclude<keyof ResourcePoint, "wallMs">;
@@ -114,6 +117,13 @@ function batteryNote(battery: {
   return parts.filter((part) => part !== undefined).join(", ");
 }
 
+/** What this device lacks stands last. */
+function inOrder(sample: Sample): { plot: Plot; index: number }[] {
+  const all = PLOTS.map((plot, index) => ({ plot, index }));
+  const lacks = ({ plot }: { plot: Plot }) => plot.absent(sample) !== undefined;
+  return [...all.filter((one) => !lacks(one)), ...all.filter(lacks)];
+}
+
 function windowWords(windowMs: number): string {
   const minutes = Math.round(windowMs / 60_000);
   return minutes >= 59 ? "last hour" : `last ${minutes} minutes`;
@@ -126,6 +136,11 @@ export function ResourcesPanel(props: { state: PageState; now: number }) {
   const first = history[0]?.wallMs ?? last;
   const windowMs = Math.min(HISTORY_WINDOW_MS, Math.max(WINDOW_MIN_MS, last - first));
   const gapMs = 4 * Math.max(power?.settings.samplingIntervalMs ?? 0, DEFAULT_SAMPLING_MS);
+  // Drawn again every second for the ages shown, but computed only when there is a new point.
+  const series = useMemo(
+    () => PLOTS.map(({ field }) => seriesOf(history, field, gapMs)),
+    [history, gapMs],
+  );
   const lackingHistory = faults.get("history");
   return (
     <Panel
@@ -139,7 +154,7 @@ export function ResourcesPanel(props: { state: PageState; now: number }) {
       ) : (
         <>
           <div class="plots">
-            {PLOTS.map((plot) => (
+            {inOrder(snapshot.sample).map(({ plot, index }) => (
               <PlotCell
                 key={plot.field}
                 title={plot.title}
@@ -150,7 +165,7 @@ export function ResourcesPanel(props: { state: PageState; now: number }) {
                 show={plot.show}
                 note={plot.note(snapshot.sample)}
                 absent={plot.absent(snapshot.sample)}
-                series={seriesOf(history, plot.field, gapMs)}
+                series={series[index] ?? NO_SERIES}
                 fromSeconds={(last - windowMs) / 1000}
                 toSeconds={last / 1000}
               />

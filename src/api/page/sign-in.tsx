@@ -2,23 +2,31 @@ import type { TargetedSubmitEvent } from "preact";
 import { useState } from "preact/hooks";
 import { Mark } from "./icons.tsx";
 
+/** What cannot be a token at all; the browser would refuse to send it and call that a network failure. */
+function slipIn(token: string): string | undefined {
+  if (token === "") return "Paste a token first.";
+  if (/^[\x21-\x7e]+$/.test(token)) return undefined;
+  return "This is not a token: it holds blanks or characters that no token has.";
+}
+
 /** Asks for a token, and tells where the first one is. */
 export function SignIn(props: {
   refusal: string | undefined;
   onSignIn: (token: string, remember: boolean) => void;
 }) {
-  const [missing, setMissing] = useState(false);
+  const [slip, setSlip] = useState<string>();
 
   function submit(event: TargetedSubmitEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const entered = form.get("token");
-    const token = typeof entered === "string" ? entered.trim() : "";
-    setMissing(token === "");
-    if (token !== "") props.onSignIn(token, form.get("remember") !== null);
+    const token = typeof entered === "string" ? entered.trim().replace(/^Bearer\s+/i, "") : "";
+    const wrong = slipIn(token);
+    setSlip(wrong);
+    if (wrong === undefined) props.onSignIn(token, form.get("remember") !== null);
   }
 
-  const problem = missing ? "Paste a token first." : props.refusal;
+  const problem = slip ?? props.refusal;
   return (
     <main class="sign-in">
       <form class="sign-in-form" onSubmit={submit} noValidate>

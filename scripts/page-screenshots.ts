@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildPage } from "../../scripts/build-page.ts";
-import { launchBrowser } from "./page-browser.ts";
-import { STUB_TOKEN, startPageStub } from "./page-stub.ts";
-import { type StubState, stubState } from "./page-stub-data.ts";
+import { launchBrowser } from "../test/support/page-browser.ts";
+import { STUB_TOKEN, startPageStub } from "../test/support/page-stub.ts";
+import { type StubState, stubState } from "../test/support/page-stub-data.ts";
+import { buildPage } from "./build-page.ts";
 
 /**
- * Photographs the page in the states worth looking at. Run by itself:
- * `node test/support/page-screenshots.ts OUT_DIRECTORY [name…]`
+ * Photographs the page, before a stub agent, in the states worth looking at:
+ * `node scripts/page-screenshots.ts OUT_DIRECTORY [name…]`
  */
 const SETTLE_MS = 5000;
 const LONG = `sensors/${"building-12-north-wing-".repeat(4)}floor-3/room-311/temperature`;
