@@ -8,6 +8,7 @@ import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import manifest from "../package.json" with { type: "json" };
 import type { ApiContext } from "../src/api/context.ts";
+import { describeOperation } from "../src/api/describe-operation.ts";
 import { problemCatalogue } from "../src/api/problem-catalogue.ts";
 import { componentSchemas } from "../src/api/schemas/components.ts";
 import { buildApp } from "../src/api/server.ts";
@@ -40,7 +41,7 @@ export async function openapiDocument(): Promise<Record<string, unknown>> {
     eventListenersMax: 1,
     metricsPublic: false,
   };
-  const { app } = await buildApp(context, options, collect);
+  const { app } = await buildApp(context, options, { collect, describe: describeOperation });
   await app.ready();
   const document = app.swagger() as unknown as Record<string, unknown>;
   await app.close();
@@ -70,7 +71,7 @@ async function collect(app: FastifyInstance): Promise<void> {
         },
       },
     },
-    refResolver: { buildLocalReference: (json) => String(json["$id"]) },
+    refResolver: { buildLocalReference: ({ $id }) => (typeof $id === "string" ? $id : "unnamed") },
   });
   for (const schema of componentSchemas) app.addSchema(schema);
 }

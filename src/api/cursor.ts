@@ -16,17 +16,18 @@ export function listQuery<Filters extends Record<string, Type.TSchema>>(
   filters: Filters,
   limits: { limitDefault: number; limitMax: number } = { limitDefault: 50, limitMax: LIMIT_MAX },
 ) {
+  // Optional for the client, never absent for the handler: validation fills in the default.
+  const limit: Type.TInteger = Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: limits.limitMax,
+      default: limits.limitDefault,
+      description: "At most this many items.",
+    }),
+  );
   return Type.Object(
     {
-      // Optional for the client, never absent for the handler: validation fills in the default.
-      limit: Type.Optional(
-        Type.Integer({
-          minimum: 1,
-          maximum: limits.limitMax,
-          default: limits.limitDefault,
-          description: "At most this many items.",
-        }),
-      ) as unknown as Type.TInteger,
+      limit,
       cursor: cursorParameter,
       ...filters,
     },

@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import type { Static, TSchema } from "typebox";
-import * as Type from "typebox";
 import type { Scope, TokenInfo } from "../access/tokens.ts";
 import { authorize } from "./authorize.ts";
 import type { ApiContext } from "./context.ts";
 import { Idempotency } from "./idempotency.ts";
-import { type ProblemCode, problemCatalogue } from "./problem-catalogue.ts";
-import { type Body, named } from "./schemas/common.ts";
+import type { ProblemCode } from "./problem-catalogue.ts";
+import type { Body } from "./schemas/common.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -16,7 +15,7 @@ declare module "fastify" {
 }
 
 /** An answer as the OpenAPI document tells it. */
-interface AnswerSpec {
+export interface AnswerSpec {
   readonly status: number;
   readonly description: string;
   readonly mediaType?: string;
@@ -78,14 +77,17 @@ export interface Router {
   ) => void;
 }
 
+/** What the OpenAPI document is made of: an operation without the code that does it. */
+export type AnySpec = Omit<RouteSpec<TSchema, TSchema, TSchema, TSchema>, "handler">;
+
 /**
- * @param documented true when the answers' schemas shall be part of the routes, for the OpenAPI document;
- * the running agent leaves them out, since nothing would read them
+ * @param describe adds the answers' schemas to the routes, for the OpenAPI document; absent in the running
+ * agent, where nothing would read them
  */
 export function createRouter(
   app: FastifyInstance,
   context: ApiContext,
-  documented: boolean,
+  describe: ((spec: AnySpec) => FastifySchema) | undefined,
 ): Router {
   const idempotency = new Idempotency(context);
   return {
@@ -107,7 +109,7 @@ export function createRouter(
           ...(spec.query === undefined ? {} : { querystring: spec.query }),
           ...(spec.path === undefined ? {} : { params: spec.path }),
           ...(spec.body === undefined ? {} : { body: spec.body }),
-          ...(documented ? documentation(spec) : {}),
+          ...describe?.(spec),
         },
         ...(spec.scope === "public" ? {} : { onRequest: authorize(context.tokens, spec.scope) }),
         handler: (request, reply) => {
@@ -122,110 +124,4 @@ export function createRouter(
       });
     },
   };
-}
-
-type AnySpec = Omit<RouteSpec<TSchema, TSchema, TSchema, TSchema>, "handler">;
-
-function documentation(spec: AnySpec): FastifySchema {
-  const headers = {
-    ...spec.headers,
-    ...(spec.method === "POST"
-      ? {
-          "Idempotency-Key":
-            "Chosen by the client, new for every new request: a repetition with the same key is answered as the first was, without doing it again. Kept for 24 hours.",
-        }
-      : {}),
-  };
-  return {
-    operationId: spec.operationId,
-    tags: [spec.tag],
-    summary: spec.summary,
-    ...(spec.description === undefined ? {} : { description: spec.description }),
-    security: spec.scope === "public" ? [] : [{ bearer: [spec.scope] }],
-    ...(Object.keys(headers).length === 0
-      ? {}
-      : {
-          headers: Type.Object(
-            Object.fromEntries(
-              Object.entries(headers).map(([name, description]) => [
-                name,
-                Type.Optional(Type.String({ description })),
-              ]),
-            ),
-          ),
-        }),
-    response: Object.fromEntries([
-      ...[spec.success, ...(spec.further ?? [])].map((answer) => [
-        answer.status,
-        answerSchema(answer),
-      ]),
-      ...problemAnswers(spec),
-    ]),
-  } as FastifySchema;
-}
-
-function answerSchema(answer: AnswerSpec & { schema?: TSchema; example?: unknown }): object {
-  const { description, headers, schema, example } = answer;
-  return {
-    description,
-    ...(headers === undefined
-      ? {}
-      : {
-          headers: Object.fromEntries(
-            Object.entries(headers).map(([name, description]) => [
-              name,
-              { type: "string", description },
-            ]),
-          ),
-        }),
-    ...(schema === undefined && answer.mediaType === undefined
-      ? { type: "null" }
-      : {
-          content: {
-            [answer.mediaType ?? "application/json"]: {
-              schema: schema === undefined ? { type: "string" } : referTo(schema),
-              ...(example === undefined ? {} : { example }),
-            },
-          },
-        }),
-  };
-}
-
-function referTo(schema: TSchema): object {
-  return "$id" in schema ? named(schema) : schema;
-}
-
-/** Problem answers by status, each naming its codes. */
-function problemAnswers(spec: AnySpec): [number, object][] {
-  const taken = new Set(spec.further?.map(({ status }) => status));
-  const codes = new Set<ProblemCode>(["request.malformed", "internal.failed"]);
-  const add = (...more: readonly ProblemCode[]) => more.forEach((code) => codes.add(code));
-  if (spec.query !== undefined || spec.path !== undefined || spec.body !== undefined) {
-    add("request.invalid");
-  }
-  if (spec.scope !== "public") {
-    add("auth.missing", "auth.malformed", "auth.unknown", "auth.expired", "auth.clock-untrusted");
-    if (spec.scope !== "viewer") add("auth.scope");
-  }
-  if (spec.method !== "GET") add("request.too-large", "request.media-type");
-  if (spec.method === "POST") {
-    add("idempotency.key", "idempotency.in-progress", "idempotency.mismatch");
-    add("store.full", "store.failed", "store.closed");
-    if (spec.secret === true) add("idempotency.secret-not-kept");
-  }
-  add(...(spec.problems ?? []));
-  const byStatus = Map.groupBy(codes, (code) => problemCatalogue[code].status);
-  return [...byStatus]
-    .filter(([status]) => !taken.has(status))
-    .sort(([a], [b]) => a - b)
-    .map(([status, list]) => [
-      status,
-      {
-        description: [...list]
-          .sort()
-          .map((code) => `\`${code}\`: ${problemCatalogue[code].title}.`)
-          .join("\n"),
-        content: { "application/problem+json": { schema: { $ref: "Problem#" } } },
-      },
-    ]);
 }

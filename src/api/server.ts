@@ -1,13 +1,14 @@
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
+  type FastifySchema,
   type FastifyServerOptions,
 } from "fastify";
 import type { ApiContext } from "./context.ts";
 import type { ApiOptions } from "./options.ts";
 import { ApiProblem, pathOf, problemDocument, problemMediaType, sendProblem } from "./problem.ts";
 import { isProblemCode, type ProblemCode } from "./problem-catalogue.ts";
-import { createRouter } from "./route.ts";
+import { type AnySpec, createRouter } from "./route.ts";
 import { addConfig } from "./routes/config.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
@@ -67,7 +68,10 @@ export async function createApi(context: ApiContext, options: ApiOptions): Promi
 export async function buildApp(
   context: ApiContext,
   options: ApiOptions,
-  document?: (app: FastifyInstance) => Promise<void>,
+  document?: {
+    collect: (app: FastifyInstance) => Promise<void>;
+    describe: (spec: AnySpec) => FastifySchema;
+  },
 ) {
   const app: FastifyInstance = Fastify({
     bodyLimit: options.bodyBytesMax,
@@ -101,7 +105,7 @@ export async function buildApp(
     done();
   });
   acceptEmptyJson(app);
-  await document?.(app);
+  await document?.collect(app);
 
   const methods = new Map<string, Set<string>>();
   app.addHook("onRoute", ({ url, method }) => {
@@ -109,7 +113,7 @@ export async function buildApp(
     for (const name of [method].flat()) known.add(name);
     methods.set(url, known);
   });
-  const router = createRouter(app, context, document !== undefined);
+  const router = createRouter(app, context, document?.describe);
   addSystem(router, options);
   addDevice(router);
   addResources(router);
