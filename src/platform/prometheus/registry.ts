@@ -38,6 +38,8 @@ export class PrometheusRegistry implements MetricsRegistry {
         failed += 1;
         continue;
       }
+      // prom-client would show a zero where nothing was measured.
+      if (samples.length === 0) continue;
       const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels ?? {})))];
       const options = { name, help, labelNames, registers: [registry] };
       if (kind === "counter") {

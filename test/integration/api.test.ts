@@ -1,0 +1,405 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import t from "tap";
+import type { Scope } from "../../src/access/tokens.ts";
+import { buildApp, createApi } from "../../src/api/server.ts";
+import { OutboxError } from "../../src/outbox/update.ts";
+import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
+
+interface Operation {
+  readonly operationId: string;
+  readonly security: readonly { bearer?: readonly Scope[] }[];
+  readonly responses: Readonly<
+    Record<string, { content?: Readonly<Record<string, { schema: object }>> }>
+  >;
+}
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: object };
+}
+
+const document: Document = JSON.parse(
+  readFileSync(new URL("../../openapi/openapi.json", import.meta.url), "utf8"),
+);
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    path,
+    method: method.toUpperCase(),
+    operation,
+  })),
+);
+
+/** Refuses members that the document does not tell of, so that it cannot fall behind unseen. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const copy = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, closed(value)]),
+  );
+  return "properties" in copy && !("additionalProperties" in copy)
+    ? { ...copy, additionalProperties: false }
+    : copy;
+}
+
+const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
+ajv.addSchema({ $id: "doc", components: closed(document.components) } as object);
+
+/** @returns what is wrong with the answer, by the document; empty when nothing */
+function faultsOf(operation: Operation, response: Response, body: string): string {
+  const answer = operation.responses[String(response.status)];
+  if (answer === undefined) return `status ${response.status} is not documented: ${body}`;
+  if (answer.content === undefined)
+    return body === "" ? "" : `a body where none is documented: ${body}`;
+  const mediaType = response.headers.get("content-type")?.split(";")[0] ?? "none";
+  const content = answer.content[mediaType];
+  if (content === undefined) return `media type ${mediaType} is not documented`;
+  if (!mediaType.endsWith("json")) return "";
+  const schema = JSON.parse(
+    JSON.stringify(closed(content.schema)).replaceAll("#/components", "doc#/components"),
+  );
+  return ajv.validate(schema, JSON.parse(body)) ? "" : ajv.errorsText();
+}
+
+async function start(t: Tap, options: Partial<typeof testOptions> = {}) {
+  const made = await createTestContext();
+  const api = await createApi(made.context, { ...testOptions, ...options });
+  const { url } = await api.listen();
+  t.teardown(() => api.close());
+  const token = async (scope: Scope) =>
+    (await made.context.tokens.create({ name: scope, scope })).token;
+  const tokens = {
+    viewer: await token("viewer"),
+    operator: await token("operator"),
+    admin: await token("admin"),
+  };
+  const ask = async (method: string, path: string, init: Ask = {}) => {
+    const bearer = init.token === undefined ? tokens.admin : init.token;
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(bearer === "" ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(init.body === undefined ? {} : { "content-type": "application/json" }),
+        ...init.headers,
+      },
+      ...(init.body === undefined ? {} : { body: init.body }),
+    });
+    const text = await response.text();
+    return { response, text, status: response.status, json: parse(text) };
+  };
+  return { ...made, api, url, tokens, ask };
+}
+
+type Tap = typeof t;
+interface Ask {
+  token?: string;
+  body?: string;
+  headers?: Record<string, string>;
+}
+// oxlint-disable-next-line typescript/no-explicit-any -- the tests look into documents of any shape
+function parse(text: string): any {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Requests that succeed, by operation id, where the path alone is not enough. */
+const happy: Readonly<Record<string, { path?: string; body?: string; skip?: true }>> = {
+  getProblem: { path: "/problems/auth.missing" },
+  requeueDeadLetter: { path: "/v1/queue/dead-letters/dl-1/requeue" },
+  deleteDeadLetter: { path: "/v1/queue/dead-letters/dl-2" },
+  createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
+  // Never ends; the tests of events look at it.
+  streamEvents: { skip: true },
+};
+
+t.test("every operation answers as the document says, for its scope and above", async (t) => {
+  const { ask, tokens, world, context } = await start(t);
+  for (const { path, method, operation } of operations) {
+    const { operationId } = operation;
+    const { path: happyPath = path, body, skip } = happy[operationId] ?? {};
+    if (skip === true) continue;
+    world.updates = [update(1), update(2, Buffer.from([0xff]))];
+    world.deadLetters = [deadLetter("dl-1"), deadLetter("dl-2")];
+    world.readings = [
+      {
+        stream: "sensors/room/temp",
+        topic: "sensors/room/temp",
+        text: "21.5",
+        bytes: 4,
+        contentType: "text/plain",
+        sequence: 1,
+        observedAtMs: 1_795_305_600_000,
+        observedAtTrusted: true,
+        count: 1,
+      },
+    ];
+    const { info } = await context.tokens.create({ name: "to revoke", scope: "viewer" });
+    const target = happyPath.replace("/v1/tokens/{id}", `/v1/tokens/${info.id}`);
+    const send = { ...(body === undefined ? {} : { body }) };
+    const needed = operation.security[0]?.bearer?.[0];
+    if (needed !== undefined) {
+      const anonymous = await ask(method, target, { ...send, token: "" });
+      t.equal(anonymous.status, 401, `${operationId} needs a token`);
+      t.match(anonymous.response.headers.get("www-authenticate"), /^Bearer/);
+      t.equal(faultsOf(operation, anonymous.response, anonymous.text), "");
+      const scopes: Scope[] = ["viewer", "operator", "admin"];
+      for (const scope of scopes.slice(0, scopes.indexOf(needed))) {
+        const low = await ask(method, target, { ...send, token: tokens[scope] });
+        t.equal(low.status, 403, `${operationId} is not for ${scope}`);
+        t.match(low.json.detail, needed);
+        t.equal(faultsOf(operation, low.response, low.text), "");
+      }
+    }
+    const good = await ask(method, target, { ...send, token: needed ? tokens[needed] : "" });
+    t.ok(good.status < 300, `${operationId} succeeds: ${good.text.slice(0, 300)}`);
+    t.equal(faultsOf(operation, good.response, good.text), "", `${operationId} is as documented`);
+    t.equal(good.response.headers.get("x-content-type-options"), "nosniff");
+    t.match(good.response.headers.get("content-security-policy"), /default-src 'none'/);
+  }
+});
+
+t.test("what is served and what is documented are the same", async (t) => {
+  const { context } = await createTestContext();
+  const { app, methods } = await buildApp(context, testOptions);
+  await app.close();
+  const served = [...methods].flatMap(([url, names]) =>
+    [...names]
+      .filter((name) => name !== "HEAD")
+      .map((name) => `${name} ${url.replace(/:(\w+)/g, "{$1}")}`),
+  );
+  t.same(served.sort(), operations.map(({ path, method }) => `${method} ${path}`).sort());
+});
+
+t.test("bad requests get a problem that names what to mend", async (t) => {
+  const { ask, world } = await start(t);
+  const json = { "content-type": "application/json" };
+  const cases: [string, string, Ask, number, string, RegExp][] = [
+    ["GET", "/nope", {}, 404, "route.not-found", /openapi/],
+    ["GET", "/v1/queue/messages?limit=0", {}, 400, "request.invalid", /query\.limit/],
+    ["GET", "/v1/queue/messages?limit=501", {}, 400, "request.invalid", /query\.limit/],
+    ["GET", "/v1/queue/messages?limit=x", {}, 400, "request.invalid", /query\.limit/],
+    ["GET", "/v1/queue/messages?limt=1", {}, 400, "request.invalid", /query\.limt.*limit/],
+    ["GET", "/v1/queue/messages?cursor=garbage", {}, 400, "request.cursor", /nextCursor/],
+    ["GET", "/v1/tokens?cursor=WyJhIl0", {}, 400, "request.cursor", /nextCursor/],
+    ["GET", "/v1/events?types=nope", {}, 400, "request.invalid", /query\.types/],
+    [
+      "GET",
+      "/v1/events",
+      { headers: { "last-event-id": "x" } },
+      400,
+      "request.invalid",
+      /last-event-id/,
+    ],
+    ["GET", "/%zz", {}, 400, "request.malformed", /zz/],
+    ["PUT", "/v1/queue", {}, 405, "route.method", /GET/],
+    ["DELETE", "/v1/queue/pause", {}, 405, "route.method", /POST/],
+    ["POST", "/v1/tokens", { body: "{" }, 400, "request.malformed", /JSON/],
+    ["POST", "/v1/tokens", { headers: json }, 400, "request.invalid", /body/],
+    [
+      "POST",
+      "/v1/tokens",
+      { body: '{"name":"x","scope":"root"}' },
+      400,
+      "request.invalid",
+      /viewer/,
+    ],
+    [
+      "POST",
+      "/v1/tokens",
+      { body: '{"name":"x"}' },
+      400,
+      "request.invalid",
+      /body\.scope is missing/,
+    ],
+    [
+      "POST",
+      "/v1/tokens",
+      { body: '{"name":1,"scope":"admin"}' },
+      400,
+      "request.invalid",
+      /body\.name/,
+    ],
+    ["POST", "/v1/tokens", { body: '{"__proto__":{"a":1}}' }, 400, "request.malformed", /JSON/],
+    [
+      "POST",
+      "/v1/tokens",
+      { body: `"${"x".repeat(70_000)}"` },
+      413,
+      "request.too-large",
+      /api\.bodyBytesMax/,
+    ],
+    [
+      "POST",
+      "/v1/tokens",
+      { body: "x", headers: { "content-type": "text/plain" } },
+      415,
+      "request.media-type",
+      /json/,
+    ],
+    ["DELETE", "/v1/tokens/nobody", {}, 404, "token.not-found", /nobody/],
+    ["DELETE", "/v1/queue/dead-letters/none", {}, 404, "dead-letter.not-found", /none/],
+    [
+      "POST",
+      "/v1/queue/pause",
+      { headers: { "idempotency-key": "ä" } },
+      400,
+      "idempotency.key",
+      /printable/,
+    ],
+    ["GET", "/v1/queue", { token: "am_x" }, 401, "auth.malformed", /am_/],
+    ["GET", "/v1/queue", { token: "x".repeat(4_000) }, 401, "auth.malformed", /am_/],
+    [
+      "GET",
+      "/v1/queue",
+      { token: `am_${"0".repeat(12)}_${"A".repeat(43)}` },
+      401,
+      "auth.unknown",
+      /token create/,
+    ],
+    [
+      "GET",
+      "/v1/queue",
+      { token: "", headers: { authorization: "Basic eDp5" } },
+      401,
+      "auth.malformed",
+      /am_/,
+    ],
+  ];
+  for (const [method, path, init, status, code, detail] of cases) {
+    const { response, json, text } = await ask(method, path, init);
+    t.equal(response.status, status, `${method} ${path}: ${text}`);
+    t.match(response.headers.get("content-type"), "application/problem+json");
+    t.match(json, { code, status, detail });
+    t.equal((await ask("GET", json.type, { token: "" })).status, 200, "the type is explained");
+    t.equal(response.headers.get("x-content-type-options"), "nosniff");
+  }
+  t.match((await ask("PUT", "/v1/queue")).response.headers.get("allow"), /GET/);
+
+  world.snapshot = undefined;
+  const early = await ask("GET", "/v1/resources");
+  t.match(early, { status: 503, json: { code: "resources.not-sampled" } });
+  t.equal(early.response.headers.get("retry-after"), "1");
+  world.ready = false;
+  t.match((await ask("GET", "/readyz", { token: "" })).json, {
+    code: "agent.not-ready",
+    ready: false,
+    detail: /mqtt\.broker\.port/,
+    checks: [{ ok: true }, { ok: false }],
+  });
+});
+
+t.test("what rooms throw becomes a problem; what nobody expected is not told", async (t) => {
+  const { ask, world, logged } = await start(t);
+  world.failNext = new OutboxError("outbox.store-failed", "the disk is full; free some space");
+  t.match(await ask("GET", "/v1/queue/messages"), {
+    status: 503,
+    json: { code: "outbox.store-failed", detail: /free some space/ },
+  });
+  world.failNext = new Error("secret inner workings");
+  const answer = await ask("GET", "/v1/queue/messages");
+  t.match(answer, { status: 500, json: { code: "internal.failed" } });
+  t.notMatch(answer.text, "secret");
+  t.same(logged, ["a request failed"]);
+});
+
+t.test("what is no HTTP, or too much of it, is refused with a problem", async (t) => {
+  const { url, ask } = await start(t);
+  const { port } = new URL(url);
+  const raw = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      let all = "";
+      const socket = connect(Number(port), "127.0.0.1", () => socket.write(text));
+      socket.on("data", (data) => (all += data.toString()));
+      socket.on("close", () => resolve(all));
+      socket.on("error", reject);
+    });
+  t.match(await raw("garbage\r\n\r\n"), /^HTTP\/1.1 400 [^]*request\.malformed/);
+  const huge = `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
+  t.match(await raw(huge), /^HTTP\/1.1 431 [^]*request\.headers-too-large/);
+  t.equal((await ask("GET", "/healthz")).status, 200, "it still serves");
+});
+
+t.test("lists come in pages", async (t) => {
+  const { ask, world } = await start(t);
+  world.updates = Array.from({ length: 7 }, (_, index) => update(index + 1));
+  for (const [path, count] of [
+    ["/v1/queue/messages?limit=3", 7],
+    ["/v1/resources/history?limit=4", 10],
+    ["/v1/tokens?limit=2", 3],
+  ] as const) {
+    const seen: unknown[] = [];
+    let cursor = "";
+    do {
+      const { json } = await ask("GET", path + (cursor === "" ? "" : `&cursor=${cursor}`));
+      seen.push(...json.items);
+      cursor = json.nextCursor ?? "";
+    } while (cursor !== "");
+    t.equal(new Set(seen.map((item) => JSON.stringify(item))).size, count, path);
+    t.equal(seen.length, count);
+  }
+  const { json } = await ask("GET", "/v1/queue/messages?limit=3");
+  const other = await ask("GET", `/v1/queue/messages?limit=3&stream=x&cursor=${json.nextCursor}`);
+  t.equal(other.status, 400, "a cursor belongs to its filters");
+});
+
+t.test("the configuration has an entity tag", async (t) => {
+  const { ask, world } = await start(t);
+  const first = await ask("GET", "/v1/config");
+  const etag = first.response.headers.get("etag") ?? "";
+  t.match(etag, /^".+"$/);
+  const same = await ask("GET", "/v1/config", { headers: { "if-none-match": etag } });
+  t.equal(same.status, 304);
+  t.equal(same.text, "");
+  world.config = { agent: { id: "agent-2" } };
+  const changed = await ask("GET", "/v1/config", { headers: { "if-none-match": etag } });
+  t.equal(changed.status, 200);
+  t.not(changed.response.headers.get("etag"), etag);
+});
+
+t.test("the interface can be found and read about without a token", async (t) => {
+  const { ask } = await start(t);
+  const open = (path: string) => ask("GET", path, { token: "" });
+  const catalogue = await open("/.well-known/api-catalog");
+  t.match(catalogue.response.headers.get("content-type"), "application/linkset+json");
+  const [link] = catalogue.json.linkset;
+  for (const { href } of [...link["service-desc"], ...link["service-doc"], ...link.status]) {
+    t.equal((await open(href)).status, 200, href);
+  }
+  const docs = await open("/docs");
+  t.notMatch(docs.text, /<script>[^<]/, "no inline script");
+  t.equal((await open("/docs/swagger-ui.css")).status, 200);
+  t.equal((await open("/docs/package.json")).status, 404, "only what Swagger UI needs");
+});
+
+t.test("the page is served with a strict policy, and nothing beside it", async (t) => {
+  const { ask } = await start(t);
+  const page = await ask("GET", "/", { token: "" });
+  t.match(page.response.headers.get("content-type"), "text/html");
+  t.match(page.response.headers.get("content-security-policy"), "default-src 'self'");
+  const script = await ask("GET", "/assets/page.js", { token: "" });
+  t.match(script.response.headers.get("content-type"), "text/javascript");
+  const etag = script.response.headers.get("etag") ?? "";
+  const again = await ask("GET", "/assets/page.js", {
+    token: "",
+    headers: { "if-none-match": etag },
+  });
+  t.equal(again.status, 304);
+  for (const path of ["/../package.json", "/%2e%2e/package.json", "/assets", "/index.html/x"]) {
+    t.equal((await ask("GET", path, { token: "" })).status, 404, path);
+  }
+});
+
+t.test("addresses that cannot be had are explained", async (t) => {
+  const { url } = await start(t);
+  const port = Number(new URL(url).port);
+  const second = await createApi((await createTestContext()).context, { ...testOptions, port });
+  await t.rejects(second.listen(), { message: new RegExp(`port ${port} is taken.*api\\.port`) });
+  await second.close();
+  const elsewhere = { ...testOptions, host: "192.0.2.1" };
+  const third = await createApi((await createTestContext()).context, elsewhere);
+  await t.rejects(third.listen(), { message: /api\.host/ });
+  await third.close();
+});
