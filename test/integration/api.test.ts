@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import t from "tap";
+import t, { type Test } from "tap";
 import type { Scope } from "../../src/access/tokens.ts";
 import { buildApp, createApi } from "../../src/api/server.ts";
 import { OutboxError } from "../../src/outbox/update.ts";
@@ -43,7 +43,7 @@ function closed(schema: unknown): unknown {
 }
 
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
-ajv.addSchema({ $id: "doc", components: closed(document.components) } as object);
+ajv.addSchema({ $id: "doc", components: closed(document.components) });
 
 /** @returns what is wrong with the answer, by the document; empty when nothing */
 function faultsOf(operation: Operation, response: Response, body: string): string {
@@ -61,7 +61,7 @@ function faultsOf(operation: Operation, response: Response, body: string): strin
   return ajv.validate(schema, JSON.parse(body)) ? "" : ajv.errorsText();
 }
 
-async function start(t: Tap, options: Partial<typeof testOptions> = {}) {
+async function start(t: Test, options: Partial<typeof testOptions> = {}) {
   const made = await createTestContext();
   const api = await createApi(made.context, { ...testOptions, ...options });
   const { url } = await api.listen();
@@ -90,7 +90,6 @@ async function start(t: Tap, options: Partial<typeof testOptions> = {}) {
   return { ...made, api, url, tokens, ask };
 }
 
-type Tap = typeof t;
 interface Ask {
   token?: string;
   body?: string;
@@ -138,7 +137,7 @@ t.test("every operation answers as the document says, for its scope and above", 
     ];
     const { info } = await context.tokens.create({ name: "to revoke", scope: "viewer" });
     const target = happyPath.replace("/v1/tokens/{id}", `/v1/tokens/${info.id}`);
-    const send = { ...(body === undefined ? {} : { body }) };
+    const send = body === undefined ? {} : { body };
     const needed = operation.security[0]?.bearer?.[0];
     if (needed !== undefined) {
       const anonymous = await ask(method, target, { ...send, token: "" });
