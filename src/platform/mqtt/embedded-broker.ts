@@ -14,6 +14,8 @@ export interface EmbeddedBrokerOptions {
   readonly logger: Logger;
 }
 
+const TCP_KEEPALIVE_MS = 60_000;
+
 type PublishPacket = Parameters<Aedes["authorizePublish"]>[1];
 
 /** The parts of Aedes that its own types leave out. */
@@ -44,7 +46,6 @@ export class EmbeddedBroker implements Broker {
     const { packetBytesMax, clientsMax, logger } = this.#options;
     const aedes = new Aedes({
       maximumPacketSize: packetBytesMax,
-      keepaliveLimit: 3_600,
       sessionExpiryIntervalLimit: 7 * 86_400,
       pendingSessionsLimit: 1_000,
       connectTimeout: 10_000,
@@ -58,7 +59,9 @@ export class EmbeddedBroker implements Broker {
     aedes.on("connectionError", (client, error) =>
       logger.warn("MQTT connection failed", { clientId: client.id, reason: this.#explain(error) }),
     );
-    const server = createServer({ noDelay: true }, (socket) => {
+    // Clients may go without MQTT's own keepalive; TCP's finds out when one is gone for good.
+    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS };
+    const server = createServer(options, (socket) => {
       aedes.handle(socket);
     });
     server.maxConnections = clientsMax;
