@@ -91,6 +91,17 @@ const lazyPackages: Plugin = {
   },
 };
 
+/** Traces of libraries, off in every build: they would still be asked for several times a message. */
+const noTraces: Plugin = {
+  name: "no-traces",
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /node_modules[\\/]debug[\\/]src[\\/]index\.js$/ }, () => ({
+      contents: "const off = () => {}; off.enabled = false; module.exports = () => off;",
+      loader: "js",
+    }));
+  },
+};
+
 async function bundle(outdir: string, main: string): Promise<Metafile> {
   const result = await build({
     absWorkingDir: root,
@@ -106,7 +117,7 @@ async function bundle(outdir: string, main: string): Promise<Metafile> {
     minifySyntax: true,
     legalComments: "none",
     banner: { js: commonJsBridge },
-    plugins: [nativeAddon, lazyPackages],
+    plugins: [nativeAddon, lazyPackages, noTraces],
     metafile: true,
     logLevel: "error",
   });

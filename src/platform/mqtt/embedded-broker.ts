@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:net";
 import { Aedes, type Client } from "aedes";
 import type { Broker, BrokerStatus, InboundHandler } from "../broker.ts";
 import type { Logger } from "../logger.ts";
+import { coalesceWrites } from "./coalesce-writes.ts";
 
 /** Settings of the broker that the agent itself runs. */
 export interface EmbeddedBrokerOptions {
@@ -62,6 +63,7 @@ export class EmbeddedBroker implements Broker {
     // Clients may go without MQTT's own keepalive; TCP's finds out when one is gone for good.
     const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS };
     const server = createServer(options, (socket) => {
+      coalesceWrites(socket);
       aedes.handle(socket);
     });
     server.maxConnections = clientsMax;

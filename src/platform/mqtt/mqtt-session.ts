@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import mqttPacket, { type IConnackPacket, type IConnectPacket, type Packet } from "mqtt-packet";
+import type { EncodedPublish } from "./publish-encoder.ts";
 import { connackReason, disconnectReason } from "./reason-codes.ts";
+import { WriteBuffer } from "./write-buffer.ts";
 
 /** Paths of PEM files; what is absent is the system's default or not used. */
 export interface TlsFiles {
@@ -50,7 +52,7 @@ export class MqttSession {
   #connectTimer: NodeJS.Timeout | undefined;
   #keepaliveTimer: NodeJS.Timeout | undefined;
   #heard = true;
-  #corked = false;
+  readonly #out: WriteBuffer;
 
   constructor(options: SessionOptions, listener: SessionListener) {
     this.#options = options;
@@ -58,6 +60,9 @@ export class MqttSession {
     this.#writeOptions = { protocolVersion: options.protocolVersion };
     this.#socket = openSocket(options);
     const secure = options.url.startsWith("mqtts:");
+    this.#out = new WriteBuffer((chunk) => {
+      if (this.#socket.writable) this.#socket.write(chunk);
+    });
     this.#socket.setNoDelay(true);
     this.#socket.once(secure ? "secureConnect" : "connect", () => this.#introduce());
     this.#socket.on("error", (error) => this.#close(describe(error, options)));
@@ -80,24 +85,21 @@ export class MqttSession {
     return this.#socket.bytesWritten;
   }
 
-  /** Writes a packet; those of one turn of the event loop leave in as few segments as may be. */
+  /** Writes a packet; those of one turn of the event loop leave together. */
   send(packet: Packet): void {
-    if (this.#ended) return;
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    mqttPacket.writeToStream(packet, this.#socket, this.#writeOptions);
+    if (!this.#ended) this.#out.append(mqttPacket.generate(packet, this.#writeOptions));
+  }
+
+  /** Writes a packet that was encoded elsewhere. */
+  sendEncoded(packet: EncodedPublish): void {
+    if (!this.#ended) this.#out.fill(packet.bytes, (buffer, at) => packet.write(buffer, at));
   }
 
   /** Says DISCONNECT and closes; `closed` is not called. */
   end(): Promise<void> {
     if (this.#ended) return Promise.resolve();
     if (this.#connected) this.send({ cmd: "disconnect", reasonCode: 0 });
+    this.#out.flush();
     this.#stop();
     return new Promise((resolve) => {
       if (this.#socket.destroyed) {

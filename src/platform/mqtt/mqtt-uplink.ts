@@ -7,6 +7,7 @@ import type {
 } from "../uplink-connection.ts";
 import { envelope } from "./envelope.ts";
 import { MqttSession, type TlsFiles } from "./mqtt-session.ts";
+import { PublishEncoder } from "./publish-encoder.ts";
 import { isPermanent, reasonText } from "./reason-codes.ts";
 
 /** Settings of one MQTT uplink. */
@@ -43,6 +44,8 @@ export class MqttUplink implements UplinkConnection {
   #session: MqttSession | undefined;
   #listener: UplinkListener | undefined;
   #version: 4 | 5;
+  #encoder: PublishEncoder;
+  #enveloped: boolean;
   #lastId = 0;
   /** A failed start is told in a later turn, like every other failure. */
   #generation = 0;
@@ -50,6 +53,8 @@ export class MqttUplink implements UplinkConnection {
   constructor(options: MqttUplinkOptions) {
     this.#options = options;
     this.#version = options.protocol === "3.1.1" ? 4 : 5;
+    this.#encoder = this.#newEncoder();
+    this.#enveloped = this.#wantsEnvelope();
   }
 
   connect(listener: UplinkListener): void {
@@ -60,7 +65,11 @@ export class MqttUplink implements UplinkConnection {
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     const messageId = this.#nextId();
     this.#waiting.set(messageId, settle);
-    this.#session?.send(this.#publishPacket(update, messageId));
+    this.#session?.sendEncoded(
+      this.#enveloped
+        ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
+        : this.#encoder.encode(update, messageId),
+    );
   }
 
   publishState(state: Uint8Array): void {
@@ -90,6 +99,8 @@ export class MqttUplink implements UplinkConnection {
       this.#waiting.clear();
       if (refusedVersion && options.protocol === "auto" && this.#version === 5) {
         this.#version = 4;
+        this.#encoder = this.#newEncoder();
+        this.#enveloped = this.#wantsEnvelope();
         this.#open(listener, generation);
         return;
       }
@@ -172,29 +183,13 @@ export class MqttUplink implements UplinkConnection {
     });
   }
 
-  #publishPacket(update: OutboundUpdate, messageId: number): IPublishPacket {
+  #newEncoder(): PublishEncoder {
+    return new PublishEncoder(this.#version, this.#topic(""));
+  }
+
+  #wantsEnvelope(): boolean {
     const { envelope: wanted } = this.#options;
-    const enveloped = wanted === "json" || (wanted === "auto" && this.#version === 4);
-    const packet: IPublishPacket = {
-      cmd: "publish",
-      messageId,
-      topic: this.#topic(update.topic),
-      payload: enveloped ? envelope(update) : (update.payload as Buffer),
-      qos: QOS,
-      dup: false,
-      retain: false,
-    };
-    if (this.#version === 5)
-      packet.properties = {
-        contentType: enveloped ? "application/json" : update.contentType,
-        userProperties: {
-          id: update.id,
-          sequence: String(update.sequence),
-          stream: update.stream,
-          "observed-at": observedAt(update),
-        },
-      };
-    return packet;
+    return wanted === "json" || (wanted === "auto" && this.#version === 4);
   }
 
   #topic(rest: string): string {
@@ -206,9 +201,4 @@ export class MqttUplink implements UplinkConnection {
     while (this.#waiting.has(this.#lastId));
     return this.#lastId;
   }
-}
-
-/** ISO 8601 with a question mark where the device's clock could not be trusted. */
-function observedAt({ observedAtMs, observedAtTrusted }: OutboundUpdate): string {
-  return `${new Date(observedAtMs).toISOString()}${observedAtTrusted ? "" : "?"}`;
 }
