@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join, resolve } from "node:path";
-import t from "tap";
+import t, { type Test } from "tap";
 import { eventually } from "../support/nspawn.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
@@ -87,28 +87,29 @@ t.test("planted breakages", async (t) => {
   const first = await agent(data);
   await first.stop("SIGTERM");
 
-  const names = (report: Report, subject: string, detail: RegExp, fix: RegExp): void => {
+  const names = (t: Test, report: Report, subject: string, detail: RegExp, fix: RegExp): void => {
     t.equal(report.status, 1, `${subject}: exit code`);
     t.match(report.of(subject), { outcome: "fail", detail, fix });
   };
 
-  await t.test("configuration", async () => {
+  await t.test("configuration", async (t) => {
     const config = join(directory, "config.yaml");
     writeFileSync(config, "api:\n  prot: 8080\n");
     names(
+      t,
       doctor("--data", data, "--config", config),
       "configuration",
       /api\.prot[\s\S]*port/,
       /correct the keys/,
     );
     const missing = doctor("--data", data, "--config", join(directory, "none.yaml"));
-    names(missing, "configuration", /none\.yaml/, /./);
+    names(t, missing, "configuration", /none\.yaml/, /./);
   });
 
-  await t.test("data directory", async () => {
+  await t.test("data directory", async (t) => {
     const file = join(directory, "file");
     writeFileSync(file, "");
-    names(doctor("--data", file), "data directory", /not a directory/, /--data/);
+    names(t, doctor("--data", file), "data directory", /not a directory/, /--data/);
     chmodSync(data, 0o755);
     t.match(doctor("--data", data).of("data directory"), {
       outcome: "warn",
@@ -120,9 +121,9 @@ t.test("planted breakages", async (t) => {
   await t.test(
     "files of another user in it",
     { skip: process.getuid?.() !== 0 && "needs root" },
-    async () => {
+    async (t) => {
       execFileSync("chown", ["12345", join(data, "admin.token")]);
-      names(doctor("--data", data), "data directory", /admin\.token/, /chown -R --reference/);
+      names(t, doctor("--data", data), "data directory", /admin\.token/, /chown -R --reference/);
       execFileSync("chown", ["0", join(data, "admin.token")]);
     },
   );
@@ -135,7 +136,7 @@ t.test("planted breakages", async (t) => {
       mkdirSync(mount);
       execFileSync("mount", ["-t", "tmpfs", "-o", "ro,size=1m", "none", mount]);
       t.teardown(() => execFileSync("umount", [mount]));
-      names(doctor("--data", mount), "data directory", /not writable/, /remount,rw/);
+      names(t, doctor("--data", mount), "data directory", /not writable/, /remount,rw/);
     },
   );
 
@@ -144,21 +145,21 @@ t.test("planted breakages", async (t) => {
     mkdirSync(mount);
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m,mode=700", "none", mount]);
     t.teardown(() => execFileSync("umount", [mount]));
-    names(doctor("--data", mount), "disk", /MB free/, /free some space/);
+    names(t, doctor("--data", mount), "disk", /MB free/, /free some space/);
   });
 
-  await t.test("first token", async () => {
+  await t.test("first token", async (t) => {
     const token = join(data, "admin.token");
     chmodSync(token, 0o644);
-    names(doctor("--data", data), "first token", /mode 0644/, /chmod 600/);
+    names(t, doctor("--data", data), "first token", /mode 0644/, /chmod 600/);
     chmodSync(token, 0o600);
   });
 
-  await t.test("store", async () => {
+  await t.test("store", async (t) => {
     const current = join(data, "store/CURRENT");
     const sound = readFileSync(current);
     writeFileSync(current, "nonsense");
-    names(doctor("--data", data), "store", /does not open/, /\.broken|who may read/);
+    names(t, doctor("--data", data), "store", /does not open/, /\.broken|who may read/);
     writeFileSync(current, sound);
     t.equal(doctor("--data", data).of("store")?.outcome, "ok");
   });
@@ -169,9 +170,9 @@ t.test("planted breakages", async (t) => {
     t.teardown(() => other.close());
     const { port } = other.address() as AddressInfo;
     const taken = doctor("--data", data, "--set", `api.port=${port}`);
-    names(taken, `port ${port}`, /taken by another/, /ss -ltnp.*api\.port/);
+    names(t, taken, `port ${port}`, /taken by another/, /ss -ltnp.*api\.port/);
     const broker = doctor("--data", data, "--set", `mqtt.broker.port=${port}`);
-    names(broker, `port ${port}`, /taken by another/, /mqtt\.broker\.port/);
+    names(t, broker, `port ${port}`, /taken by another/, /mqtt\.broker\.port/);
     const nowhere = doctor(
       "--data",
       data,
@@ -180,10 +181,10 @@ t.test("planted breakages", async (t) => {
       "--set",
       "api.port=8099",
     );
-    names(nowhere, "port 8099", /no address of this device/, /api\.host/);
+    names(t, nowhere, "port 8099", /no address of this device/, /api\.host/);
   });
 
-  await t.test("brokers", async () => {
+  await t.test("brokers", async (t) => {
     const client = [
       "--set",
       "mqtt.broker.embedded=false",
@@ -191,6 +192,7 @@ t.test("planted breakages", async (t) => {
       "mqtt.connect.url=mqtt://127.0.0.1:1",
     ];
     names(
+      t,
       doctor("--data", data, ...client),
       "MQTT broker",
       /can not be reached/,
@@ -202,28 +204,18 @@ t.test("planted breakages", async (t) => {
       return ["--data", data, "--config", config];
     };
     const unknown = doctor(...uplink("    url: mqtt://no-such-host.invalid:1883\n"));
-    names(unknown, "uplink main", /no-such-host\.invalid is not known/, /DNS/);
+    names(t, unknown, "uplink main", /no-such-host\.invalid is not known/, /DNS/);
     const certificate = join(directory, "old.pem");
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "-1",
-      ].concat(["-subj", "/CN=old", "-keyout", join(directory, "old.key"), "-out", certificate]),
-      { stdio: "ignore" },
-    );
+    const [key, request] = [join(directory, "old.key"), join(directory, "old.csr")];
+    const openssl = (...args: string[]): Buffer => execFileSync("openssl", args, { stdio: "pipe" });
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    openssl("req", ...curve, "-subj", "/CN=old", "-keyout", key, "-out", request);
+    openssl("x509", "-req", "-in", request, "-signkey", key, "-days", "-1", "-out", certificate);
     const tls = (file: string): string[] =>
       uplink(`    url: mqtts://127.0.0.1:1\n    tls:\n      caFile: ${file}\n`);
-    names(doctor(...tls(certificate)), "uplink main", /expired/, /uplinks\.0\.tls\.caFile/);
+    names(t, doctor(...tls(certificate)), "uplink main", /expired/, /uplinks\.0\.tls\.caFile/);
     const absent = doctor(...tls(join(directory, "absent.pem")));
-    names(absent, "uplink main", /absent\.pem can not be used/, /uplinks\.0\.tls\.caFile/);
+    names(t, absent, "uplink main", /absent\.pem can not be used/, /uplinks\.0\.tls\.caFile/);
   });
 
   await t.test("service", async (t) => {
@@ -252,7 +244,7 @@ t.test("planted breakages", async (t) => {
     t.equal(doctor("--data", data, "--root", root).of("service unit")?.outcome, "ok");
   });
 
-  await t.test("an incomplete copy of the program", async () => {
+  await t.test("an incomplete copy of the program", async (t) => {
     const copy = join(directory, "copy");
     mkdirSync(copy);
     execFileSync("cp", ["-r", join(repository, "dist"), join(repository, "bin"), copy]);
