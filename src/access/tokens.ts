@@ -4,6 +4,7 @@ import type { Hasher } from "../platform/hasher.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Random } from "../platform/random.ts";
+import { Seal } from "./seal.ts";
 
 const PREFIX = "a/";
 const PREFIX_END = "a0";
@@ -77,9 +78,12 @@ export class TokenStore {
   readonly #tokens = new Map<string, StoredToken>();
   readonly #lastUsedAtMs = new Map<string, number>();
   #writing: Promise<unknown> = Promise.resolve();
+  /** For what clients carry back to us, list cursors above all. */
+  readonly seal: Seal;
 
   private constructor(parts: Dependencies) {
     this.#parts = parts;
+    this.seal = new Seal(parts);
   }
 
   /** Reads the tokens. A record that can not be read is left alone and logged. @throws StoreError */

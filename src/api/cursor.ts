@@ -1,5 +1,6 @@
 import type { Static } from "typebox";
 import * as Type from "typebox";
+import type { Seal } from "../access/seal.ts";
 import { ApiProblem } from "./problem.ts";
 
 const LIMIT_MAX = 500;
@@ -39,44 +40,49 @@ export function listQuery<Filters extends Record<string, Type.TSchema>>(
 export const plainListQuery = listQuery({});
 
 /** @returns a cursor that only the same list with the same filters takes back. */
-export function encodeCursor(list: string, filter: string, place: string | number): string {
-  return Buffer.from(JSON.stringify([list, filter, place])).toString("base64url");
+export function encodeCursor(
+  seal: Seal,
+  list: string,
+  filter: string,
+  place: string | number,
+): string {
+  return seal.seal(JSON.stringify([list, filter, place]));
 }
 
-/** @returns the place that the cursor stands for, or undefined without a cursor. @throws ApiProblem `request.cursor` */
+/**
+ * A place may be a key of the store, so only cursors that we sealed are believed: with one of their own making
+ * clients could look where they shall not.
+ * @returns the place that the cursor stands for, or undefined without a cursor.
+ * @throws ApiProblem `request.cursor`
+ */
 export function decodeCursor<Place extends "string" | "number">(
+  seal: Seal,
   list: string,
   filter: string,
   cursor: string | undefined,
   kind: Place,
 ): (Place extends "string" ? string : number) | undefined {
   if (cursor === undefined) return undefined;
-  let parts: unknown;
-  try {
-    parts = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
-  } catch {
-    throw new ApiProblem("request.cursor");
-  }
+  const text = seal.open(cursor);
+  if (text === undefined) throw new ApiProblem("request.cursor");
+  const parts: unknown = JSON.parse(text);
   const sound =
-    Array.isArray(parts) &&
-    parts[0] === list &&
-    parts[1] === filter &&
-    typeof parts[2] === kind &&
-    (kind === "string" || (Number.isSafeInteger(parts[2]) && parts[2] >= 0));
+    Array.isArray(parts) && parts[0] === list && parts[1] === filter && typeof parts[2] === kind;
   if (!sound) throw new ApiProblem("request.cursor");
   return (parts as unknown[])[2] as Place extends "string" ? string : number;
 }
 
 /** One page of a list that is wholly in memory. */
 export function pageOf<Item>(
+  seal: Seal,
   list: string,
   items: readonly Item[],
   query: Static<typeof plainListQuery>,
 ): { items: readonly Item[]; nextCursor?: string } {
-  const begin = decodeCursor(list, "", query.cursor, "number") ?? 0;
+  const begin = decodeCursor(seal, list, "", query.cursor, "number") ?? 0;
   const end = begin + query.limit;
   return {
     items: items.slice(begin, end),
-    ...(end < items.length ? { nextCursor: encodeCursor(list, "", end) } : {}),
+    ...(end < items.length ? { nextCursor: encodeCursor(seal, list, "", end) } : {}),
   };
 }

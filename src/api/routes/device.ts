@@ -100,7 +100,7 @@ export function addResources({ add, context }: Router): void {
     problems: ["request.cursor"],
     handler({ query: { limit, cursor, sinceMs = 0 } }) {
       const filter = String(sinceMs);
-      const after = decodeCursor("history", filter, cursor, "number");
+      const after = decodeCursor(context.tokens.seal, "history", filter, cursor, "number");
       const begin = after === undefined ? sinceMs : after + 1;
       const points = context.device.history({ sinceMs: begin, limit: limit + 1 });
       const items = points.slice(0, limit);
@@ -108,7 +108,14 @@ export function addResources({ add, context }: Router): void {
       return {
         items,
         ...(points.length > limit && last !== undefined
-          ? { nextCursor: encodeCursor("history", filter, Math.trunc(last.wallMs)) }
+          ? {
+              nextCursor: encodeCursor(
+                context.tokens.seal,
+                "history",
+                filter,
+                Math.trunc(last.wallMs),
+              ),
+            }
           : {}),
       };
     },

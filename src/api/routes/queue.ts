@@ -50,7 +50,7 @@ export function addQueue({ add, context }: Router): void {
     problems: ["request.cursor", ...storeProblems],
     async handler({ query: { limit, cursor, stream } }) {
       const filter = stream ?? "";
-      const place = decodeCursor("messages", filter, cursor, "string");
+      const place = decodeCursor(context.tokens.seal, "messages", filter, cursor, "string");
       const page = await context.queue.list({
         limit,
         ...(place === undefined ? {} : { cursor: place }),
@@ -60,7 +60,7 @@ export function addQueue({ add, context }: Router): void {
         items: page.updates.map(showUpdate),
         ...(page.cursor === undefined
           ? {}
-          : { nextCursor: encodeCursor("messages", filter, page.cursor) }),
+          : { nextCursor: encodeCursor(context.tokens.seal, "messages", filter, page.cursor) }),
       };
     },
   });
@@ -128,7 +128,7 @@ export function addDeadLetters({ add, context }: Router): void {
     success: { status: 200, description: "A page of dead letters.", schema: deadLetters },
     problems: ["request.cursor", ...storeProblems],
     async handler({ query: { limit, cursor } }) {
-      const place = decodeCursor("dead-letters", "", cursor, "string");
+      const place = decodeCursor(context.tokens.seal, "dead-letters", "", cursor, "string");
       const page = await context.queue.listDeadLetters({
         limit,
         ...(place === undefined ? {} : { cursor: place }),
@@ -137,7 +137,7 @@ export function addDeadLetters({ add, context }: Router): void {
         items: page.deadLetters.map(showDeadLetter),
         ...(page.cursor === undefined
           ? {}
-          : { nextCursor: encodeCursor("dead-letters", "", page.cursor) }),
+          : { nextCursor: encodeCursor(context.tokens.seal, "dead-letters", "", page.cursor) }),
       };
     },
   });

@@ -23,7 +23,7 @@ export function addReadings({ add, context }: Router): void {
     problems: ["request.cursor"],
     handler({ query: { limit, cursor, prefix } }) {
       const filter = prefix ?? "";
-      const offset = decodeCursor("readings", filter, cursor, "number") ?? 0;
+      const offset = decodeCursor(context.tokens.seal, "readings", filter, cursor, "number") ?? 0;
       const page = context.readings.latest({
         limit,
         offset,
@@ -33,7 +33,7 @@ export function addReadings({ add, context }: Router): void {
       return {
         items: page.readings,
         ...(page.readings.length > 0 && end < page.total
-          ? { nextCursor: encodeCursor("readings", filter, end) }
+          ? { nextCursor: encodeCursor(context.tokens.seal, "readings", filter, end) }
           : {}),
         total: page.total,
         totals: context.readings.totals(),
@@ -52,7 +52,7 @@ export function addReadings({ add, context }: Router): void {
     success: { status: 200, description: "The mappings, first match first.", schema: mappings },
     problems: ["request.cursor"],
     handler: ({ query }) => ({
-      ...pageOf("mappings", context.readings.mappings(), query),
+      ...pageOf(context.tokens.seal, "mappings", context.readings.mappings(), query),
       broker: context.brokerStatus(),
     }),
   });

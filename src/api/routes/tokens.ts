@@ -21,7 +21,7 @@ export function addTokens({ add, context }: Router): void {
     query: plainListQuery,
     success: { status: 200, description: "The tokens, oldest first.", schema: tokens },
     problems: ["request.cursor"],
-    handler: ({ query }) => pageOf("tokens", context.tokens.list(), query),
+    handler: ({ query }) => pageOf(context.tokens.seal, "tokens", context.tokens.list(), query),
   });
 
   add({

@@ -15,7 +15,7 @@ export function addUplinks({ add, context }: Router): void {
     success: { status: 200, description: "The uplinks, most preferred first.", schema: uplinks },
     problems: ["request.cursor"],
     handler: ({ query }) => ({
-      ...pageOf("uplinks", context.uplinks.status(), query),
+      ...pageOf(context.tokens.seal, "uplinks", context.uplinks.status(), query),
       paused: context.uplinks.paused,
     }),
   });
