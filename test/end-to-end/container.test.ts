@@ -1,5 +1,13 @@
 // The arm64 image: built from Dockerfile.arm64, then run under an emulator.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import t from "tap";
@@ -60,27 +68,26 @@ t.test("the arm64 image", { skip: imagesUnavailable() }, async (t) => {
     agent.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
     agent.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
     const closed = new Promise<number | null>((done) => agent.on("close", done));
-    const file = join(container.root, "data/run.json");
-    const run = await eventually(
+    const info = await eventually(
       "the agent to say where it serves",
       () => {
         if (agent.exitCode !== null) throw new Error(said);
-        return (
-          existsSync(file) &&
-          (JSON.parse(readFileSync(file, "utf8")) as { pid: number; api: { url: string } })
-        );
+        const file = store.volumeFile("run.json");
+        return file === undefined
+          ? undefined
+          : (JSON.parse(readFileSync(file, "utf8")) as { pid: number; api: { url: string } });
       },
       240_000,
     );
     t.teardown(() => {
-      if (agent.exitCode === null) process.kill(run.pid, "SIGKILL");
+      if (agent.exitCode === null) process.kill(info.pid, "SIGKILL");
     });
-    const port = new URL(run.api.url).port;
+    const port = new URL(info.api.url).port;
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
     t.equal(answer.status, 200);
     const [, ...health] = config.Healthcheck?.Test ?? [];
     t.equal(store.buildah("run", "--isolation", "chroot", container.name, "--", ...health), "");
-    process.kill(run.pid, "SIGTERM");
+    process.kill(info.pid, "SIGTERM");
     t.equal(await closed, 0, said);
   });
 });

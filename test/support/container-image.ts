@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { rootFilesystemTar, testCache } from "./rootfs.ts";
 
@@ -112,6 +112,12 @@ export class ImageStore {
   create(image: string): { name: string; root: string } {
     const name = this.buildah("from", "--pull-never", image).split("\n").at(-1) ?? "";
     return { name, root: this.buildah("mount", name) };
+  }
+
+  /** What buildah keeps for the image's volume, once a command has run; it outlives the command. */
+  volumeFile(name: string): string | undefined {
+    const volumes = "store/vfs-containers/*/userdata/buildah-volumes/*";
+    return globSync(join(this.#directory, volumes, name))[0];
   }
 
   /** Starts a command in a working container, as the image's user, in its environment. */
