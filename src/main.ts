@@ -1,4 +1,4 @@
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { createProgram } from "./cli/program.ts";
 import { findInstallation } from "./platform/node/installation.ts";
 
@@ -12,8 +12,14 @@ function exitCodeOf(error: unknown): number {
   return typeof code === "string" && BAD_USAGE.has(code) ? 2 : 1;
 }
 
+/** So that output under way is written before the process ends. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  command.commands.forEach(throwInsteadOfExit);
+}
+
 const program = createProgram(findInstallation(import.meta.dirname));
-for (const command of [program, ...program.commands]) command.exitOverride();
+throwInsteadOfExit(program);
 try {
   await program.parseAsync();
 } catch (error) {

@@ -19,7 +19,7 @@ const session = { cmd: "connect", clean: true, keepalive: 0, protocolVersion: 4 
 
 /** Calls `take` with type, first byte, and body of each packet. */
 function packets(socket: Socket, take: (type: number, head: number, body: Buffer) => void): void {
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
     const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let at = 0;

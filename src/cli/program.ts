@@ -2,7 +2,11 @@ import { Command } from "commander";
 import type { Installation } from "../platform/node/installation.ts";
 import { registerConfig } from "./config.ts";
 import { registerDevice } from "./device.ts";
+import { registerDoctor } from "./doctor.ts";
+import { registerQueue } from "./queue.ts";
 import { registerRun } from "./run.ts";
+import { registerStatus } from "./status.ts";
+import { registerToken } from "./token.ts";
 
 /** @returns the whole command line, ready to parse. */
 export function createProgram(installation: Installation): Command {
@@ -14,8 +18,12 @@ export function createProgram(installation: Installation): Command {
     .showHelpAfterError("(add --help for what is possible)")
     .showSuggestionAfterError();
   registerRun(program, installation);
+  registerStatus(program);
+  registerDoctor(program, installation);
   registerDevice(program);
+  registerQueue(program);
   registerConfig(program);
+  registerToken(program);
   program
     .command("version")
     .description("print the version of the agent and what it runs on")

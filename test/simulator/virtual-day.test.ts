@@ -31,6 +31,7 @@ t.test("a virtual day: outage, restart, discharge and charge; nothing is lost", 
   const modes: string[] = [];
   const minutesIn = new Map<string, number>();
   const samplesIn = new Map<string, number>();
+  let charge = 100;
   let acknowledged = 0;
   let refused = 0;
 
@@ -45,9 +46,8 @@ t.test("a virtual day: outage, restart, discharge and charge; nothing is lost", 
     }
     if (minute === 9 * 60) world.receiver.reachable = true;
     const charging = minute >= 16 * 60;
-    const { chargePercent } = world.device.battery;
-    const next = charging ? chargePercent + 0.5 : chargePercent - 0.104;
-    world.device.battery = { chargePercent: Math.min(100, Math.max(1, next)), charging };
+    charge = Math.min(100, Math.max(1, charging ? charge + 0.5 : charge - 0.104));
+    world.device.battery = { chargePercent: charge, charging };
     for (const stream of ["sensors/room/temp", "sensors/door"]) {
       const taken = world.broker.receive(stream, Buffer.from(String(minute)));
       await world.clock.advance(30_000);
