@@ -30,6 +30,7 @@ import { isBuiltin } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build, type Metafile, type Plugin } from "esbuild";
+import { parse } from "yaml";
 import { thirdPartyLicenses } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -161,12 +162,22 @@ async function page(outdir: string): Promise<void> {
 async function copied(outdir: string): Promise<void> {
   for (const [from, to] of [
     ["openapi/openapi.json", "openapi.json"],
-    ["firmware-profiles", "firmware-profiles"],
     ["systemd/agent-mesh.service", "agent-mesh.service"],
   ] as const) {
     if (existsSync(join(root, from))) {
       await cp(join(root, from), join(outdir, to), { recursive: true });
     }
+  }
+}
+
+/** As JSON: a device that starts should not have to load a YAML parser first. */
+async function firmwareProfiles(outdir: string): Promise<void> {
+  const from = join(root, "firmware-profiles");
+  await mkdir(join(outdir, "firmware-profiles"));
+  for (const file of await readdir(from)) {
+    const document: unknown = parse(await readFile(join(from, file), "utf8"));
+    const target = join(outdir, "firmware-profiles", file.replace(/\.ya?ml$/, ".json"));
+    await writeFile(target, `${JSON.stringify(document, null, 2)}\n`);
   }
 }
 
@@ -238,6 +249,7 @@ async function buildAll(main: string, dist: string): Promise<{ changed: number; 
       apiViewer(staging),
       page(staging),
       copied(staging),
+      firmwareProfiles(staging),
       manifest(staging),
       writeFile(join(staging, "main.js"), entry),
     );

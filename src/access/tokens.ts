@@ -26,6 +26,13 @@ export interface TokenInfo {
   readonly lastUsedAtMs?: number;
 }
 
+/** What a new token should be; without `expiresInMs` it never ends. */
+interface TokenWish {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly expiresInMs?: number;
+}
+
 /** A new token with the secret, which is not kept and can not be told again. */
 export interface CreatedToken {
   readonly info: TokenInfo;
@@ -143,7 +150,11 @@ export class TokenStore {
    * @throws TokenError `token.too-many`, or `token.clock-untrusted` for one that ends while the clock is wrong
    * @throws StoreError
    */
-  create(wish: { name: string; scope: Scope; expiresInMs?: number }): Promise<CreatedToken> {
+  create(wish: TokenWish): Promise<CreatedToken> {
+    return this.#create(wish, () => Promise.resolve());
+  }
+
+  #create(wish: TokenWish, keep: (token: string) => Promise<void>): Promise<CreatedToken> {
     return this.#exclusively(async () => {
       if (this.#tokens.size >= TOKENS_MAX) {
         throw new TokenError(
@@ -174,10 +185,12 @@ export class TokenStore {
         secretHash: hasher.sha256Hex(secret),
       };
       const value = Buffer.from(JSON.stringify(stored));
+      const token = `am_${id}_${secret}`;
+      await keep(token);
       await this.#parts.store.write([{ type: "put", key: PREFIX + id, value }], { durable: true });
       this.#tokens.set(id, stored);
       this.#parts.events.emit("token.created", { id, name: wish.name, scope: wish.scope });
-      return { info: stored.info, token: `am_${id}_${secret}` };
+      return { info: stored.info, token };
     });
   }
 
@@ -205,10 +218,16 @@ export class TokenStore {
     });
   }
 
-  /** @returns the plaintext of a new admin token when there was none that lasts, else undefined. @throws StoreError */
-  async ensureFirstToken(): Promise<string | undefined> {
-    if (this.#lastingAdmins() > 0) return undefined;
-    return (await this.create({ name: "first", scope: "admin" })).token;
+  /**
+   * Makes an admin token where there is none that lasts.
+   * @param keep puts the plaintext where the owner finds it. It is done before the token counts, so that
+   *   power loss in between leaves a token that is replaced at the next start, not one that nobody knows.
+   * @returns whether one was made @throws StoreError, and what `keep` throws
+   */
+  async ensureFirstToken(keep: (token: string) => Promise<void>): Promise<boolean> {
+    if (this.#lastingAdmins() > 0) return false;
+    await this.#create({ name: "first", scope: "admin" }, keep);
+    return true;
   }
 
   #lastingAdmins(): number {

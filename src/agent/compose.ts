@@ -8,12 +8,10 @@ import { Intake } from "../readings/intake.ts";
 import { TopicMap } from "../readings/topic-map.ts";
 import { registerAgentMetrics } from "../telemetry/agent-metrics.ts";
 import { EventLog } from "../telemetry/event-log.ts";
-import { Dispatcher } from "../uplink/dispatcher.ts";
-import { Uplink } from "../uplink/uplink.ts";
 import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { stateDocument } from "./state-document.ts";
+import { createRoadOut } from "./road-out.ts";
 import { watchdog } from "./watchdog.ts";
 
 /** A running agent. */
@@ -28,7 +26,6 @@ export interface Agent {
 /**
  * Puts an agent together and starts it: the road of a reading from the broker through the outbox to the
  * uplink, the body beside it, and the front door last, when there is something to show.
- * @param config complete, with `agent.id` set
  * @throws Error in words that name the setting to change; everything started by then is stopped again
  */
 export async function startAgent(
@@ -36,88 +33,27 @@ export async function startAgent(
   agentId: string,
   platform: AgentPlatform,
 ): Promise<Agent> {
-  const { clock, random, logger, hasher, metrics, probe, service, version } = platform;
+  const { clock, logger, hasher, metrics, service, version } = platform;
   const startedAtMs = clock.wallMs();
   const lifecycle = new Lifecycle(clock, logger);
   const events = new EventLog({ clock, logger: logger.child("telemetry") });
-  const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
-
-  // The disk, the device tree and the profiles are waited for together.
-  const [store, identity, profiles] = await Promise.all([
-    platform.openStore(),
-    probe.identify(),
-    platform.firmwareProfiles(),
-  ]);
-  await lifecycle.start({ name: "store", stop: () => store.close() });
-
-  // What is opened before the first part starts must not keep the store locked when it fails.
-  const opened = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      await lifecycle.stop();
-      throw error;
-    }
-  };
-  const tokens = await opened(() =>
-    TokenStore.open({ store, clock, random, hasher, events, logger: logger.child("access") }),
+  const { store, tokens, device, outbox } = await openRooms(
+    config,
+    agentId,
+    platform,
+    lifecycle,
+    events,
   );
-  const device = await opened(async () => {
-    const chosen = chooseFirmwareProfile(profiles, identity, config.device.profile);
-    return new ResourceMonitor({
-      probe,
-      clock,
-      events,
-      logger,
-      identity,
-      profile: chosen.profile,
-      chosenBecause: chosen.because,
-      options: { device: config.device, power: config.power, budget: config.budget },
-    });
+
+  const intake = await lifecycle.guard(() => {
+    const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
+    return new Intake({ outbox, topics, events, updateBytesMax: config.outbox.updateBytesMax });
   });
-  const outbox = await opened(() =>
-    Outbox.open({
-      store,
-      clock,
-      events,
-      logger: logger.child("outbox"),
-      agentId,
-      options: config.outbox,
-    }),
+  const broker = await lifecycle.guard(() => platform.createBroker(config.mqtt, agentId));
+  const about = { agentId, version, startedAtMs };
+  const { dispatcher, uplinks } = await lifecycle.guard(() =>
+    createRoadOut(config.uplinks, about, platform, { outbox, store, device, broker, events }),
   );
-  await lifecycle.start({ name: "outbox", stop: () => outbox.close() });
-
-  const { updateBytesMax } = config.outbox;
-  const intake = new Intake({ outbox, topics, events, updateBytesMax });
-  const broker = platform.createBroker(config.mqtt, agentId);
-  const state = (online: boolean): Uint8Array =>
-    stateDocument({ online, agentId, version, startedAtMs, mode: device.power().mode });
-  const dispatcher = new Dispatcher({ outbox, store, clock, logger: logger.child("uplink") });
-  const uplinks = config.uplinks.map(
-    (options) =>
-      new Uplink({
-        options,
-        connection: platform.createUplink(options, agentId, state(false)),
-        clock,
-        random: random.fork(`uplink.${options.name}`),
-        logger: logger.child("uplink"),
-        events,
-        state,
-        changed: () => dispatcher.uplinkChanged(),
-        command: (topic, payload) => {
-          events.emit("uplink.command", { uplink: options.name, topic, bytes: payload.length });
-          broker
-            .publish({ topic: `commands/${topic}`, payload, qos: 1, retain: false })
-            .catch((error: unknown) =>
-              logger.warn("could not pass a command on", { topic, reason: String(error) }),
-            );
-        },
-      }),
-  );
-  device.onPowerChange(({ settings }) => {
-    dispatcher.configure(settings);
-    dispatcher.stateChanged();
-  });
   if (config.mqtt.deviceReadings)
     device.onSnapshot((snapshot) =>
       intake.append(deviceReading(snapshot), (refusal) => {
@@ -125,9 +61,7 @@ export async function startAgent(
       }),
     );
   const context: AgentContext = {
-    agentId,
-    version,
-    startedAtMs,
+    ...about,
     clock,
     logger: logger.child("api"),
     hasher,
@@ -142,32 +76,25 @@ export async function startAgent(
     brokerStatus: () => broker.status(),
     health: () => healthOf({ queue: outbox, broker: broker.status(), device }),
   };
-  registerAgentMetrics(metrics, { ...context });
+  registerAgentMetrics(metrics, context);
 
-  let door: FrontDoor | undefined;
-  await lifecycle.start({
-    name: "tokens",
-    start: async () => {
-      const first = await tokens.ensureFirstToken();
-      if (first !== undefined) await platform.keepFirstToken(first);
+  await lifecycle.start(
+    {
+      name: "tokens",
+      start: async () => {
+        await tokens.ensureFirstToken((token) => platform.keepFirstToken(token));
+      },
     },
-  });
-  await lifecycle.start({
-    name: "uplinks",
-    start: () => dispatcher.start(uplinks),
-    stop: () => dispatcher.stop(),
-  });
-  await lifecycle.start({
-    name: "device",
-    start: () => device.start(),
-    stop: () => device.stop(),
-  });
+    {
+      name: "uplinks",
+      start: () => dispatcher.start(uplinks),
+      stop: () => dispatcher.stop(),
+    },
+    { name: "device", start: () => device.start(), stop: () => device.stop() },
+  );
   dispatcher.configure(device.power().settings);
-  await lifecycle.start({
-    name: "broker",
-    start: () => broker.start((message, settle) => intake.take(message, settle)),
-    stop: () => broker.stop(),
-  });
+  let door: FrontDoor | undefined;
+  // Stopping goes the other way: nothing new comes in before what came in is settled.
   await lifecycle.start({
     name: "api",
     start: async () => {
@@ -175,17 +102,22 @@ export async function startAgent(
     },
     stop: () => door?.close(),
   });
+  await lifecycle.start({
+    name: "broker",
+    start: () => broker.start((message, settle) => intake.take(message, settle)),
+    stop: () => broker.stop(),
+  });
   const info: RunInfo = {
     ...(door === undefined ? {} : { api: { url: door.url } }),
     mqtt: { url: broker.status().url },
   };
-  await lifecycle.start(watchdog({ service, store, clock, queue: outbox, uplinks: dispatcher }));
-  await lifecycle.start({
+  await lifecycle.start(watchdog({ service, store, clock, queue: outbox, uplinks: dispatcher }), {
     name: "announcement",
     start: async () => {
       await platform.announce(info);
       service.ready();
       events.emit("agent.started", { version });
+      logger.info("agent started", { agentId, version, ...info });
     },
     stop: () => {
       events.emit("agent.stopping", {});
@@ -193,4 +125,47 @@ export async function startAgent(
     },
   });
   return { info, context, stop: () => lifecycle.stop() };
+}
+
+/** Opens what lies on disk and finds out what body this is; the two are waited for together. */
+async function openRooms(
+  config: Config,
+  agentId: string,
+  platform: AgentPlatform,
+  lifecycle: Lifecycle,
+  events: EventLog,
+) {
+  const { clock, random, hasher, logger, probe } = platform;
+  const body = Promise.all([probe.identify(), platform.firmwareProfiles()]);
+  // Its failure is told when its turn comes, which is after the store's.
+  body.catch(() => undefined);
+  const store = await platform.openStore();
+  await lifecycle.start({ name: "store", stop: () => store.close() });
+  return lifecycle.guard(async () => {
+    const [tokens, outbox, [identity, profiles]] = await Promise.all([
+      TokenStore.open({ store, clock, random, hasher, events, logger: logger.child("access") }),
+      Outbox.open({
+        store,
+        clock,
+        events,
+        logger: logger.child("outbox"),
+        agentId,
+        options: config.outbox,
+      }),
+      body,
+    ]);
+    await lifecycle.start({ name: "outbox", stop: () => outbox.close() });
+    const { profile, because } = chooseFirmwareProfile(profiles, identity, config.device.profile);
+    const device = new ResourceMonitor({
+      probe,
+      clock,
+      events,
+      logger,
+      identity,
+      profile,
+      chosenBecause: because,
+      options: { device: config.device, power: config.power, budget: config.budget },
+    });
+    return { store, tokens, device, outbox };
+  });
 }

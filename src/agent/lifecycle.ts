@@ -23,11 +23,25 @@ export class Lifecycle {
     this.#logger = logger;
   }
 
-  /** Starts one more part. When it fails, all that were started are stopped. @throws what it threw. */
-  async start(part: Part): Promise<void> {
+  /**
+   * Starts parts that do not need each other, side by side, on top of those that were started before. When
+   * one fails, everything is stopped. @throws what the first of them threw.
+   */
+  async start(...parts: readonly Part[]): Promise<void> {
+    await this.guard(async () => {
+      const outcomes = await Promise.allSettled(parts.map(async (part) => part.start?.()));
+      outcomes.forEach(({ status }, at) => {
+        const part = parts[at];
+        if (status === "fulfilled" && part !== undefined) this.#started.push(part);
+      });
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    });
+  }
+
+  /** Does some work between the parts; when it fails, everything is stopped. @throws what it threw. */
+  async guard<T>(work: () => Promise<T> | T): Promise<T> {
     try {
-      await part.start?.();
-      this.#started.push(part);
+      return await work();
     } catch (error) {
       await this.stop();
       throw error;
@@ -47,21 +61,17 @@ export class Lifecycle {
 
   async #stopOne(part: Part): Promise<void> {
     const { name } = part;
-    const overdue = new Promise<void>((resolve) => {
-      const timer = this.#clock.setTimer(`agent.stop.${name}`, STOP_PATIENCE_MS, () => {
-        this.#logger.error("part did not stop in time; going on without it", { part: name });
-        resolve();
-      });
-      Promise.resolve()
-        .then(() => part.stop?.())
-        .catch((error: unknown) =>
-          this.#logger.error("part failed while stopping", { part: name, reason: String(error) }),
-        )
-        .finally(() => {
-          timer.cancel();
-          resolve();
-        });
+    const overdue = Promise.withResolvers<void>();
+    const timer = this.#clock.setTimer(`agent.stop.${name}`, STOP_PATIENCE_MS, () => {
+      this.#logger.error("part did not stop in time; going on without it", { part: name });
+      overdue.resolve();
     });
-    await overdue;
+    const stopped = Promise.resolve()
+      .then(() => part.stop?.())
+      .catch((error: unknown) =>
+        this.#logger.error("part failed while stopping", { part: name, reason: String(error) }),
+      );
+    await Promise.race([stopped, overdue.promise]);
+    timer.cancel();
   }
 }

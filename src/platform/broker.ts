@@ -20,10 +20,7 @@ export interface Refusal {
  * Takes one message and calls `settle` once: without an argument when it is durable (the broker then sends
  * PUBACK or PUBREC), or with the reason why it was refused. Called in the order the publisher sent.
  */
-export type InboundHandler = (
-  message: InboundMessage,
-  settle: (refusal?: Refusal) => void,
-) => void;
+export type InboundHandler = (message: InboundMessage, settle: (refusal?: Refusal) => void) => void;
 
 /** What is known of the broker's state. */
 export interface BrokerStatus {

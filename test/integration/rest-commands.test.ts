@@ -14,9 +14,13 @@ async function start(t: Test) {
   const api = await createApi(made.context, testOptions);
   const { url } = await api.listen();
   t.teardown(() => api.close());
+  let first = "";
+  await made.context.tokens.ensureFirstToken(async (token) => {
+    first = token;
+  });
   const data = t.testdir({
     "run.json": JSON.stringify({ pid: process.pid, api: { url } }),
-    "admin.token": `${await made.context.tokens.ensureFirstToken()}\n`,
+    "admin.token": `${first}\n`,
   });
   return { ...made, api, url, data, run: (...words: string[]) => run([...words, "--data", data]) };
 }

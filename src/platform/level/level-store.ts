@@ -114,6 +114,7 @@ export class LevelStore implements KeyValueStore {
     await this.#alone(async () => {
       await this.#database?.close();
       this.#database = undefined;
+      await this.#reserving;
     });
   }
 
@@ -137,6 +138,7 @@ export class LevelStore implements KeyValueStore {
     return this.#database ?? fail("store.failed", "the store could not be opened");
   }
   #opening: Promise<void> | undefined;
+  #reserving: Promise<void> = Promise.resolve();
 
   async #reopen(cause: StoreError): Promise<void> {
     const { logger, directory } = this.#options;
@@ -163,7 +165,7 @@ export class LevelStore implements KeyValueStore {
       this.#options.logger.warn("disk is full; used the reserve file to open the store");
       this.#database = await this.#openOnce();
     }
-    this.#reserve.keep();
+    this.#reserving = this.#reserve.keep();
   }
 
   async #openOnce(): Promise<Database> {

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 
 /**
  * A file that only takes up room. LevelDB replays its log into new tables when it opens, which fails on a
@@ -13,19 +14,17 @@ export class ReserveFile {
     this.#bytes = bytes;
   }
 
-  /** Makes the file where there is room; a disk that is full right now is no error. */
-  keep(): void {
+  /**
+   * Makes the file where there is room; a disk that is full right now is no error. It takes a while on a
+   * slow card, and nobody has to wait for it.
+   */
+  async keep(): Promise<void> {
     if (this.#bytes === 0 || this.#size() >= this.#bytes) return;
     try {
-      const file = openSync(this.#path, "w", 0o600);
-      try {
-        const block = Buffer.alloc(64 * 1024, 0x5a);
-        for (let written = 0; written < this.#bytes; written += block.length)
-          writeSync(file, block);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
+      await using file = await open(this.#path, "w", 0o600);
+      const block = Buffer.alloc(64 * 1024, 0x5a);
+      for (let written = 0; written < this.#bytes; written += block.length) await file.write(block);
+      await file.sync();
     } catch {
       // Half a reserve on a nearly full disk would only make it fuller.
       rmSync(this.#path, { force: true });

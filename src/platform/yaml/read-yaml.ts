@@ -39,7 +39,9 @@ export async function readYamlFile(path: string): Promise<unknown> {
       cause: error,
     });
   }
-  // Loaded when first needed: an agent without a settings file never pays for the parser.
+  // JSON is YAML, and the bundle's own profiles are JSON so that starting does not wait for the parser.
+  if (path.endsWith(".json")) return parseJson(path, text);
+  // Loaded when first needed: an agent without a settings file never pays for it.
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
   const [fault] = document.errors;
@@ -64,7 +66,7 @@ export async function readYamlFile(path: string): Promise<unknown> {
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` in a directory, in the order of their names.
+ * Reads every `*.yaml`, `*.yml` and `*.json` in a directory, in the order of their names.
  *
  * @returns file names (without directory) and documents; none when the directory is not there
  * @throws YamlFileError for the first file that can not be read or parsed
@@ -80,10 +82,20 @@ export async function readYamlDirectory(
     throw new YamlFileError("yaml.unreadable", `${directory} can not be listed`, { cause: error });
   }
   const files: { fileName: string; document: unknown }[] = [];
-  for (const name of names.filter((name) => /\.ya?ml$/.test(name)).sort()) {
+  for (const name of names.filter((name) => /\.(ya?ml|json)$/.test(name)).sort()) {
     files.push({ fileName: basename(name), document: await readYamlFile(join(directory, name)) });
   }
   return files;
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new YamlFileError("yaml.syntax", `${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -1,0 +1,66 @@
+import type { ResourceMonitor } from "../device/resource-monitor.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { Broker } from "../platform/broker.ts";
+import type { EventSink } from "../platform/event-sink.ts";
+import type { KeyValueStore } from "../platform/key-value-store.ts";
+import { Dispatcher } from "../uplink/dispatcher.ts";
+import type { UplinkOptions } from "../uplink/options.ts";
+import { Uplink } from "../uplink/uplink.ts";
+import type { AgentPlatform } from "./agent-platform.ts";
+import { stateDocument } from "./state-document.ts";
+
+/** Rooms that the way out goes through or listens to. */
+interface RoadOutParts {
+  readonly outbox: Outbox;
+  readonly store: KeyValueStore;
+  readonly device: ResourceMonitor;
+  readonly broker: Broker;
+  readonly events: EventSink;
+}
+
+/**
+ * Wires the uplinks: updates go out in the rhythm of the power mode, the agent's state goes with them, and
+ * commands that come back reach the local broker below `commands/`.
+ */
+export function createRoadOut(
+  options: readonly UplinkOptions[],
+  about: { readonly agentId: string; readonly version: string; readonly startedAtMs: number },
+  platform: Pick<AgentPlatform, "clock" | "random" | "logger" | "createUplink">,
+  parts: RoadOutParts,
+): { dispatcher: Dispatcher; uplinks: readonly Uplink[] } {
+  const { clock, random, logger } = platform;
+  const { outbox, store, device, broker, events } = parts;
+  const roadLogger = logger.child("uplink");
+  const dispatcher = new Dispatcher({ outbox, store, clock, logger: roadLogger });
+  const state = (online: boolean): Uint8Array =>
+    stateDocument({ ...about, online, mode: device.power().mode });
+  const passOn = (topic: string, payload: Uint8Array): void => {
+    broker
+      .publish({ topic: `commands/${topic}`, payload, qos: 1, retain: false })
+      .catch((error: unknown) =>
+        roadLogger.warn("could not pass a command on", { topic, reason: String(error) }),
+      );
+  };
+  const uplinks = options.map(
+    (uplink) =>
+      new Uplink({
+        options: uplink,
+        connection: platform.createUplink(uplink, about.agentId, state(false)),
+        clock,
+        random: random.fork(`uplink.${uplink.name}`),
+        logger: roadLogger,
+        events,
+        state,
+        changed: () => dispatcher.uplinkChanged(),
+        command: (topic, payload) => {
+          events.emit("uplink.command", { uplink: uplink.name, topic, bytes: payload.length });
+          passOn(topic, payload);
+        },
+      }),
+  );
+  device.onPowerChange(({ settings }) => {
+    dispatcher.configure(settings);
+    dispatcher.stateChanged();
+  });
+  return { dispatcher, uplinks };
+}
