@@ -1,9 +1,10 @@
 import type { Timer } from "../platform/clock.ts";
 import type { StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
 import { StoreError } from "../platform/key-value-store.ts";
-import { type DeadLetterDraft, encodeDeadLetter } from "./dead-letters.ts";
-import { evict, givesWay } from "./eviction.ts";
-import { DEAD_LETTERS, deadLetterKey, parseUpdateKey, updateKey } from "./keys.ts";
+import { admissionFault, busyFault, fullFault, recordBytesMax } from "./admission.ts";
+import { changeDeadLetters, type DeadLetterDraft } from "./dead-letters.ts";
+import { evict, type Shed } from "./eviction.ts";
+import { parseUpdateKey, updateKey } from "./keys.ts";
 import type { Lane, QueuedUpdate } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import {
@@ -18,6 +19,11 @@ import { OutboxError, type Update, type UpdateDraft } from "./update.ts";
 /** Why an update leaves the outbox. */
 export type Removal = "acknowledged" | "expired";
 
+interface LetterRemoval {
+  readonly key: string;
+  readonly settle: (error: OutboxError | undefined) => void;
+}
+
 interface PendingLetter {
   readonly draft: DeadLetterDraft;
   /** Absent for a queued update that is buried: it must not be forgotten when a commit fails. */
@@ -25,12 +31,12 @@ interface PendingLetter {
 }
 
 const BATCH_UPDATES_MAX = 4_096;
-const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 /** Additions after which the books are written though nothing was removed. */
 const BOOKS_EVERY_UPDATES = 4_096;
 const REMOVALS_LINGER_MS = 50;
 const REMOVALS_BATCH = 1_024;
-const RELOAD_RETRY_MS = 1_000;
+/** A store that has just failed is left alone for so long: every failure costs it a reopening. */
+const REST_AFTER_FAILURE_MS = 500;
 /** Deleted keys take disk space until LevelDB compacts them away. */
 const COMPACT_AFTER_BYTES = 32 * 1024 * 1024;
 
@@ -55,18 +61,23 @@ export class Committer {
   /** Set while the store can not be written. */
   storeFault: string | undefined;
   #appends: PendingAppend[] = [];
-  #pendingBytes = 0;
+  /** What was let in and is not in the ledger yet: waiting, and being written. */
+  #waitingBytes = 0;
+  #committingBytes = 0;
   #letters: PendingLetter[] = [];
   /** Removed from the books, still on disk: waiting, and being written. */
   #removals = new Map<number, QueuedUpdate>();
   #removing = new Map<number, QueuedUpdate>();
-  #lettersRemoved: StoreEntry[] = [];
+  /** Dropped to make room, and being deleted. */
+  #shed: Shed = newShed();
+  #letterRemovals: LetterRemoval[] = [];
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
   #sinceBooks = 0;
   #removedBytes = 0;
   #compaction: Promise<void> | undefined;
   #mustReload = false;
+  #resting = false;
   #closed = false;
 
   constructor(parts: OutboxParts, ledger: Ledger, appended: () => void) {
@@ -76,25 +87,39 @@ export class Committer {
   }
 
   append(draft: UpdateDraft, settle: Settle): void {
-    const refusal = this.#refusal(draft);
+    const { options } = this.#parts;
+    const waitingBytes = this.#waitingBytes + this.#committingBytes;
+    const refusal = this.#closed
+      ? closedError()
+      : admissionFault(draft, this.ledger, options, waitingBytes);
     if (refusal !== undefined) {
       this.counters.refused++;
       settle(refusal);
       return;
     }
-    this.#pendingBytes += draft.payload.length;
-    this.#appends.push({ draft, settle });
-    const lingerMs = this.#parts.options.commitLingerMs;
+    const bytes = recordBytesMax(draft);
+    this.#waitingBytes += bytes;
+    this.#appends.push({ draft, settle, bytes });
+    const lingerMs = options.commitLingerMs;
     if (lingerMs > 0 && this.#appends.length < BATCH_UPDATES_MAX) this.#kickLater(lingerMs);
     else this.#kick();
   }
 
   deadLetter(draft: DeadLetterDraft, settle: (error: OutboxError | undefined) => void): void {
-    if (this.#closed) {
-      settle(closedError());
+    const bytes = draft.payload.length;
+    const refusal = this.#closed
+      ? closedError()
+      : busyFault(this.#waitingBytes + this.#committingBytes + bytes);
+    if (refusal !== undefined) {
+      settle(refusal);
       return;
     }
-    this.#letters.push({ draft, settle });
+    this.#waitingBytes += bytes;
+    const settled = (error: OutboxError | undefined): void => {
+      this.#waitingBytes -= bytes;
+      settle(error);
+    };
+    this.#letters.push({ draft, settle: settled });
     this.#kick();
   }
 
@@ -108,6 +133,8 @@ export class Committer {
   expireUnleased(lane: Lane, queued: QueuedUpdate): void {
     this.counters.expired++;
     this.#takeOut(lane, queued);
+    // It may lie in memory, from where it would be leased once more.
+    lane.clearCache();
   }
 
   /** Turns a leased update into a dead letter, in one commit. */
@@ -140,23 +167,32 @@ export class Committer {
     this.#kick();
   }
 
-  async removeDeadLetter(entry: StoreEntry): Promise<void> {
-    this.#lettersRemoved.push(entry);
-    this.#kick();
-    await this.#running;
+  /** Removing one that is gone already is no error. @throws OutboxError `outbox.store-failed` */
+  removeDeadLetter(key: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (error: OutboxError | undefined): void =>
+        error === undefined ? resolve() : reject(error);
+      if (this.#closed) {
+        settle(closedError());
+        return;
+      }
+      this.#letterRemovals.push({ key, settle });
+      this.#kick();
+    });
   }
 
   /** Whether the update is out of the books though its record may still be on disk. */
   isRemoved(ordinal: number): boolean {
-    return this.#removals.has(ordinal) || this.#removing.has(ordinal);
+    return (
+      this.#removals.has(ordinal) || this.#removing.has(ordinal) || this.#shed.ordinals.has(ordinal)
+    );
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#timer?.cancel();
     this.#kick();
-    await this.#running;
+    while (this.#running !== undefined) await this.#running;
     await this.#compaction;
     if (!this.#mustReload) await this.#parts.store.write(this.ledger.write([]), { durable: true });
   }
@@ -169,44 +205,17 @@ export class Committer {
     else this.#kickLater(REMOVALS_LINGER_MS);
   }
 
-  #refusal(draft: UpdateDraft): OutboxError | undefined {
-    if (this.#closed) return closedError();
-    const { bytesMax, evict, updateBytesMax, streamsMax } = this.#parts.options;
-    const bytes = draft.payload.length;
-    if (bytes > updateBytesMax)
-      return new OutboxError(
-        "outbox.update-too-large",
-        `payload of ${bytes} bytes is over outbox.updateBytesMax (${updateBytesMax})`,
-      );
-    if (this.#pendingBytes + bytes > PENDING_BYTES_MAX)
-      return new OutboxError("outbox.busy", "too much is waiting for the disk; send slower");
-    if (
-      this.ledger.bytes + this.#pendingBytes + bytes > bytesMax &&
-      !this.ledger.lanes.some((lane) => givesWay(lane, draft.priority, evict))
-    )
-      return new OutboxError(
-        "outbox.full",
-        `the outbox is full (outbox.bytesMax is ${bytesMax}) and nothing gives way under outbox.evict ${evict}`,
-      );
-    const { streams } = this.ledger;
-    if (streams.size >= streamsMax && streams.byName(draft.stream) === undefined)
-      return new OutboxError(
-        "outbox.too-many-streams",
-        `no more than ${streamsMax} streams (outbox.streamsMax); "${draft.stream}" would be one more`,
-      );
-    return undefined;
-  }
-
   #kickLater(delayMs: number): void {
     if (this.#timer !== undefined || this.#running !== undefined || this.#closed) return;
     this.#timer = this.#parts.clock.setTimer("outbox.commit", delayMs, () => {
       this.#timer = undefined;
+      this.#resting = false;
       this.#kick();
     });
   }
 
   #kick(): void {
-    if (this.#running !== undefined) return;
+    if (this.#running !== undefined || (this.#resting && !this.#closed)) return;
     this.#timer?.cancel();
     this.#timer = undefined;
     // Whoever else asks before this turn of the event loop ends comes along.
@@ -214,97 +223,123 @@ export class Committer {
       .then(() => this.#run())
       .finally(() => {
         this.#running = undefined;
-        if (this.#removals.size > 0) this.#kickLater(REMOVALS_LINGER_MS);
-        if (this.#appends.length + this.#letters.length > 0) this.#kick();
+        if (this.#resting) this.#kickLater(REST_AFTER_FAILURE_MS);
+        else if (this.#hasRequests()) this.#kick();
+        else if (this.#removals.size > 0) this.#kickLater(REMOVALS_LINGER_MS);
       });
   }
 
+  #hasRequests(): boolean {
+    return this.#appends.length + this.#letters.length + this.#letterRemovals.length > 0;
+  }
+
   async #run(): Promise<void> {
-    while (
-      this.#appends.length + this.#letters.length + this.#lettersRemoved.length > 0 ||
-      this.#removals.size >= REMOVALS_BATCH ||
-      (this.#removals.size > 0 && (this.#closed || !this.#mustReload))
-    ) {
-      if (this.#mustReload && !(await this.#reload())) {
-        this.#failPending();
-        return;
-      }
-      await this.#commit();
+    this.#resting = false;
+    while (this.#hasRequests() || this.#removals.size > 0 || this.#mustReload) {
+      this.#resting = this.#mustReload && !(await this.#reload());
+      if (!this.#resting) this.#resting = !(await this.#commit());
+      if (!this.#resting) continue;
+      // Nobody comes back to what waits when this was the last chance.
+      if (this.#mustReload || this.#closed) this.#failPending();
+      return;
     }
   }
 
-  async #commit(): Promise<void> {
+  /** @returns false when it failed. */
+  async #commit(): Promise<boolean> {
     const { store, clock, options } = this.#parts;
     const appends = this.#takeAppends();
     const letters = this.#letters;
     this.#letters = [];
     this.#removing = this.#removals;
     this.#removals = new Map();
-    const lettersRemoved = this.#lettersRemoved;
-    this.#lettersRemoved = [];
+    const letterRemovals = this.#letterRemovals;
+    this.#letterRemovals = [];
+    const shed = newShed();
+    this.#shed = shed;
 
     const operations: StoreOperation[] = [];
+    let admitted: readonly PendingAppend[] = [];
     let numbered: NumberedUpdate[] = [];
     try {
       for (const queued of this.#removing.values())
         operations.push({ type: "del", key: keyOf(queued.update) });
-      await this.#writeLetters(letters, lettersRemoved, operations);
-      numbered = numberUpdates(appends, this.ledger, this.#parts, operations);
-      const shed = await evict(this.ledger, store, options, numbered, (ordinal) =>
-        this.isRemoved(ordinal),
-      );
+      const changes = {
+        added: letters.map(({ draft }) => draft),
+        removedKeys: letterRemovals.map(({ key }) => key),
+        deadAtMs: clock.wallMs(),
+        bytesMax: options.deadLetterBytesMax,
+      };
+      await changeDeadLetters(changes, this.ledger, store, operations);
+      const isRemoved = (ordinal: number): boolean => this.isRemoved(ordinal);
+      await evict(this.ledger, store, options, appends, isRemoved, shed);
+      // From here to the write nothing is awaited: the books must be those of this batch.
+      admitted = this.#admit(appends);
+      numbered = numberUpdates(admitted, this.ledger, this.#parts, operations);
       for (const key of shed.keys) operations.push({ type: "del", key });
-      const removed = this.#removing.size + shed.keys.length + letters.length;
+      const changed =
+        this.#removing.size + shed.keys.length + letters.length + letterRemovals.length;
       this.#sinceBooks += numbered.length;
-      if (removed + lettersRemoved.length > 0 || this.#sinceBooks >= BOOKS_EVERY_UPDATES) {
-        operations.push(...this.ledger.write(numbered.map(({ queued }) => queued)));
+      if (changed > 0 || this.#sinceBooks >= BOOKS_EVERY_UPDATES) {
+        const queued = numbered.map(({ queued }) => queued);
+        operations.push(...this.ledger.write([...queued, ...this.#removals.values()]));
         this.#sinceBooks = 0;
       }
+      operations.push(...this.ledger.takeBootName());
       const startMs = clock.monotonicMs();
       await store.write(operations, { durable: numbered.length + letters.length > 0 });
       this.counters.lastCommitMs = clock.monotonicMs() - startMs;
-      this.#noteShed(shed.keys.length, shed.bytes);
     } catch (error) {
-      await this.#failed(error, appends, letters, lettersRemoved);
-      return;
+      await this.#failed(error, appends, letters, letterRemovals);
+      return false;
     }
+    this.#committingBytes = 0;
+    this.#shed = newShed();
     this.counters.commits++;
     this.storeFault = undefined;
+    this.#noteShed(shed);
     this.#countRemoved();
     this.#settle(numbered, letters);
+    for (const { settle } of letterRemovals) settle(undefined);
+    if (admitted.length < appends.length) this.#refuse(appends, admitted);
+    return true;
   }
 
+  /** A batch is a part of the whole quota, so that what is newest in it can always have room made for it. */
   #takeAppends(): PendingAppend[] {
     const all = this.#appends;
-    this.#appends = all.length > BATCH_UPDATES_MAX ? all.splice(BATCH_UPDATES_MAX) : [];
-    for (const { draft } of all) this.#pendingBytes -= draft.payload.length;
+    const batchBytesMax = this.#parts.options.bytesMax / 4;
+    let bytes = 0;
+    let taken = 0;
+    for (const append of all) {
+      if (taken === BATCH_UPDATES_MAX || (taken > 0 && bytes + append.bytes > batchBytesMax)) break;
+      bytes += append.bytes;
+      taken++;
+    }
+    this.#appends = taken < all.length ? all.splice(taken) : [];
+    this.#waitingBytes -= bytes;
+    this.#committingBytes = bytes;
     return all;
   }
 
-  async #writeLetters(
-    letters: readonly PendingLetter[],
-    removed: readonly StoreEntry[],
-    operations: StoreOperation[],
-  ): Promise<void> {
-    const { ledger } = this;
-    const { clock, store, options } = this.#parts;
-    const drop = ([key, value]: StoreEntry): void => {
-      operations.push({ type: "del", key });
-      ledger.deadLetterCount--;
-      ledger.deadLetterBytes -= key.length + value.length;
-    };
-    for (const entry of removed) drop(entry);
-    for (const { draft } of letters) {
-      const key = deadLetterKey(ledger.deadLetterNextOrdinal++);
-      const value = encodeDeadLetter(draft, clock.wallMs());
-      operations.push({ type: "put", key, value });
-      ledger.deadLetterCount++;
-      ledger.deadLetterBytes += key.length + value.length;
-    }
-    if (ledger.deadLetterBytes <= options.deadLetterBytesMax) return;
-    for (const entry of await store.range({ ...DEAD_LETTERS, limit: 1_000 })) {
-      if (ledger.deadLetterBytes <= options.deadLetterBytesMax) return;
-      drop(entry);
+  /** @returns those that there is room for, after everything that may give way has. */
+  #admit(appends: readonly PendingAppend[]): readonly PendingAppend[] {
+    let room = this.#parts.options.bytesMax - this.ledger.bytes;
+    if (this.#committingBytes <= room) return appends;
+    return appends.filter(({ bytes }) => {
+      if (bytes > room) return false;
+      room -= bytes;
+      return true;
+    });
+  }
+
+  #refuse(appends: readonly PendingAppend[], admitted: readonly PendingAppend[]): void {
+    const taken = new Set(admitted);
+    const fault = fullFault(this.#parts.options);
+    for (const append of appends) {
+      if (taken.has(append)) continue;
+      this.counters.refused++;
+      append.settle(fault);
     }
   }
 
@@ -327,7 +362,7 @@ export class Committer {
     error: unknown,
     appends: readonly PendingAppend[],
     letters: readonly PendingLetter[],
-    lettersRemoved: readonly StoreEntry[],
+    letterRemovals: readonly LetterRemoval[],
   ): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     this.storeFault = reason;
@@ -339,11 +374,12 @@ export class Committer {
     this.#removals = new Map([...this.#removing, ...this.#removals]);
     this.#removing = new Map();
     this.#letters.unshift(...letters.filter(({ settle }) => settle === undefined));
-    this.#lettersRemoved.unshift(...lettersRemoved);
+    this.#shed = newShed();
+    this.#committingBytes = 0;
     this.#mustReload = true;
     const failure = storeFailed(reason, error);
     this.counters.refused += appends.length;
-    for (const { settle } of appends) settle(failure);
+    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
     for (const { settle } of letters) settle?.(failure);
     await this.#reload();
   }
@@ -367,7 +403,6 @@ export class Committer {
       const reason = error instanceof Error ? error.message : String(error);
       this.storeFault = reason;
       logger.error("could not read the outbox back; trying again", { reason });
-      this.#kickLater(RELOAD_RETRY_MS);
       return false;
     }
   }
@@ -376,15 +411,17 @@ export class Committer {
     const failure = storeFailed(this.storeFault ?? "the store is closed", undefined);
     const appends = this.#appends;
     const letters = this.#letters;
+    const letterRemovals = this.#letterRemovals;
     this.#appends = [];
-    this.#pendingBytes = 0;
+    this.#letterRemovals = [];
+    for (const { bytes } of appends) this.#waitingBytes -= bytes;
     this.#letters = letters.filter(({ settle }) => settle === undefined);
     this.counters.refused += appends.length;
-    for (const { settle } of appends) settle(failure);
+    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
     for (const { settle } of letters) settle?.(failure);
   }
 
-  #noteShed(updates: number, bytes: number): void {
+  #noteShed({ keys: { length: updates }, bytes }: Shed): void {
     if (updates === 0) return;
     this.counters.shed += updates;
     this.#removedBytes += bytes;
@@ -417,6 +454,10 @@ export class Committer {
 
 function keyOf(update: Pick<Update, "priority" | "ordinal">): string {
   return updateKey(update.priority, update.ordinal);
+}
+
+function newShed(): Shed {
+  return { ordinals: new Set(), keys: [], bytes: 0 };
 }
 
 function closedError(): OutboxError {

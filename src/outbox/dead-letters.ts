@@ -1,4 +1,6 @@
-import type { StoreEntry } from "../platform/key-value-store.ts";
+import type { KeyValueStore, StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
+import { DEAD_LETTERS, deadLetterKey } from "./keys.ts";
+import type { Ledger } from "./ledger.ts";
 import type { DeadLetter } from "./view.ts";
 
 /** What becomes a dead letter; the outbox adds id and time. */
@@ -19,4 +21,51 @@ export function decodeDeadLetter([key, value]: StoreEntry): DeadLetter {
     "id" | "payload"
   >;
   return { ...head, id: key.slice(2), payload: value.subarray(end + 1) };
+}
+
+const TRIM_MAX = 1_000;
+
+/** What one commit does to the dead letters. */
+export interface DeadLetterChanges {
+  readonly added: readonly DeadLetterDraft[];
+  readonly removedKeys: readonly string[];
+  readonly deadAtMs: number;
+  readonly bytesMax: number;
+}
+
+/**
+ * Adds the writes of a commit to `operations` and to the ledger; when there are too many bytes of dead
+ * letters, the oldest give way. @throws StoreError
+ */
+export async function changeDeadLetters(
+  changes: DeadLetterChanges,
+  ledger: Ledger,
+  store: KeyValueStore,
+  operations: StoreOperation[],
+): Promise<void> {
+  const dropped = new Set<string>();
+  const drop = ([key, value]: StoreEntry): void => {
+    if (dropped.has(key)) return;
+    dropped.add(key);
+    operations.push({ type: "del", key });
+    ledger.deadLetterCount--;
+    ledger.deadLetterBytes -= key.length + value.length;
+  };
+  for (const key of changes.removedKeys) {
+    // Somebody else may have removed it since it was looked at.
+    const value = await store.get(key);
+    if (value !== undefined) drop([key, value]);
+  }
+  for (const draft of changes.added) {
+    const key = deadLetterKey(ledger.deadLetterNextOrdinal++);
+    const value = encodeDeadLetter(draft, changes.deadAtMs);
+    operations.push({ type: "put", key, value });
+    ledger.deadLetterCount++;
+    ledger.deadLetterBytes += key.length + value.length;
+  }
+  if (ledger.deadLetterBytes <= changes.bytesMax) return;
+  for (const entry of await store.range({ ...DEAD_LETTERS, limit: TRIM_MAX })) {
+    if (ledger.deadLetterBytes <= changes.bytesMax) return;
+    drop(entry);
+  }
 }

@@ -2,60 +2,64 @@ import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { laneEnd, parseUpdateKey, updateKey } from "./keys.ts";
 import type { Lane } from "./lane.ts";
 import type { Ledger } from "./ledger.ts";
-import type { NumberedUpdate } from "./numbering.ts";
+import type { PendingAppend } from "./numbering.ts";
 import type { OutboxOptions } from "./options.ts";
 
 /** What had to give way. */
 export interface Shed {
-  readonly keys: readonly string[];
-  readonly bytes: number;
+  readonly ordinals: Set<number>;
+  readonly keys: string[];
+  bytes: number;
 }
 
 const PAGE = 256;
+const PAGE_BYTES_MAX = 1024 * 1024;
 
 /**
  * Makes room for what comes in by the configured policy. Updates that are leased are on their way out and
- * stay. @throws StoreError
+ * stay, so that there may be less room than was wanted. @throws StoreError
+ *
+ * @param shed is filled as updates leave the books, while their keys are still on disk
  */
 export async function evict(
   ledger: Ledger,
   store: KeyValueStore,
   options: Pick<OutboxOptions, "bytesMax" | "evict">,
-  incoming: readonly NumberedUpdate[],
+  incoming: readonly PendingAppend[],
   isRemoved: (ordinal: number) => boolean,
-): Promise<Shed> {
-  const keys: string[] = [];
-  const growth = incoming.reduce((sum, { queued }) => sum + queued.bytes, 0);
-  const priorityMax = incoming.reduce(
-    (max, { queued }) => Math.max(max, queued.update.priority),
-    0,
-  );
-  const goal = ledger.bytes + growth - options.bytesMax;
-  let bytes = 0;
-  // `reject` refuses at the door; what it let in together may overshoot by one batch.
-  while (bytes < goal && incoming.length > 0) {
+  shed: Shed,
+): Promise<void> {
+  const growth = incoming.reduce((sum, { bytes }) => sum + bytes, 0);
+  const priorityMax = incoming.reduce((max, { draft }) => Math.max(max, draft.priority), 0);
+  const isOver = (): boolean => ledger.bytes + growth > options.bytesMax;
+  while (incoming.length > 0 && isOver()) {
     const lane = laneToShed(ledger, priorityMax, options.evict);
-    if (lane === undefined) break;
+    if (lane === undefined) return;
+    const { rewinds } = lane;
     const page = await store.range({
       gte: updateKey(lane.priority, lane.cursor),
       lt: laneEnd(lane.priority),
       limit: PAGE,
+      bytesMax: PAGE_BYTES_MAX,
     });
-    if (page.length === 0) break;
+    if (rewinds !== lane.rewinds) continue;
+    if (page.length === 0) return;
     for (const [key, value] of page) {
       const { ordinal } = parseUpdateKey(key);
-      // Leased while the disk was being read, or out of the books already.
-      if (ordinal < lane.cursor || isRemoved(ordinal)) continue;
-      if (bytes >= goal) break;
+      // Leased while the disk was being read.
+      if (ordinal < lane.cursor) continue;
+      lane.cursor = ordinal + 1;
+      // Out of the books already.
+      if (isRemoved(ordinal)) continue;
       const size = key.length + value.length;
       lane.remove(ordinal, size);
       lane.dropCachedUpTo(ordinal);
-      lane.cursor = ordinal + 1;
-      keys.push(key);
-      bytes += size;
+      shed.ordinals.add(ordinal);
+      shed.keys.push(key);
+      shed.bytes += size;
+      if (!isOver()) return;
     }
   }
-  return { keys, bytes };
 }
 
 /** @returns whether something in the lane may be dropped for an update of `priority`. */

@@ -4,7 +4,7 @@
  *
  * | key | value |
  * | --- | --- |
- * | `q` lane ordinal | an update ({@link ../record-codec}) |
+ * | `q` lane ordinal | an update (record-codec.ts) |
  * | `s/` id | a stream: its name and where its sequence stands |
  * | `d/` ordinal | a dead letter |
  * | `m/counters`, `m/boots` | counters at some ordinal; names of boots |
@@ -32,15 +32,21 @@ export function parseUpdateKey(key: string): { priority: number; ordinal: number
   return { priority: 9 - Number(key[1]), ordinal: Number.parseInt(key.slice(2), 36) };
 }
 
+/** Keys of streams. */
 export const STREAMS = { gte: "s/", lt: "s0" } as const;
+/** Keys of dead letters. */
 export const DEAD_LETTERS = { gte: "d/", lt: "d0" } as const;
+/** The books at some ordinal. */
 export const COUNTERS_KEY = "m/counters";
+/** Names of the boots that records refer to by number. */
 export const BOOTS_KEY = "m/boots";
 
+/** @returns the key of a stream. */
 export function streamKey(id: number): string {
   return `s/${padded(id)}`;
 }
 
+/** @returns the key of a dead letter. */
 export function deadLetterKey(ordinal: number): string {
   return `d/${padded(ordinal)}`;
 }

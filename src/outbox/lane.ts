@@ -21,6 +21,10 @@ export class Lane {
   cursor = 0;
   /** From this ordinal on, everything that was not leased is in memory too. */
   cachedFrom = 0;
+  /** One past the newest update that is on disk; what is being written lies behind it. */
+  end = 0;
+  /** Counts {@link rewind}s: what was read from disk before one says nothing after it. */
+  rewinds = 0;
   /** In order of ordinal; leaves by acknowledgement, refusal or {@link rewind}. */
   readonly leases = new Map<number, QueuedUpdate>();
   cachedBytes = 0;
@@ -46,6 +50,7 @@ export class Lane {
   add(queued: QueuedUpdate, cacheBytesLeft: number): void {
     this.count++;
     this.bytes += queued.bytes;
+    this.end = queued.update.ordinal + 1;
     let left = cacheBytesLeft;
     while (queued.bytes > left && this.#cachedAt < this.#cached.length) {
       const dropped = this.shiftCached();
@@ -91,17 +96,19 @@ export class Lane {
   }
 
   /** Everything that was leased can be leased again, from disk. */
-  rewind(nextOrdinal: number): void {
+  rewind(): void {
+    this.rewinds++;
     this.cursor = this.head;
     this.leases.clear();
-    this.clearCache(nextOrdinal);
+    this.clearCache();
   }
 
-  clearCache(nextOrdinal: number): void {
+  /** Forgets what is in memory; it is read from disk when its turn comes. */
+  clearCache(): void {
     this.#cached = [];
     this.#cachedAt = 0;
     this.cachedBytes = 0;
-    this.cachedFrom = nextOrdinal;
+    this.cachedFrom = this.end;
   }
 
   shiftCached(): QueuedUpdate | undefined {

@@ -17,6 +17,7 @@ import { StreamTable } from "./stream-table.ts";
 /** Names of this many boots are kept; records of older ones lose theirs and keep all else. */
 const BOOTS_MAX = 256;
 const PAGE = 2_000;
+const PAGE_BYTES_MAX = 1024 * 1024;
 
 interface Counters {
   readonly nextOrdinal: number;
@@ -38,17 +39,19 @@ export class Ledger {
   /** Number of this boot in records. */
   readonly boot: number;
   readonly #boots: Map<number, string>;
+  /** This boot's name is not on disk yet. */
+  #bootUnnamed: boolean;
 
-  private constructor(boot: number, boots: Map<number, string>) {
-    this.boot = boot;
-    this.#boots = boots;
+  private constructor(boots: Boots) {
+    this.boot = boots.boot;
+    this.#boots = boots.names;
+    this.#bootUnnamed = boots.isNew;
     this.lanes = Array.from({ length: LANES }, (_, priority) => new Lane(priority));
   }
 
   /** Reads the books and brings them up to date. @throws StoreError */
   static async load(store: KeyValueStore, bootId: string): Promise<Ledger> {
-    const { boot, boots } = await loadBoots(store, bootId);
-    const ledger = new Ledger(boot, boots);
+    const ledger = new Ledger(await loadBoots(store, bootId));
     await ledger.#loadStreams(store);
     const counters = parseCounters(await store.get(COUNTERS_KEY));
     if (counters === undefined) await ledger.#countDeadLetters(store);
@@ -57,7 +60,8 @@ export class Ledger {
     for (const lane of ledger.lanes) await ledger.#countNewer(store, lane, counted);
     for (const lane of ledger.lanes) {
       if (lane.count === 0) lane.cursor = ledger.nextOrdinal;
-      lane.cachedFrom = ledger.nextOrdinal;
+      lane.end = ledger.nextOrdinal;
+      lane.clearCache();
     }
     return ledger;
   }
@@ -84,24 +88,33 @@ export class Ledger {
     return this.#boots.get(boot) ?? "forgotten";
   }
 
+  /** @returns the write that names this boot, until it was asked for; records refer to that name. */
+  takeBootName(): StoreOperation[] {
+    if (!this.#bootUnnamed) return [];
+    this.#bootUnnamed = false;
+    const value = Buffer.from(JSON.stringify([...this.#boots]));
+    return [{ type: "put", key: BOOTS_KEY, value }];
+  }
+
   /**
-   * @param added what the same batch appends and the lanes do not count yet
+   * @param uncounted what is on disk after this batch and the lanes do not count: what the batch appends,
+   *   and what was removed since the batch's removals were gathered
    * @returns the writes that bring the books on disk up to date; they belong into one atomic batch.
    */
-  write(added: readonly QueuedUpdate[]): StoreOperation[] {
-    const counts = this.lanes.map(({ count, bytes }) => ({ count, bytes }));
-    for (const queued of added) {
-      const lane = counts[queued.update.priority];
+  write(uncounted: Iterable<QueuedUpdate>): StoreOperation[] {
+    const counts = this.lanes.map(({ count, bytes, head }) => ({ count, bytes, head }));
+    for (const { update, bytes } of uncounted) {
+      const lane = counts[update.priority];
       if (lane === undefined) continue;
       lane.count++;
-      lane.bytes += queued.bytes;
+      lane.bytes += bytes;
+      lane.head = Math.min(lane.head, update.ordinal);
     }
     const counters: Counters = {
       nextOrdinal: this.nextOrdinal,
-      lanes: this.lanes.flatMap(({ priority, head }) => {
-        const { count, bytes } = counts[priority] ?? { count: 0, bytes: 0 };
-        return count === 0 ? [] : [[priority, head, count, bytes] as const];
-      }),
+      lanes: counts.flatMap(({ count, bytes, head }, priority) =>
+        count === 0 ? [] : [[priority, head, count, bytes] as const],
+      ),
       deadLetters: [this.deadLetterNextOrdinal, this.deadLetterCount, this.deadLetterBytes],
     };
     return [
@@ -140,6 +153,7 @@ export class Ledger {
         gte: updateKey(lane.priority, from),
         lt: laneEnd(lane.priority),
         limit: PAGE,
+        bytesMax: PAGE_BYTES_MAX,
       });
       for (const [key, value] of page) {
         const { ordinal } = parseUpdateKey(key);
@@ -148,9 +162,9 @@ export class Ledger {
         lane.bytes += key.length + value.length;
         this.nextOrdinal = Math.max(this.nextOrdinal, ordinal + 1);
         from = ordinal + 1;
-        this.#advanceStream(value, ordinal);
+        this.#advanceStream(value, ordinal, lane.priority);
       }
-      if (page.length < PAGE) return;
+      if (page.length === 0) return;
     }
   }
 
@@ -164,12 +178,13 @@ export class Ledger {
     }
   }
 
-  #advanceStream(value: Uint8Array, ordinal: number): void {
+  #advanceStream(value: Uint8Array, ordinal: number, priority: number): void {
     try {
       const record = decodeRecord(value);
       const stream = this.streams.byId(record.streamId);
-      if (stream !== undefined && record.sequence > stream.sequence)
-        this.streams.advance(stream, record.sequence, Math.max(ordinal, stream.lastOrdinal));
+      if (stream === undefined || record.sequence <= stream.sequence) return;
+      stream.priority = priority;
+      this.streams.advance(stream, record.sequence, ordinal);
     } catch {
       // A record that can't be read is set aside, with a notice, when its turn to leave comes.
     }
@@ -186,25 +201,25 @@ function parseCounters(value: Uint8Array | undefined): Counters | undefined {
   }
 }
 
-async function loadBoots(
-  store: KeyValueStore,
-  bootId: string,
-): Promise<{ boot: number; boots: Map<number, string> }> {
+interface Boots {
+  readonly boot: number;
+  readonly names: Map<number, string>;
+  readonly isNew: boolean;
+}
+
+/** Only reads: an agent must be able to start, and to send, while its disk is full. */
+async function loadBoots(store: KeyValueStore, bootId: string): Promise<Boots> {
   const value = await store.get(BOOTS_KEY);
   const known: [number, string][] =
     value === undefined ? [] : JSON.parse(Buffer.from(value).toString("utf8"));
-  const boots = new Map(known);
+  const names = new Map(known);
   const last = known.at(-1);
-  if (last !== undefined && last[1] === bootId) return { boot: last[0], boots };
+  if (last !== undefined && last[1] === bootId) return { boot: last[0], names, isNew: false };
   const boot = (last?.[0] ?? 0) + 1;
-  boots.set(boot, bootId);
-  for (const old of boots.keys()) {
-    if (boots.size <= BOOTS_MAX) break;
-    boots.delete(old);
+  names.set(boot, bootId);
+  for (const old of names.keys()) {
+    if (names.size <= BOOTS_MAX) break;
+    names.delete(old);
   }
-  await store.write(
-    [{ type: "put", key: BOOTS_KEY, value: Buffer.from(JSON.stringify([...boots])) }],
-    { durable: true },
-  );
-  return { boot, boots };
+  return { boot, names, isNew: true };
 }

@@ -14,6 +14,8 @@ export type Settle = (error: OutboxError | undefined, update?: Update) => void;
 export interface PendingAppend {
   readonly draft: UpdateDraft;
   readonly settle: Settle;
+  /** What it takes on disk at most. */
+  readonly bytes: number;
 }
 
 /** An update with its place in stream and outbox, not yet on disk. */
@@ -70,11 +72,12 @@ export function numberUpdates(
   return numbered;
 }
 
-/** A stream moves to another priority only when nothing of it waits at the old one. */
+/** A stream moves to another priority only when nothing of it waits, or is being written, at the old one. */
 function lanePriority(stream: StreamState, draft: UpdateDraft, ledger: Ledger): number {
   if (stream.priority === draft.priority) return stream.priority;
   const lane = ledger.lane(stream.priority);
-  const drained = lane.count === 0 || lane.head > stream.lastOrdinal;
+  const drained =
+    stream.lastOrdinal < lane.end && (lane.count === 0 || lane.head > stream.lastOrdinal);
   if (drained) stream.priority = draft.priority;
   return stream.priority;
 }

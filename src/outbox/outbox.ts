@@ -14,6 +14,8 @@ import type { DeadLetterPage, QueuePage, QueueStatus, QueueView } from "./view.t
 const SWEEP_INTERVAL_MS = 30_000;
 const SWEEP_UPDATES_MAX = 2_000;
 const LIST_SCAN_MAX = 5_000;
+/** Pages are read by count and by size: a device may have less memory than a page of large updates. */
+const PAGE_BYTES_MAX = 1024 * 1024;
 
 /**
  * The durable queue between what comes in and what goes out.
@@ -32,6 +34,7 @@ export class Outbox implements QueueView {
   #oldestAtMs: number | undefined;
   #oldestReadMonotonicMs = Number.NEGATIVE_INFINITY;
   #paused = false;
+  #rewinds = 0;
   /** Something that expires may be queued; without it there is nothing to sweep for. */
   #mayExpire = true;
 
@@ -88,13 +91,18 @@ export class Outbox implements QueueView {
    */
   async lease(limit: number, priorityMin = 0): Promise<readonly Update[]> {
     const leased: Update[] = [];
+    const ledger = this.#ledger;
+    const rewinds = this.#rewinds;
     for (let priority = LANES - 1; priority >= priorityMin && leased.length < limit; priority--) {
-      const lane = this.#ledger.lane(priority);
+      const lane = ledger.lane(priority);
       while (leased.length < limit && lane.available > 0) {
         const before = leased.length;
         this.#leaseCached(lane, limit, leased);
         if (leased.length >= limit || lane.available === 0) break;
         const moved = await this.#leaseFromDisk(lane, limit, leased);
+        // What was leased by then can be leased again, and comes first.
+        if (ledger !== this.#ledger || rewinds !== this.#rewinds)
+          return this.lease(limit, priorityMin);
         if (!moved && leased.length === before) break;
       }
     }
@@ -116,7 +124,8 @@ export class Outbox implements QueueView {
 
   /** The connection is gone: everything leased and not acknowledged can be leased again, in order. */
   rewind(): void {
-    for (const lane of this.#ledger.lanes) lane.rewind(this.#ledger.nextOrdinal);
+    this.#rewinds++;
+    for (const lane of this.#ledger.lanes) lane.rewind();
   }
 
   status(): QueueStatus {
@@ -152,7 +161,13 @@ export class Outbox implements QueueView {
     let from = options.cursor ?? updateKey(LANES - 1, 0);
     let scanned = 0;
     while (updates.length < options.limit && scanned < LIST_SCAN_MAX) {
-      const page = await this.#parts.store.range({ gte: from, lt: laneEnd(0), limit: 500 });
+      const page = await this.#parts.store.range({
+        gte: from,
+        lt: laneEnd(0),
+        limit: 500,
+        bytesMax: PAGE_BYTES_MAX,
+      });
+      if (page.length === 0) return { updates };
       for (const entry of page) {
         scanned++;
         from = `${entry[0]}!`;
@@ -164,7 +179,6 @@ export class Outbox implements QueueView {
         updates.push(update);
         if (updates.length === options.limit) break;
       }
-      if (page.length < 500 && updates.length < options.limit) return { updates };
     }
     return { updates, cursor: from };
   }
@@ -192,14 +206,14 @@ export class Outbox implements QueueView {
         error === undefined ? resolve() : reject(error),
       );
     });
-    await this.#committer.removeDeadLetter(entry);
+    await this.#committer.removeDeadLetter(entry[0]);
     return true;
   }
 
   async deleteDeadLetter(id: string): Promise<boolean> {
     const entry = await this.#deadLetterEntry(id);
     if (entry === undefined) return false;
-    await this.#committer.removeDeadLetter(entry);
+    await this.#committer.removeDeadLetter(entry[0]);
     return true;
   }
 
@@ -234,17 +248,22 @@ export class Outbox implements QueueView {
   async #leaseFromDisk(lane: Lane, limit: number, leased: Update[]): Promise<boolean> {
     const from = lane.cursor;
     const until = lane.cachedFrom;
+    const { rewinds } = lane;
     const page = await this.#parts.store.range({
       gte: updateKey(lane.priority, from),
       lt: updateKey(lane.priority, until),
       limit: limit - leased.length,
       bytesMax: 4 * 1024 * 1024,
     });
-    if (lane !== this.#ledger.lane(lane.priority)) return false;
+    if (lane !== this.#ledger.lane(lane.priority) || rewinds !== lane.rewinds) return false;
     for (const entry of page) {
       const { ordinal } = parseUpdateKey(entry[0]);
       // What was evicted or removed while the disk was being read is not there any more.
-      if (ordinal < lane.cursor || this.#committer.isRemoved(ordinal)) continue;
+      if (ordinal < lane.cursor) continue;
+      if (this.#committer.isRemoved(ordinal)) {
+        lane.cursor = ordinal + 1;
+        continue;
+      }
       const queued = this.#decode(entry);
       if (queued === undefined) {
         this.#committer.buryDamaged(lane, entry);
@@ -308,11 +327,15 @@ export class Outbox implements QueueView {
     const { priority, ordinal } = this.#sweepFrom;
     const lane = this.#ledger.lane(priority);
     const from = Math.max(ordinal, lane.cursor);
+    const { rewinds } = lane;
     const page = await this.#parts.store.range({
       gte: updateKey(priority, from),
       lt: laneEnd(priority),
       limit: SWEEP_UPDATES_MAX,
+      bytesMax: PAGE_BYTES_MAX,
     });
+    // What was read may be gone by now; the next sweep looks again.
+    if (lane !== this.#ledger.lane(priority) || rewinds !== lane.rewinds) return;
     let next = from;
     for (const entry of page) {
       next = parseUpdateKey(entry[0]).ordinal + 1;
@@ -322,7 +345,7 @@ export class Outbox implements QueueView {
       if (queued !== undefined && isExpired(queued.update, this.#parts.clock))
         this.#committer.expireUnleased(lane, queued);
     }
-    if (page.length === SWEEP_UPDATES_MAX) this.#sweepFrom = { priority, ordinal: next };
+    if (page.length > 0) this.#sweepFrom = { priority, ordinal: next };
     else this.#sweepFrom = { priority: priority === 0 ? LANES - 1 : priority - 1, ordinal: 0 };
   }
 

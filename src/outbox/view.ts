@@ -49,6 +49,7 @@ export interface DeadLetter {
   readonly updateId?: string;
 }
 
+/** One page of dead letters, oldest first. */
 export interface DeadLetterPage {
   readonly deadLetters: readonly DeadLetter[];
   readonly cursor?: string;
@@ -57,7 +58,7 @@ export interface DeadLetterPage {
 /** What REST and CLI may see and do of the outbox. */
 export interface QueueView {
   status(): QueueStatus;
-  /** @param cursor from an earlier page. @throws OutboxError `outbox.store-failed` */
+  /** Updates from the place that `cursor` of an earlier page tells. @throws OutboxError `outbox.store-failed` */
   list(options: { cursor?: string; limit: number; stream?: string }): Promise<QueuePage>;
   listDeadLetters(options: { cursor?: string; limit: number }): Promise<DeadLetterPage>;
   /** Puts a dead letter back at the end of the queue. @returns false when there is none of that id. */

@@ -1,0 +1,64 @@
+import { givesWay } from "./eviction.ts";
+import type { Ledger } from "./ledger.ts";
+import type { OutboxOptions } from "./options.ts";
+import { OutboxError, type UpdateDraft } from "./update.ts";
+
+/** Drafts wait in memory while the disk is busy; beyond this their publishers are told to wait. */
+const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+/** Key and header of a record, without content type and key. */
+const RECORD_OVERHEAD_MAX = 64;
+
+/** @returns the most that a draft can take on disk, in bytes. */
+export function recordBytesMax({ payload, contentType, key }: UpdateDraft): number {
+  // A UTF-16 code unit is at most three bytes of UTF-8.
+  return RECORD_OVERHEAD_MAX + payload.length + 3 * (contentType.length + (key?.length ?? 0));
+}
+
+/**
+ * @param waitingBytes what was let in and is not in the ledger yet
+ * @returns why the draft can not come in, or undefined when it may.
+ */
+export function admissionFault(
+  draft: UpdateDraft,
+  ledger: Ledger,
+  options: OutboxOptions,
+  waitingBytes: number,
+): OutboxError | undefined {
+  const { updateBytesMax, streamsMax } = options;
+  const { length } = draft.payload;
+  if (length > updateBytesMax)
+    return new OutboxError(
+      "outbox.update-too-large",
+      `payload of ${length} bytes is over outbox.updateBytesMax (${updateBytesMax})`,
+    );
+  const bytes = recordBytesMax(draft);
+  const busy = busyFault(waitingBytes + bytes);
+  if (busy !== undefined) return busy;
+  if (
+    ledger.bytes + waitingBytes + bytes > options.bytesMax &&
+    !ledger.lanes.some((lane) => givesWay(lane, draft.priority, options.evict))
+  )
+    return fullFault(options);
+  const { streams } = ledger;
+  if (streams.size >= streamsMax && streams.byName(draft.stream) === undefined)
+    return new OutboxError(
+      "outbox.too-many-streams",
+      `no more than ${streamsMax} streams (outbox.streamsMax); "${draft.stream}" would be one more`,
+    );
+  return undefined;
+}
+
+/** @returns the refusal for one more when so much is waiting, or undefined. */
+export function busyFault(waitingBytes: number): OutboxError | undefined {
+  return waitingBytes > WAITING_BYTES_MAX
+    ? new OutboxError("outbox.busy", "too much is waiting for the disk; send slower")
+    : undefined;
+}
+
+/** @returns the refusal when nothing more may be dropped to make room. */
+export function fullFault({ bytesMax, evict }: OutboxOptions): OutboxError {
+  return new OutboxError(
+    "outbox.full",
+    `the outbox is full (outbox.bytesMax is ${bytesMax}) and nothing gives way under outbox.evict ${evict}`,
+  );
+}
