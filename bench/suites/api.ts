@@ -15,6 +15,14 @@ import {
 
 const SECONDS = 3;
 
+async function load(...args: string[]): Promise<number> {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(root, "bench/support/http-load.ts"),
+    ...args,
+  ]);
+  return Number(stdout);
+}
+
 /** Authenticated `GET /v1/resources` beside a bare Fastify route that answers with the same JSON. */
 export async function* run(): AsyncGenerator<Figure> {
   using directory = temporaryDirectory();
@@ -34,13 +42,6 @@ export async function* run(): AsyncGenerator<Figure> {
     await until("the bare route", async () =>
       (await httpStatus(bareUrl)) === 200 ? true : undefined,
     );
-    const load = async (...args: string[]): Promise<number> => {
-      const { stdout } = await promisify(execFile)(process.execPath, [
-        join(root, "bench/support/http-load.ts"),
-        ...args,
-      ]);
-      return Number(stdout);
-    };
     const ours = () => load(url, String(SECONDS), token);
     const theirs = () => load(bareUrl, String(SECONDS));
     await ours();

@@ -7,7 +7,10 @@ export function buildLibraries(directory: string): string {
   const out = join(directory, "libraries");
   execFileSync(process.execPath, [
     join(root, "scripts/build.ts"),
-    ...["--main", join(root, "bench/peers/libraries.ts"), "--out", out],
+    "--main",
+    join(root, "bench/peers/libraries.ts"),
+    "--out",
+    out,
   ]);
   return out;
 }

@@ -15,8 +15,8 @@ const TOPIC = "sensors/loss";
 
 /** How the two bridges are told where to send. */
 interface Bridges {
-  uplinkTo(port: number): string[];
-  bridgeTo(port: number, directory: string): string;
+  readonly uplinkTo: (port: number) => string[];
+  readonly bridgeTo: (port: number, directory: string) => string;
 }
 
 /** Publishes in mid-stream, counts what was acknowledged, and kills the bridge the moment enough was. */

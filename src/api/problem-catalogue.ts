@@ -206,6 +206,7 @@ export const problemCatalogue = {
   },
 } as const satisfies Readonly<Record<string, ProblemMeaning>>;
 
+/** Code of a problem: stable, one for each kind. */
 export type ProblemCode = keyof typeof problemCatalogue;
 
 /** @returns true for a code of the catalogue. */

@@ -32,6 +32,7 @@ export class ApiProblem extends Error {
   }
 }
 
+/** Media type of RFC 9457. */
 export const problemMediaType = "application/problem+json; charset=utf-8";
 
 /** @returns the problem as its JSON document. */

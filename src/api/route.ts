@@ -81,6 +81,8 @@ export interface Router {
 export type AnySpec = Omit<RouteSpec<TSchema, TSchema, TSchema, TSchema>, "handler">;
 
 /**
+ * Makes what routes are registered with: scope, limits and validation of each in one declaration.
+ *
  * @param describe adds the answers' schemas to the routes, for the OpenAPI document; absent in the running
  * agent, where nothing would read them
  */

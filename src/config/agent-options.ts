@@ -24,6 +24,3 @@ export const logOptions = Type.Object(
   },
   { additionalProperties: false, default: {} },
 );
-
-/** @see logOptions */
-export type LogOptions = Type.Static<typeof logOptions>;

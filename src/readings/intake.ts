@@ -30,7 +30,7 @@ export class Intake implements ReadingsView {
     this.#parts = parts;
   }
 
-  /** Takes one message; see {@link ../platform/broker.InboundHandler}. */
+  /** Takes one message; it is the broker's inbound handler. */
   take(message: InboundMessage, settle: (refusal?: Refusal) => void): void {
     const mapping = this.#parts.topics.find(message.topic);
     if (mapping === undefined) {
