@@ -297,11 +297,13 @@ export class Committer {
     this.#shed = newShed();
     this.counters.commits++;
     this.storeFault = undefined;
+    for (const lane of this.ledger.lanes) lane.shedding = false;
     this.#noteShed(shed);
     this.#countRemoved();
     this.#settle(numbered, letters);
     for (const { settle } of letterRemovals) settle(undefined);
     if (admitted.length < appends.length) this.#refuse(appends, admitted);
+    if (numbered.length + shed.keys.length > 0) this.#appended();
     return true;
   }
 
@@ -355,7 +357,6 @@ export class Committer {
       this.#parts.events.emit("queue.dead-lettered", { code, reason, topic });
       settle?.(undefined);
     }
-    if (numbered.length > 0) this.#appended();
   }
 
   async #failed(

@@ -52,6 +52,7 @@ export async function evict(
       // Out of the books already.
       if (isRemoved(ordinal)) continue;
       const size = key.length + value.length;
+      lane.shedding = true;
       lane.remove(ordinal, size);
       lane.dropCachedUpTo(ordinal);
       shed.ordinals.add(ordinal);

@@ -25,6 +25,11 @@ export class Lane {
   end = 0;
   /** Counts {@link rewind}s: what was read from disk before one says nothing after it. */
   rewinds = 0;
+  /**
+   * The oldest are being dropped. Nothing leaves until that is on disk: were it to fail, what was dropped
+   * would come back behind its successors.
+   */
+  shedding = false;
   /** In order of ordinal; leaves by acknowledgement, refusal or {@link rewind}. */
   readonly leases = new Map<number, QueuedUpdate>();
   cachedBytes = 0;

@@ -95,7 +95,7 @@ export class Outbox implements QueueView {
     const rewinds = this.#rewinds;
     for (let priority = LANES - 1; priority >= priorityMin && leased.length < limit; priority--) {
       const lane = ledger.lane(priority);
-      while (leased.length < limit && lane.available > 0) {
+      while (leased.length < limit && lane.available > 0 && !lane.shedding) {
         const before = leased.length;
         this.#leaseCached(lane, limit, leased);
         if (leased.length >= limit || lane.available === 0) break;
@@ -256,6 +256,7 @@ export class Outbox implements QueueView {
       bytesMax: 4 * 1024 * 1024,
     });
     if (lane !== this.#ledger.lane(lane.priority) || rewinds !== lane.rewinds) return false;
+    if (lane.shedding) return false;
     for (const entry of page) {
       const { ordinal } = parseUpdateKey(entry[0]);
       // What was evicted or removed while the disk was being read is not there any more.
