@@ -42,8 +42,10 @@ export function resolveConfig(layers: ConfigLayers): Config {
   for (const set of layers.sets ?? []) {
     const at = set.indexOf("=");
     if (at <= 0) throw new ConfigError("--set", [`"${set}" is not key=value`]);
-    setAt(document, set.slice(0, at).split("."), set.slice(at + 1), `--set ${set}`);
-    names.push(`--set ${set.slice(0, at)}`);
+    // The value stays out of messages: it may be a password.
+    const source = `--set ${set.slice(0, at)}`;
+    setAt(document, set.slice(0, at).split("."), set.slice(at + 1), source);
+    names.push(source);
   }
   const filled: unknown = Default(configSchema, document);
   const source = names.length === 0 ? "the configuration" : names.join(", ");

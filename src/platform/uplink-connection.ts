@@ -23,8 +23,6 @@ export type SendOutcome =
 export interface ConnectionLimits {
   /** Updates that may be unacknowledged at once (MQTT 5 Receive Maximum). */
   readonly inFlightMax: number;
-  /** Largest update in bytes, where the receiver names one. */
-  readonly updateBytesMax?: number;
 }
 
 /** What a connection tells its owner. After `down`, no outcome of an earlier send arrives any more. */

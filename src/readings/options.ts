@@ -80,8 +80,9 @@ export const mqttOptions = Type.Object(
       {
         url: Type.Optional(
           Type.String({
-            pattern: "^mqtts?://[^/]+/?$",
-            description: "Existing broker, for example `mqtt://127.0.0.1:1883`.",
+            pattern: "^mqtts?://[^/@]+/?$",
+            description:
+              "Existing broker, for example `mqtt://127.0.0.1:1883`. Credentials have settings of their own.",
           }),
         ),
         clientId: Type.Optional(

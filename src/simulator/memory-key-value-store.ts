@@ -88,7 +88,8 @@ export class VirtualDisk {
     for (const operation of operations) {
       const { key } = operation;
       this.#unsynced.push({ key, before: this.#values.get(key) });
-      this.#set(key, operation.type === "put" ? operation.value : undefined);
+      // A disk keeps what was written, whatever the writer does to its buffer afterwards.
+      this.#set(key, operation.type === "put" ? operation.value.slice() : undefined);
     }
     // A durable write syncs the log, and with it everything that was written before.
     if (durable) this.#unsynced = [];

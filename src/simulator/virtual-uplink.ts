@@ -61,6 +61,7 @@ export class VirtualUplink implements UplinkConnection {
   }
 
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
+    if (this.#listener === undefined) return;
     const verdict = this.#receiver.verdict(update);
     this.#later(() => {
       this.#receiver.received.push(update);

@@ -171,13 +171,7 @@ export class Dispatcher implements UplinkView {
   }
 
   #send(uplink: Uplink, update: Update, epoch: number): void {
-    const { outbox, clock } = this.#parts;
-    const { updateBytesMax } = uplink.limits;
-    if (updateBytesMax !== undefined && update.payload.length > updateBytesMax) {
-      const reason = `${update.payload.length} bytes are over what ${uplink.name} accepts (${updateBytesMax})`;
-      outbox.refuse(update, "receiver.too-large", reason);
-      return;
-    }
+    const { clock } = this.#parts;
     const sentAtMs = clock.monotonicMs();
     uplink.traffic.inFlight++;
     uplink.traffic.sentBytes += update.payload.length;

@@ -34,6 +34,8 @@ export class Uplink {
   #retryAtMs = 0;
   #attempts = 0;
   #failures = 0;
+  #upSinceMs = 0;
+  #acknowledgedBefore = 0;
   #rate = { sinceMs: 0, count: 0, perSecond: 0 };
   /** Kept by the dispatcher. */
   readonly traffic = {
@@ -77,8 +79,10 @@ export class Uplink {
 
   /** Hangs up on a receiver that asked us to come back later. */
   async backOff(reason: string): Promise<void> {
-    await this.#parts.connection.disconnect();
+    const ended = this.#parts.connection.disconnect();
+    // At once: nothing more may be handed to a connection that is ending.
     this.#down(reason);
+    await ended;
   }
 
   async stop(): Promise<void> {
@@ -129,7 +133,8 @@ export class Uplink {
         this.#state = "up";
         this.#limits = limits;
         this.#reason = undefined;
-        this.#failures = 0;
+        this.#upSinceMs = this.#parts.clock.monotonicMs();
+        this.#acknowledgedBefore = this.traffic.acknowledged;
         this.publishState();
         const { name, url } = this.#parts.options;
         this.#parts.logger.info("uplink is up", { uplink: name, url });
@@ -145,6 +150,11 @@ export class Uplink {
     const { clock, random, options, logger, events, changed } = this.#parts;
     if (this.#state === "stopped") return;
     const wasUp = this.up;
+    // A receiver that lets us in and takes nothing is no success: the interval goes on growing.
+    const proven =
+      this.traffic.acknowledged > this.#acknowledgedBefore ||
+      clock.monotonicMs() - this.#upSinceMs > options.retryMaxMs;
+    if (wasUp && proven) this.#failures = 0;
     this.#state = "waiting";
     this.#reason = reason;
     this.#failures++;

@@ -49,7 +49,7 @@ export class LevelStore implements KeyValueStore {
     try {
       return await database.get(key);
     } catch (error) {
-      throw asStoreError(error, "reading");
+      throw asStoreError(error, "reading the store");
     }
   }
 
@@ -75,7 +75,7 @@ export class LevelStore implements KeyValueStore {
       }
       return entries;
     } catch (error) {
-      throw asStoreError(error, "reading");
+      throw asStoreError(error, "reading the store");
     } finally {
       await iterator.close();
     }
@@ -89,7 +89,7 @@ export class LevelStore implements KeyValueStore {
           sync: options.durable,
         });
       } catch (error) {
-        const failure = asStoreError(error, "writing");
+        const failure = asStoreError(error, "writing the store");
         await this.#reopen(failure);
         throw failure;
       }
@@ -104,7 +104,7 @@ export class LevelStore implements KeyValueStore {
     try {
       await (await this.#ready()).compactRange(gte, lt);
     } catch (error) {
-      throw asStoreError(error, "compacting");
+      throw asStoreError(error, "compacting the store");
     }
   }
 
@@ -112,6 +112,7 @@ export class LevelStore implements KeyValueStore {
     if (this.#closed) return;
     this.#closed = true;
     await this.#alone(async () => {
+      await this.#opening?.catch(() => undefined);
       await this.#database?.close();
       this.#database = undefined;
       await this.#reserving;
@@ -128,14 +129,17 @@ export class LevelStore implements KeyValueStore {
   async #ready(): Promise<Database> {
     if (this.#database?.status === "open") return this.#database;
     if (this.#closed) throw new StoreError("store.closed", "the store is closed");
-    if (this.#database === undefined) {
-      // An earlier reopen failed. Whoever needs the store next tries again.
-      this.#opening ??= this.#open().finally(() => {
-        this.#opening = undefined;
-      });
-      await this.#opening;
-    }
+    // It is being opened again, or that failed earlier: whoever needs the store next tries once more.
+    if (this.#database === undefined) await this.#openShared(() => this.#open());
     return this.#database ?? fail("store.failed", "the store could not be opened");
+  }
+
+  /** Two handles at once would lock each other out. */
+  #openShared(open: () => Promise<void>): Promise<void> {
+    this.#opening ??= open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
   }
   #opening: Promise<void> | undefined;
   #reserving: Promise<void> = Promise.resolve();
@@ -146,8 +150,10 @@ export class LevelStore implements KeyValueStore {
     const failed = this.#database;
     this.#database = undefined;
     try {
-      await failed?.close();
-      await this.#open();
+      await this.#openShared(async () => {
+        await failed?.close();
+        await this.#open();
+      });
     } catch (error) {
       logger.error("store could not be reopened; trying again at the next use", {
         directory,
@@ -198,7 +204,7 @@ function asStoreError(error: unknown, doing: string): StoreError {
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
   const code = inner instanceof Error && "code" in inner ? String(inner.code) : "";
   const message = inner instanceof Error ? inner.message : String(inner);
-  const told = `${doing} the store: ${message}`;
+  const told = `${doing}: ${message}`;
   const options = { cause: error };
   if (code === "LEVEL_LOCKED")
     return new StoreError(
@@ -209,7 +215,11 @@ function asStoreError(error: unknown, doing: string): StoreError {
   if (/no space left|disk quota|ENOSPC|EDQUOT/i.test(message))
     return new StoreError("store.full", told, options);
   if (code === "LEVEL_CORRUPTION" || /corruption/i.test(message))
-    return new StoreError("store.corrupt", told, options);
+    return new StoreError(
+      "store.corrupt",
+      `${told}; move the directory away to start with an empty outbox`,
+      options,
+    );
   if (code === "LEVEL_DATABASE_NOT_OPEN") return new StoreError("store.closed", told, options);
   return new StoreError("store.failed", told, options);
 }

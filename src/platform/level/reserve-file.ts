@@ -1,5 +1,5 @@
 import { rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 
 /**
  * A file that only takes up room. LevelDB replays its log into new tables when it opens, which fails on a
@@ -27,7 +27,7 @@ export class ReserveFile {
       await file.sync();
     } catch {
       // Half a reserve on a nearly full disk would only make it fuller.
-      rmSync(this.#path, { force: true });
+      await rm(this.#path, { force: true }).catch(() => undefined);
     }
   }
 

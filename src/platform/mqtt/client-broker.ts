@@ -37,6 +37,8 @@ export class ClientBroker implements Broker {
   #connected = false;
   #reason = "not started";
   #stopped = false;
+  #settling = 0;
+  #idle: (() => void) | undefined;
   /** QoS 2 messages between PUBREC and PUBREL: a repeat of one of these is no new message. */
   readonly #received = new Set<number>();
 
@@ -78,6 +80,10 @@ export class ClientBroker implements Broker {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#retry);
+    if (this.#settling > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
     await this.#session?.end();
     this.#session = undefined;
   }
@@ -139,11 +145,14 @@ export class ClientBroker implements Broker {
 
   #take(packet: IPublishPacket): void {
     const session = this.#session;
+    // Stopping: what is not acknowledged is sent again when we are back.
+    if (this.#stopped) return;
     const { messageId = 0, qos, retain } = packet;
     if (retain || (qos === 2 && this.#received.has(messageId))) {
       this.#acknowledge(session, qos, messageId);
       return;
     }
+    this.#settling++;
     this.#handler?.(
       {
         topic: packet.topic,
@@ -156,6 +165,7 @@ export class ClientBroker implements Broker {
           : { contentType: packet.properties.contentType }),
       },
       (refusal) => {
+        this.#settling--;
         if (refusal === undefined) {
           if (qos === 2) this.#received.add(messageId);
           this.#acknowledge(session, qos, messageId);
@@ -163,6 +173,7 @@ export class ClientBroker implements Broker {
           void session.end();
           this.#down(`reading refused, so not acknowledged: ${refusal.message}`);
         }
+        if (this.#settling === 0) this.#idle?.();
       },
     );
   }

@@ -71,7 +71,14 @@ export class EmbeddedBroker implements Broker {
       logger.warn("MQTT connection turned away: mqtt.broker.clientsMax is reached", { clientsMax }),
     );
     this.#server = server;
-    await this.#listen(server);
+    try {
+      await this.#listen(server);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    // Running out of file descriptors is no reason to end the agent.
+    server.on("error", (error) => logger.error("MQTT listener failed", { reason: error.message }));
   }
 
   publish(message: Parameters<Broker["publish"]>[0]): Promise<void> {
@@ -125,6 +132,8 @@ export class EmbeddedBroker implements Broker {
     done: (error?: Error | null) => void,
   ): void {
     const { topic, qos } = packet;
+    // Stopping: what is not taken is not acknowledged either, and its publisher sends it again.
+    if (this.#aedes === undefined) return;
     if (topic.startsWith("$")) {
       done(new Error("topics that begin with $ are the broker's own"));
       return;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import mqttPacket, { type IConnackPacket, type IConnectPacket, type Packet } from "mqtt-packet";
 import type { EncodedPublish } from "./publish-encoder.ts";
@@ -137,7 +137,9 @@ export class MqttSession {
 
   #receive(packet: Packet): void {
     if (this.#ended) return;
-    if (packet.cmd === "connack") this.#welcome(packet);
+    if (packet.cmd === "connack" && this.#connected)
+      this.#close("protocol error: the broker sent CONNACK twice");
+    else if (packet.cmd === "connack") this.#welcome(packet);
     else if (packet.cmd === "disconnect") this.#close(disconnectReason(packet));
     else if (packet.cmd !== "pingresp") this.#listener.packet(packet);
   }
@@ -189,7 +191,10 @@ function openSocket({ url, tls }: SessionOptions): Socket {
   const options: ConnectionOptions = {
     host,
     port: Number(port || 8883),
-    servername: tls?.serverName ?? host,
+    // RFC 6066 section 3: an address is not a server name; it is verified all the same.
+    ...(tls?.serverName === undefined
+      ? isIP(host) === 0 && { servername: host }
+      : { servername: tls.serverName }),
     ...(tls?.caFile === undefined ? {} : { ca: readPem(tls.caFile, "tls.caFile") }),
     ...(tls?.certFile === undefined ? {} : { cert: readPem(tls.certFile, "tls.certFile") }),
     ...(tls?.keyFile === undefined ? {} : { key: readPem(tls.keyFile, "tls.keyFile") }),

@@ -33,6 +33,8 @@ export interface MqttUplinkOptions {
 
 const QOS = 1;
 const IDS = 65_535;
+/** The largest remaining length there is, and its header (MQTT 5 section 1.5.5). */
+const PACKET_BYTES_MAX = 268_435_455 + 5;
 
 /**
  * An MQTT 5 or 3.1.1 broker as a road out. QoS 1; the window is the smaller of our own and the broker's
@@ -47,6 +49,7 @@ export class MqttUplink implements UplinkConnection {
   #encoder: PublishEncoder;
   #enveloped: boolean;
   #lastId = 0;
+  #packetBytesMax = PACKET_BYTES_MAX;
   /** A failed start is told in a later turn, like every other failure. */
   #generation = 0;
 
@@ -63,13 +66,22 @@ export class MqttUplink implements UplinkConnection {
   }
 
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
+    const session = this.#session;
+    if (session === undefined) return;
     const messageId = this.#nextId();
+    const packet = this.#enveloped
+      ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
+      : this.#encoder.encode(update, messageId);
+    if (packet.bytes > this.#packetBytesMax) {
+      // Sending it would cost the connection, again and again (MQTT 5 section 3.2.2.3.6).
+      const reason = `a packet of ${packet.bytes} bytes is over the broker's maximum (${this.#packetBytesMax})`;
+      queueMicrotask(() => {
+        if (session === this.#session) settle({ kind: "refused", permanent: true, reason });
+      });
+      return;
+    }
     this.#waiting.set(messageId, settle);
-    this.#session?.sendEncoded(
-      this.#enveloped
-        ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
-        : this.#encoder.encode(update, messageId),
-    );
+    session.sendEncoded(packet);
   }
 
   publishState(state: Uint8Array): void {
@@ -129,12 +141,10 @@ export class MqttUplink implements UplinkConnection {
         {
           connected: ({ properties }) => {
             if (generation !== this.#generation) return;
+            this.#packetBytesMax = properties?.maximumPacketSize ?? PACKET_BYTES_MAX;
             this.#subscribeToCommands();
             listener.up({
               inFlightMax: Math.min(options.inFlightMax, properties?.receiveMaximum ?? IDS),
-              ...(properties?.maximumPacketSize === undefined
-                ? {}
-                : { updateBytesMax: Math.max(0, properties.maximumPacketSize - 1_024) }),
             });
           },
           packet: (packet) => {

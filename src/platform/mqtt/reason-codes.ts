@@ -59,7 +59,10 @@ export function isPermanent(code: number): boolean {
 export function connackReason(
   connack: IConnackPacket,
 ): { reason: string; unsupportedVersion: boolean } | undefined {
-  const { reasonCode, returnCode } = connack;
+  const { reasonCode } = connack;
+  // A broker that does not know MQTT 5 answers in its own version, with the return codes of that.
+  const returnCode =
+    connack.returnCode ?? (reasonCode === undefined || reasonCode >= 128 ? 0 : reasonCode);
   if (reasonCode !== undefined && reasonCode >= 128)
     return {
       reason: `broker refused: ${reasonText(reasonCode, connack.properties?.reasonString)}`,
