@@ -346,9 +346,13 @@ export class Committer {
   }
 
   #settle(numbered: readonly NumberedUpdate[], letters: readonly PendingLetter[]): void {
+    const { cacheBytesMax } = this.#parts.options;
+    let cached = this.ledger.cachedBytes;
     for (const { queued } of numbered) {
-      const left = this.#parts.options.cacheBytesMax - this.ledger.cachedBytes;
-      this.ledger.lane(queued.update.priority).add(queued, left);
+      const lane = this.ledger.lane(queued.update.priority);
+      const before = lane.cachedBytes;
+      lane.add(queued, cacheBytesMax - cached, cacheBytesMax);
+      cached += lane.cachedBytes - before;
     }
     this.counters.appended += numbered.length;
     for (const { settle, queued } of numbered) settle(undefined, queued.update);

@@ -13,8 +13,19 @@ export const LANES = 10;
 
 const ORDINAL_DIGITS = 10;
 
+/** Ordinals come one after the other: all but the last two digits are mostly those of the one before. */
+let lastHigh = -1;
+let lastHighDigits = "";
+const LOW = 36 ** 2;
+const LOW_DIGITS = Array.from({ length: LOW }, (_, value) => value.toString(36).padStart(2, "0"));
+
 function padded(value: number): string {
-  return value.toString(36).padStart(ORDINAL_DIGITS, "0");
+  const high = Math.floor(value / LOW);
+  if (high !== lastHigh) {
+    lastHigh = high;
+    lastHighDigits = high.toString(36).padStart(ORDINAL_DIGITS - 2, "0");
+  }
+  return lastHighDigits + (LOW_DIGITS[value % LOW] ?? "");
 }
 
 /** @returns the first key of the lane for `priority` at or after `ordinal`. */

@@ -6,6 +6,9 @@ export interface QueuedUpdate {
   readonly bytes: number;
 }
 
+/** A backlog of so many times the cache is read from disk; nothing of it is kept in memory. */
+const BACKLOG_FACTOR = 2;
+
 /**
  * One priority's run of updates: what of it is on disk, what has been leased to the uplink, and the newest
  * few in memory so that a reading can leave without being read back.
@@ -51,11 +54,19 @@ export class Lane {
     return this.count - this.leases.size;
   }
 
-  /** Counts an update that is on disk now, and keeps it in memory while `cacheBytesLeft` allows. */
-  add(queued: QueuedUpdate, cacheBytesLeft: number): void {
+  /**
+   * Counts an update that is on disk now, and keeps it in memory while that may spare reading it back.
+   * @param cacheBytesLeft of `cacheBytesMax`, which all lanes share
+   */
+  add(queued: QueuedUpdate, cacheBytesLeft: number, cacheBytesMax: number): void {
     this.count++;
     this.bytes += queued.bytes;
     this.end = queued.update.ordinal + 1;
+    // So far behind, whoever reads would find it pushed out again.
+    if (this.bytes > BACKLOG_FACTOR * cacheBytesMax) {
+      this.clearCache();
+      return;
+    }
     let left = cacheBytesLeft;
     while (queued.bytes > left && this.#cachedAt < this.#cached.length) {
       const dropped = this.shiftCached();
@@ -110,7 +121,7 @@ export class Lane {
 
   /** Forgets what is in memory; it is read from disk when its turn comes. */
   clearCache(): void {
-    this.#cached = [];
+    if (this.#cached.length > 0) this.#cached = [];
     this.#cachedAt = 0;
     this.cachedBytes = 0;
     this.cachedFrom = this.end;

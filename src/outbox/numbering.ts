@@ -47,7 +47,7 @@ export function numberUpdates(
     if (known === undefined) operations.push(writeStream(stream));
     const ordinal = ledger.nextOrdinal++;
     const priority = lanePriority(stream, draft, ledger);
-    const update: Update = {
+    const update: { -readonly [name in keyof Update]: Update[name] } = {
       agentId,
       stream: draft.stream,
       sequence: stream.sequence + 1,
@@ -59,9 +59,9 @@ export function numberUpdates(
       observedAtMs,
       observedAtTrusted,
       monotonicMs,
-      ...(draft.expiresAfterMs === undefined ? {} : { expiresAfterMs: draft.expiresAfterMs }),
-      ...(draft.key === undefined ? {} : { key: draft.key }),
     };
+    if (draft.expiresAfterMs !== undefined) update.expiresAfterMs = draft.expiresAfterMs;
+    if (draft.key !== undefined) update.key = draft.key;
     ledger.streams.advance(stream, update.sequence, ordinal);
     const key = updateKey(priority, ordinal);
     const value = encodeRecord(update, { streamId: stream.id, boot: ledger.boot });
