@@ -89,7 +89,7 @@ export class VirtualDisk {
       const { key } = operation;
       this.#unsynced.push({ key, before: this.#values.get(key) });
       // A disk keeps what was written, whatever the writer does to its buffer afterwards.
-      this.#set(key, operation.type === "put" ? operation.value.slice() : undefined);
+      this.#set(key, operation.type === "put" ? Uint8Array.from(operation.value) : undefined);
     }
     // A durable write syncs the log, and with it everything that was written before.
     if (durable) this.#unsynced = [];
