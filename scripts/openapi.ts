@@ -12,6 +12,7 @@ import { describeOperation } from "../src/api/describe-operation.ts";
 import { problemCatalogue } from "../src/api/problem-catalogue.ts";
 import { componentSchemas } from "../src/api/schemas/components.ts";
 import { buildApp } from "../src/api/server.ts";
+import { markdownTable } from "./markdown-table.ts";
 
 const tags = {
   system: "Liveness, readiness, metrics, and the description of this interface.",
@@ -80,7 +81,7 @@ async function collect(app: FastifyInstance): Promise<void> {
 export function errorsDocument(): string {
   const rows = Object.entries(problemCatalogue)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, { status, title, fix }]) => `| \`${code}\` | ${status} | ${title}. | ${fix} |`);
+    .map(([code, { status, title, fix }]) => [`\`${code}\``, `${status}`, `${title}.`, fix]);
   return `# Errors
 
 Every error of the REST interface is a problem document (RFC 9457, \`application/problem+json\`). Its \`code\` is
@@ -89,9 +90,7 @@ names each parameter that is wrong. The agent itself explains a code at \`/probl
 
 This file is generated from \`src/api/problem-catalogue.ts\` by \`npm run openapi\`.
 
-| Code | Status | Meaning | What to do |
-|---|---|---|---|
-${rows.join("\n")}
+${markdownTable(["Code", "Status", "Meaning", "What to do"], rows)}
 `;
 }
 

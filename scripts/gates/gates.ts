@@ -119,6 +119,11 @@ export const gates: readonly Gate[] = [
     ],
   },
   {
+    name: "reference",
+    about: "docs/configuration.md is what the configuration's schema says",
+    steps: [{ program: "scripts/reference.ts", args: ["--check"], needs: "scripts/reference.ts" }],
+  },
+  {
     name: "tests",
     about: "the quick kinds of tests",
     steps: [

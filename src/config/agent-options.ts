@@ -11,7 +11,7 @@ export const agentOptions = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false, default: {} },
+  { additionalProperties: false, default: {}, description: "Who this agent is." },
 );
 
 /** Settings under `log`. */
@@ -22,5 +22,5 @@ export const logOptions = Type.Object(
       description: "The least severe line that is written.",
     }),
   },
-  { additionalProperties: false, default: {} },
+  { additionalProperties: false, default: {}, description: "What the agent tells about itself." },
 );

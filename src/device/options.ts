@@ -37,10 +37,18 @@ export const deviceOptions = Type.Object(
           }),
         ),
       },
-      { additionalProperties: false, default: {} },
+      {
+        additionalProperties: false,
+        default: {},
+        description: "How the battery is read where the firmware profile does not fit.",
+      },
     ),
   },
-  { additionalProperties: false, default: {} },
+  {
+    additionalProperties: false,
+    default: {},
+    description: "What the device is, and how its state is kept.",
+  },
 );
 
 /** @see deviceOptions */
@@ -55,7 +63,12 @@ export const powerOptions = Type.Object(
     }),
     ...powerPolicyKeys,
   },
-  { additionalProperties: false, default: {} },
+  {
+    additionalProperties: false,
+    default: {},
+    description:
+      "When to save power, and how. What is not set here is as the firmware profile says, and where that says nothing, as in firmware-profiles.md.",
+  },
 );
 
 /** @see powerOptions */
@@ -79,7 +92,11 @@ export const budgetOptions = Type.Object(
       }),
     ),
   },
-  { additionalProperties: false, default: {} },
+  {
+    additionalProperties: false,
+    default: {},
+    description: "How much of the device the agent may take.",
+  },
 );
 
 /** @see budgetOptions */

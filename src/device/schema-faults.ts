@@ -29,12 +29,18 @@ export function describeFaults(schema: TSchema, document: unknown): readonly str
         faults.push(`${[...path, missing].join(".")} is missing`);
       }
     } else if (error.keyword === "enum" && node?.enum !== undefined) {
-      faults.push(`${key} must be one of ${node.enum.join(", ")}`);
+      faults.push(`${key} must be one of ${node.enum.map(choice).join(", ")}`);
     } else {
       faults.push(`${key === "" ? "the document" : key} ${error.message}`);
     }
   }
   return faults.slice(0, faultsMax);
+}
+
+/** As it is written in YAML, where a bare 5 would be a number. */
+function choice(value: unknown): string {
+  const looksLikeNumber = typeof value === "string" && Number.isFinite(Number(value));
+  return looksLikeNumber ? `"${value}"` : String(value);
 }
 
 function unknownKey(key: string, name: string, node: SchemaNode | undefined): string {

@@ -49,7 +49,11 @@ export const outboxOptions = Type.Object(
       description: "Memory for the newest updates, so that they can leave without being read back.",
     }),
   },
-  { additionalProperties: false, default: {} },
+  {
+    additionalProperties: false,
+    default: {},
+    description: "What is kept on disk until an uplink has carried it.",
+  },
 );
 
 /** @see outboxOptions */

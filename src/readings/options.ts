@@ -74,7 +74,7 @@ export const mqttOptions = Type.Object(
           description: "Largest MQTT packet; a bigger one ends its connection.",
         }),
       },
-      { additionalProperties: false, default: {} },
+      { additionalProperties: false, default: {}, description: "The broker inside the agent." },
     ),
     connect: Type.Object(
       {
@@ -110,7 +110,11 @@ export const mqttOptions = Type.Object(
           description: "Silence after which the connection is tried, then given up.",
         }),
       },
-      { additionalProperties: false, default: {} },
+      {
+        additionalProperties: false,
+        default: {},
+        description: "A broker that is already there, in place of the one inside the agent.",
+      },
     ),
     topics: Type.Array(topicOptions, {
       default: [{ filter: "sensors/#" }],
@@ -122,7 +126,7 @@ export const mqttOptions = Type.Object(
       description: "The device's own resource snapshots are readings too (`device/resources`).",
     }),
   },
-  { additionalProperties: false, default: {} },
+  { additionalProperties: false, default: {}, description: "Where readings come in." },
 );
 
 /** @see mqttOptions */
