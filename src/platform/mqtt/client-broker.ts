@@ -86,6 +86,8 @@ export class ClientBroker implements Broker {
       });
     await this.#session?.end();
     this.#session = undefined;
+    this.#connected = false;
+    this.#reason = "stopped";
   }
 
   #connect(): void {
