@@ -3,7 +3,16 @@ import { createProgram } from "./cli/program.ts";
 import { findInstallation } from "./platform/node/installation.ts";
 
 /** Codes of errors that mean the command or its settings were wrong, not that something failed. */
-const BAD_USAGE = new Set(["config.invalid", "yaml.syntax", "yaml.unreadable", "yaml.too-large"]);
+const BAD_USAGE = new Set([
+  "config.invalid",
+  "power.policy-invalid",
+  "profile.invalid",
+  "profile.none-matches",
+  "profile.unknown",
+  "yaml.syntax",
+  "yaml.too-large",
+  "yaml.unreadable",
+]);
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError)

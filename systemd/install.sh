@@ -25,7 +25,7 @@ fi
 home=$(dirname "$(dirname "$(readlink -f "$0")")")
 node="$home/node_modules/node-linux-$arch/bin/node"
 [ -f "$home/dist/main.js" ] || { echo "install.sh: $home/dist is missing; run 'npm ci && npm run build' first" >&2; exit 1; }
-[ -f "$node" ] || { echo "install.sh: $node is missing; run 'npm ci --os=linux --cpu=$arch'" >&2; exit 1; }
+[ -f "$node" ] || { echo "install.sh: $node is missing; run 'node_modules/.bin/node scripts/fetch-node.ts --arch $arch' in $home" >&2; exit 1; }
 
 to="$root/opt/agent-mesh"
 install -d "$to" "$to/bin" "$root/etc/agent-mesh" "$root/etc/systemd/system" "$root/etc/sysusers.d" "$root/usr/local/bin"

@@ -7,7 +7,9 @@ import { parse } from "yaml";
 import { configurationDocument } from "../../scripts/reference.ts";
 import { ConfigError, resolveConfig } from "../../src/config/resolve.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { readYamlFile } from "../../src/platform/yaml/read-yaml.ts";
+import { parseFirmwareProfile } from "../../src/device/firmware-profile.ts";
+import { resolvePowerPolicy } from "../../src/device/power-settings.ts";
+import { readYamlDirectory, readYamlFile } from "../../src/platform/yaml/read-yaml.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const page = readFileSync(join(repository, "docs/configuration.md"), "utf8");
@@ -101,9 +103,14 @@ t.test("every example can be used", async (t) => {
   const directory = join(repository, "examples");
   const names = readdirSync(directory).filter((name) => name.endsWith(".yaml"));
   t.ok(names.length >= 4);
+  const profiles = (await readYamlDirectory(join(repository, "firmware-profiles"))).map(
+    ({ document, fileName }) => parseFirmwareProfile(fileName, document),
+  );
+  t.ok(profiles.length > 0);
   for (const name of names) {
     const document = await readYamlFile(join(directory, name));
     const config = resolveConfig({ file: { name, document } });
     t.ok(config.uplinks.length > 0, `${name} sends readings somewhere`);
+    for (const { power } of profiles) t.ok(resolvePowerPolicy(power, config.power));
   }
 });

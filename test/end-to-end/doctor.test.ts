@@ -104,6 +104,13 @@ t.test("planted breakages", async (t) => {
     );
     const missing = doctor("--data", data, "--config", join(directory, "none.yaml"));
     names(t, missing, "configuration", /none\.yaml/, /./);
+    const upsideDown = ["--set", "power.celsius.saving.leave=99"];
+    const power = doctor("--data", data, ...upsideDown);
+    names(t, power, "power policy", /saving\.leave is 99; it must be below/, /change one/);
+    for (const setting of [upsideDown, ["--set", "device.profile=abacus"]]) {
+      const run = spawnSync(program, ["run", "--data", data, ...setting], { encoding: "utf8" });
+      t.equal(run.status, 2, "the service is not started again and again");
+    }
   });
 
   await t.test("data directory", async (t) => {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chooseFirmwareProfile } from "../../device/firmware-profile.ts";
+import { PowerPolicyError, resolvePowerPolicy } from "../../device/power-settings.ts";
 import { LinuxDeviceProbe } from "../../platform/linux/linux-device-probe.ts";
 import { SystemClock } from "../../platform/node/system-clock.ts";
 import { loadFirmwareProfiles } from "../firmware-profiles.ts";
@@ -22,7 +23,7 @@ function checkClock(root: string): Finding {
     : ok("clock", `${now}; nobody here says whether it is synchronised`);
 }
 
-/** Clock, temperature and power supply. */
+/** Clock, profile and power policy, temperature and power supply. */
 export const checkDevice: Check = async ({ root, dataDirectory, config }) => {
   const clock = checkClock(root);
   try {
@@ -32,6 +33,7 @@ export const checkDevice: Check = async ({ root, dataDirectory, config }) => {
     const profiles = await loadFirmwareProfiles(dataDirectory);
     const wanted = config?.device.profile ?? "auto";
     const { profile } = chooseFirmwareProfile(profiles, identity, wanted);
+    resolvePowerPolicy(profile.power, config?.power ?? {});
     probe.configure(profile.probe);
     const { thermal, throttling } = await probe.sample();
     const heat = !thermal.available
@@ -60,6 +62,8 @@ export const checkDevice: Check = async ({ root, dataDirectory, config }) => {
           : ok("power supply", "no sign of under-voltage");
     return [ok("device", `${identity.model}, profile ${profile.id}`), clock, heat, supply];
   } catch (error) {
+    if (error instanceof PowerPolicyError)
+      return [clock, fail("power policy", error.message, "change one of the two in config.yaml")];
     const fix = "agent-mesh device --json shows what can be read; device.profile chooses a profile";
     return [clock, fail("device", wordsOf(error), fix)];
   }
