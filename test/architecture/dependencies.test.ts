@@ -12,7 +12,7 @@ const page = readFileSync(join(repository, "docs/dependencies.md"), "utf8");
 
 function documented(title: string): string[] {
   const section = page.split(`## ${title}\n`)[1]?.split("\n## ")[0] ?? "";
-  return [...section.matchAll(/^\| `([^`]+)` \| .+ \| .+ \|$/gm)].map((row) => row[1] ?? "");
+  return [...section.matchAll(/^\| `([^`]+)` +\| .+ \| .+ \|$/gm)].map((row) => row[1] ?? "");
 }
 
 t.test("every dependency is documented where it belongs", async (t) => {
