@@ -31,6 +31,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build, type Metafile, type Plugin } from "esbuild";
 import { parse } from "yaml";
+import { buildPage } from "./build-page.ts";
 import { thirdPartyLicenses } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -150,15 +151,6 @@ async function apiViewer(outdir: string): Promise<void> {
   }
 }
 
-async function page(outdir: string): Promise<void> {
-  const builder = join(root, "scripts/build-page.ts");
-  if (!existsSync(builder)) return;
-  const module = (await import(builder)) as {
-    buildPage(outDir: string, options: { minify: boolean }): Promise<unknown>;
-  };
-  await module.buildPage(join(outdir, "page"), { minify: true });
-}
-
 async function copied(outdir: string): Promise<void> {
   for (const [from, to] of [
     ["openapi/openapi.json", "openapi.json"],
@@ -243,17 +235,23 @@ async function buildAll(main: string, dist: string): Promise<{ changed: number; 
   await removeAbandoned(dist);
   const staging = await mkdtemp(join(dist, stagingPrefix));
   try {
+    const page = buildPage(join(staging, "page"), { minify: true });
     const metafile = await allDone(
       bundle(staging, main),
+      page,
       addons(staging),
       apiViewer(staging),
-      page(staging),
       copied(staging),
       firmwareProfiles(staging),
       manifest(staging),
       writeFile(join(staging, "main.js"), entry),
     );
-    const licenses = await thirdPartyLicenses(root, Object.keys(metafile.inputs));
+    const licenses = await thirdPartyLicenses(root, [
+      ...Object.keys(metafile.inputs),
+      ...(await page),
+      // Copied as it is by apiViewer().
+      "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
+    ]);
     await writeFile(join(staging, "THIRD-PARTY-LICENSES.txt"), licenses);
     const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
     return { changed: await publish(staging, dist), bytes };

@@ -1,4 +1,5 @@
 // docs/dependencies.md gives a reason for every package in package.json, and for no other.
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
@@ -28,4 +29,16 @@ t.test("versions are exact", async (t) => {
     if (typeof version === "string" && /^[\^~><*]|^latest$/.test(version))
       t.fail(`${name}@${version}`);
   }
+});
+
+t.test("the licence of everything that is bundled goes with it", async (t) => {
+  const out = t.testdir();
+  const done = spawnSync(process.execPath, [join(repository, "scripts/build.ts"), "--out", out], {
+    encoding: "utf8",
+  });
+  t.equal(done.status, 0, done.stderr);
+  const licences = readFileSync(join(out, "THIRD-PARTY-LICENSES.txt"), "utf8");
+  const titles = [...licences.matchAll(/^(\S+) \S+ \(.+\)\n-+\n\n(.)/gm)].map((title) => title[1]);
+  for (const name of [...Object.keys(packages.dependencies), "preact", "uplot"])
+    t.ok(titles.includes(name), name);
 });
