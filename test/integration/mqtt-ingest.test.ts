@@ -28,7 +28,7 @@ function raw(port: number, ...chunks: readonly Buffer[]): Promise<Buffer> {
     socket.on("data", (chunk) => answers.push(chunk));
     socket.on("error", () => undefined);
     socket.once("close", () => resolve(Buffer.concat(answers)));
-    setTimeout(() => socket.destroy(), 3_000).unref();
+    setTimeout(() => socket.destroy(), 500).unref();
   });
 }
 
@@ -142,6 +142,11 @@ t.test("malformed and oversize packets end their connection and nothing else", a
     updates.map(({ stream }) => stream),
     [],
     "nothing of it was taken",
+  );
+  const letters = (await deadLetters(road)).map(({ code }) => code);
+  t.ok(
+    letters.every((code) => code === "topic.malformed"),
+    "but for topics set aside",
   );
   const good = await raw(
     road.port,

@@ -5,6 +5,9 @@ import type { Clock, Timer } from "../clock.ts";
 /** Before this the wall clock can not be right: this program did not exist. */
 const BUILT_AFTER_MS = Date.UTC(2026, 10, 1);
 
+/** Node fires anything longer at once. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1;
+
 /** The machine's clocks. */
 export class SystemClock implements Clock {
   readonly bootId: string;
@@ -27,7 +30,13 @@ export class SystemClock implements Clock {
     return Number(process.hrtime.bigint() / 1_000n) / 1_000;
   }
 
-  setTimer(_name: string, delayMs: number, callback: () => void): Timer {
+  setTimer(name: string, delayMs: number, callback: () => void): Timer {
+    if (delayMs > TIMEOUT_MAX_MS) {
+      let timer = this.setTimer(name, TIMEOUT_MAX_MS, () => {
+        timer = this.setTimer(name, delayMs - TIMEOUT_MAX_MS, callback);
+      });
+      return { cancel: () => timer.cancel() };
+    }
     const timer = setTimeout(callback, delayMs);
     return { cancel: () => clearTimeout(timer) };
   }
