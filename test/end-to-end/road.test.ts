@@ -5,16 +5,19 @@ import { join } from "node:path";
 import mqttPacket, { type Packet } from "mqtt-packet";
 import t, { type Test } from "tap";
 import { AgentProcess, until } from "../support/agent-process.ts";
+import { Gate } from "../support/gate.ts";
 import {
-  Gate,
-  MosquittoProcess,
+  freePort,
+  type Mosquitto,
   mosquittoClient,
-  withoutMosquitto,
-} from "../support/mosquitto-process.ts";
+  mosquittoMissing,
+  startMosquitto,
+  subscribe,
+} from "../support/mosquitto.ts";
 import { RoadObserver, roadFaults } from "../support/road-observer.ts";
 import { RoadPublisher } from "../support/road-publisher.ts";
 
-const skip = withoutMosquitto;
+const skip = mosquittoMissing();
 const NO_FAULTS = { lost: [], disordered: [], overtaken: [] };
 const LONG_MS = 60_000;
 
@@ -23,8 +26,8 @@ t.setTimeout(300_000);
 /** An upstream that is not running yet, a gate in front of it, and settings to reach it through the gate. */
 async function upstream(t: Test) {
   const directory = t.testdir();
-  const mosquitto = await MosquittoProcess.create(t, directory);
-  const gate = await Gate.create(t, mosquitto.port);
+  const port = await freePort();
+  const gate = await Gate.create(t, port);
   const observer = new RoadObserver();
   t.teardown(() => observer.detach());
   const sets = [
@@ -35,20 +38,22 @@ async function upstream(t: Test) {
     "uplinks.0.retryMinMs=20",
     "uplinks.0.retryMaxMs=100",
   ];
+  let mosquitto: Mosquitto | undefined;
   return {
+    port,
     data: join(directory, "data"),
     sets,
-    mosquitto,
     observer,
     /** Nobody may deliver before there is somebody to see it. */
     up: async () => {
-      await mosquitto.start();
-      await observer.attach(mosquitto.port);
+      // A subscriber's queue without end: it sees everything that the publisher heard was taken.
+      mosquitto = await startMosquitto(t, { port, lines: ["max_queued_messages 0"] });
+      await observer.attach(port);
       gate.open();
     },
     down: async () => {
       gate.shut();
-      await mosquitto.kill();
+      await mosquitto?.kill();
     },
   };
 }
@@ -59,32 +64,39 @@ async function drained(agent: AgentProcess): Promise<void> {
   await until("the queue to be empty", empty, LONG_MS);
 }
 
-function stateAt(port: number): Promise<string> {
-  return mosquittoClient(
-    `mosquitto_sub -p ${port} -t agent-mesh/pi/$state --retained-only -C 1 -W 20`,
-  );
+/** What a Mosquitto client printed; words end at blanks. */
+async function client(
+  program: "mosquitto_pub" | "mosquitto_sub",
+  port: number,
+  words: string,
+  input?: string,
+): Promise<string> {
+  const { status, output } = await mosquittoClient(program, port, words.split(" "), input);
+  if (status !== 0) throw new Error(`${program} ${words}: ${status}: ${output}`);
+  return output;
 }
 
 /** Waits until the retained state document says so. */
 async function stateIs(port: number, state: "online" | "offline"): Promise<void> {
   await until(`$state to be ${state}`, async () => {
-    const document = JSON.parse(await stateAt(port)) as { state: string; agentId: string };
+    const words = "-t agent-mesh/pi/$state --retained-only -C 1 -W 10";
+    const text = await client("mosquitto_sub", port, words);
+    const document = JSON.parse(text) as { state: string; agentId: string };
     return document.state === state && document.agentId === "pi";
   });
 }
 
 t.test("a reading shows up through REST and upstream, the state with it", { skip }, async (t) => {
-  const { data, sets, mosquitto, up } = await upstream(t);
+  const { port, data, sets, up } = await upstream(t);
   await up();
-  const seen = mosquittoClient(
-    `mosquitto_sub -V 5 -p ${mosquitto.port} -q 1 -t agent-mesh/+/sensors/# -C 1 -W 30 -F %t|%P|%p`,
-  );
+  const fleet = await subscribe(t, port, "agent-mesh/+/sensors/#", { format: "%t|%P|%p" });
   const agent = await AgentProcess.start(t, data, sets);
-  await mosquittoClient(`mosquitto_pub -p ${agent.mqttPort} -q 1 -t sensors/room/temp -m 21.5`);
+  await client("mosquitto_pub", agent.mqttPort, "-q 1 -t sensors/room/temp -m 21.5");
   const { items } = await agent.get<{ items: object[] }>("/v1/readings");
   t.match(items, [{ topic: "sensors/room/temp", text: "21.5", sequence: 1, count: 1 }]);
-  const line = await seen;
-  t.match(line, /^agent-mesh\/pi\/sensors\/room\/temp\|.*\|21\.5\n$/);
+  const line = await until("the reading upstream", () => fleet.lines[0]);
+  await fleet.stop();
+  t.match(line, /^agent-mesh\/pi\/sensors\/room\/temp\|.*\|21\.5$/);
   for (const property of [
     "id:pi/sensors/room/temp/1",
     "stream:sensors/room/temp",
@@ -92,13 +104,13 @@ t.test("a reading shows up through REST and upstream, the state with it", { skip
     /observed-at:20\d\d-\d\d-\d\dT[\d:.]+Z/,
   ])
     t.match(line, property);
-  await stateIs(mosquitto.port, "online");
+  await stateIs(port, "online");
   await agent.kill();
-  await stateIs(mosquitto.port, "offline");
+  await stateIs(port, "offline");
   const again = await AgentProcess.start(t, data, sets);
-  await stateIs(mosquitto.port, "online");
+  await stateIs(port, "online");
   t.equal((await again.stop()).code, 0);
-  await stateIs(mosquitto.port, "offline");
+  await stateIs(port, "offline");
 });
 
 for (const [protocol, protocolVersion] of [
@@ -205,8 +217,7 @@ t.test("QoS 2: taken once, acknowledged in full", { skip }, async (t) => {
   await up();
   const agent = await AgentProcess.start(t, data, sets);
   const lines = Array.from({ length: 500 }, (_, number) => `${number}\n`).join("");
-  const command = `mosquitto_pub -V 5 -p ${agent.mqttPort} -q 2 -t sensors/line-0 -l`;
-  await mosquittoClient(command, lines);
+  await client("mosquitto_pub", agent.mqttPort, "-V 5 -q 2 -t sensors/line-0 -l", lines);
   t.same(await repeatedQos2(agent.mqttPort), ["connack", "pubrec", "pubrec", "pubcomp"]);
   await drained(agent);
   const numbers = observer.arrivals.map(({ payload }) => Number(payload));
