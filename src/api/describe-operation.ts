@@ -5,17 +5,26 @@ import { type ProblemCode, problemCatalogue } from "./problem-catalogue.ts";
 import type { AnswerSpec, AnySpec } from "./route.ts";
 import { named } from "./schemas/common.ts";
 
+const idempotencyKey = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 255,
+    // Printable ASCII; spaces at either end would not survive HTTP.
+    pattern: "^[!-~]([ -~]*[!-~])?$",
+    description:
+      "Chosen by the client, new for every new request: a repetition with the same key is answered as the first was, without doing it again. Kept for 24 hours.",
+  }),
+);
+
 /** @returns what the OpenAPI document tells of an operation; never used by the running agent */
 export function describeOperation(spec: AnySpec): FastifySchema {
-  const headers = {
-    ...spec.headers,
-    ...(spec.method === "POST"
-      ? {
-          "Idempotency-Key":
-            "Chosen by the client, new for every new request: a repetition with the same key is answered as the first was, without doing it again. Kept for 24 hours.",
-        }
-      : {}),
-  };
+  const headers: Record<string, TSchema> = Object.fromEntries(
+    Object.entries(spec.headers ?? {}).map(([name, description]) => [
+      name,
+      Type.Optional(Type.String({ description })),
+    ]),
+  );
+  if (spec.method === "POST") headers["Idempotency-Key"] = idempotencyKey;
   return {
     operationId: spec.operationId,
     tags: [spec.tag],
@@ -25,14 +34,7 @@ export function describeOperation(spec: AnySpec): FastifySchema {
     ...(Object.keys(headers).length === 0
       ? {}
       : {
-          headers: Type.Object(
-            Object.fromEntries(
-              Object.entries(headers).map(([name, description]) => [
-                name,
-                Type.Optional(Type.String({ description })),
-              ]),
-            ),
-          ),
+          headers: Type.Object(headers),
         }),
     response: Object.fromEntries([
       ...[spec.success, ...(spec.further ?? [])].map((answer) => [
@@ -78,7 +80,11 @@ function referTo(schema: TSchema): object {
 /** Problem answers by status, each naming its codes. */
 function problemAnswers(spec: AnySpec): [number, object][] {
   const taken = new Set(spec.further?.map(({ status }) => status));
-  const codes = new Set<ProblemCode>(["request.malformed", "internal.failed"]);
+  const codes = new Set<ProblemCode>([
+    "request.malformed",
+    "request.headers-too-large",
+    "internal.failed",
+  ]);
   const add = (...more: readonly ProblemCode[]) => more.forEach((code) => codes.add(code));
   if (spec.query !== undefined || spec.path !== undefined || spec.body !== undefined) {
     add("request.invalid");

@@ -113,6 +113,12 @@ export async function buildApp(
     for (const name of [method].flat()) known.add(name);
     methods.set(url, known);
   });
+  app.addHook("onRequest", (request, reply, done) => {
+    // Said before the body is looked at, or what is wrong with a body that nobody wants would be said instead.
+    if (!request.is404 || isReading(request.method)) return done();
+    const path = pathOf(request.url);
+    sendProblem(reply, nothingHere(path, request.method, methods), path);
+  });
   const router = createRouter(app, context, document?.describe);
   addSystem(router, options);
   addDevice(router);
@@ -131,8 +137,8 @@ export async function buildApp(
   );
   app.setNotFoundHandler(async (request, reply) => {
     const path = pathOf(request.url);
-    const reading = request.method === "GET" || request.method === "HEAD";
-    if (reading && (await sendStaticFile(context, request, reply, path))) return reply;
+    if (isReading(request.method) && (await sendStaticFile(context, request, reply, path)))
+      return reply;
     return sendProblem(reply, nothingHere(path, request.method, methods), path);
   });
   return { app, streams, methods };
@@ -150,6 +156,10 @@ function acceptEmptyJson(app: FastifyInstance): void {
       else void parse(request, body, done);
     },
   );
+}
+
+function isReading(method: string): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 function nothingHere(

@@ -195,6 +195,16 @@ t.test("bad requests get a problem that names what to mend", async (t) => {
     ["GET", "/%zz", {}, 400, "request.malformed", /zz/],
     ["PUT", "/v1/queue", {}, 405, "route.method", /GET/],
     ["DELETE", "/v1/queue/pause", {}, 405, "route.method", /POST/],
+    // A method that wants a content type, and a body that no route would take.
+    ["QUERY", "/v1/queue", {}, 405, "route.method", /GET/],
+    [
+      "PUT",
+      "/v1/queue",
+      { body: "{", headers: { "content-type": "text/plain" } },
+      405,
+      "route.method",
+      /GET/,
+    ],
     ["POST", "/v1/tokens", { body: "{" }, 400, "request.malformed", /JSON/],
     ["POST", "/v1/tokens", { headers: json }, 400, "request.invalid", /body/],
     [
