@@ -1,5 +1,7 @@
+import { StoreError } from "../platform/key-value-store.ts";
 import { givesWay } from "./eviction.ts";
 import type { Ledger } from "./ledger.ts";
+import type { PendingAppend } from "./numbering.ts";
 import type { OutboxOptions } from "./options.ts";
 import { OutboxError, type UpdateDraft } from "./update.ts";
 
@@ -61,4 +63,26 @@ export function fullFault({ bytesMax, evict }: OutboxOptions): OutboxError {
     "outbox.full",
     `the outbox is full (outbox.bytesMax is ${bytesMax}) and nothing gives way under outbox.evict ${evict}`,
   );
+}
+
+/** @returns those that `room` bytes hold, after everything that may give way has. */
+export function admit(appends: readonly PendingAppend[], room: number): readonly PendingAppend[] {
+  let left = room;
+  return appends.filter(({ bytes }) => {
+    if (bytes > left) return false;
+    left -= bytes;
+    return true;
+  });
+}
+
+/** @returns the refusal of an outbox that was closed. */
+export function closedError(): OutboxError {
+  return new OutboxError("outbox.closed", "the agent is stopping");
+}
+
+/** @returns the refusal of what could not be written, with the fix where there is one. */
+export function storeFailed(reason: string, cause: unknown): OutboxError {
+  const full = cause instanceof StoreError && cause.code === "store.full";
+  const fix = full ? "; free space on the data directory's disk or lower outbox.bytesMax" : "";
+  return new OutboxError("outbox.store-failed", `not stored: ${reason}${fix}`, { cause });
 }

@@ -1,8 +1,21 @@
 import type { Timer } from "../platform/clock.ts";
 import type { StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
-import { StoreError } from "../platform/key-value-store.ts";
-import { admissionFault, busyFault, fullFault, recordBytesMax } from "./admission.ts";
-import { changeDeadLetters, type DeadLetterDraft } from "./dead-letters.ts";
+import {
+  admissionFault,
+  admit,
+  busyFault,
+  closedError,
+  fullFault,
+  recordBytesMax,
+  storeFailed,
+} from "./admission.ts";
+import { Compactor } from "./compactor.ts";
+import {
+  changeDeadLetters,
+  type DeadLetterDraft,
+  damagedLetter,
+  refusedLetter,
+} from "./dead-letters.ts";
 import { evict, type Shed } from "./eviction.ts";
 import { parseUpdateKey, updateKey } from "./keys.ts";
 import type { Lane, QueuedUpdate } from "./lane.ts";
@@ -14,7 +27,7 @@ import {
   type Settle,
 } from "./numbering.ts";
 import type { OutboxParts } from "./parts.ts";
-import { OutboxError, type Update, type UpdateDraft } from "./update.ts";
+import type { OutboxError, Update, UpdateDraft } from "./update.ts";
 
 /** Why an update leaves the outbox. */
 export type Removal = "acknowledged" | "expired";
@@ -37,8 +50,6 @@ const REMOVALS_LINGER_MS = 50;
 const REMOVALS_BATCH = 1_024;
 /** A store that has just failed is left alone for so long: every failure costs it a reopening. */
 const REST_AFTER_FAILURE_MS = 500;
-/** Deleted keys take disk space until LevelDB compacts them away. */
-const COMPACT_AFTER_BYTES = 32 * 1024 * 1024;
 
 /**
  * The outbox's only writer. Everything that asks to be written while a commit is under way goes into the
@@ -74,8 +85,7 @@ export class Committer {
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
   #sinceBooks = 0;
-  #removedBytes = 0;
-  #compaction: Promise<void> | undefined;
+  readonly #compactor: Compactor;
   #mustReload = false;
   #resting = false;
   #closed = false;
@@ -84,6 +94,7 @@ export class Committer {
     this.#parts = parts;
     this.ledger = ledger;
     this.#appended = appended;
+    this.#compactor = new Compactor(parts);
   }
 
   append(draft: UpdateDraft, settle: Settle): void {
@@ -139,11 +150,8 @@ export class Committer {
 
   /** Turns a leased update into a dead letter, in one commit. */
   bury(queued: QueuedUpdate, code: string, reason: string): void {
-    const { update } = queued;
-    const { agentId, stream, sequence, payload, contentType, priority } = update;
-    const updateIdText = `${agentId}/${stream}/${sequence}`;
-    const draft = { code, reason, topic: stream, payload, contentType, priority };
-    this.#letters.push({ draft: { ...draft, updateId: updateIdText } });
+    const { priority } = queued.update;
+    this.#letters.push({ draft: refusedLetter(queued.update, code, reason) });
     this.#takeOut(this.ledger.lane(priority), queued);
     this.#kick();
   }
@@ -151,16 +159,7 @@ export class Committer {
   /** Sets an entry aside that can not be read, so that those behind it can leave. */
   buryDamaged(lane: Lane, [key, value]: StoreEntry): void {
     const { ordinal } = parseUpdateKey(key);
-    this.#letters.push({
-      draft: {
-        code: "record.damaged",
-        reason: `the record at ${key} can not be read; its bytes are kept as payload`,
-        topic: "",
-        payload: value,
-        contentType: "application/octet-stream",
-        priority: lane.priority,
-      },
-    });
+    this.#letters.push({ draft: damagedLetter(key, value, lane.priority) });
     lane.cursor = Math.max(lane.cursor, ordinal + 1);
     const update = { priority: lane.priority, ordinal } as Update;
     this.#takeOut(lane, { update, bytes: key.length + value.length });
@@ -193,7 +192,7 @@ export class Committer {
     this.#closed = true;
     this.#kick();
     while (this.#running !== undefined) await this.#running;
-    await this.#compaction;
+    await this.#compactor.done;
     if (!this.#mustReload) await this.#parts.store.write(this.ledger.write([]), { durable: true });
   }
 
@@ -274,7 +273,7 @@ export class Committer {
       const isRemoved = (ordinal: number): boolean => this.isRemoved(ordinal);
       await evict(this.ledger, store, options, appends, isRemoved, shed);
       // From here to the write nothing is awaited: the books must be those of this batch.
-      admitted = this.#admit(appends);
+      admitted = admit(appends, options.bytesMax - this.ledger.bytes);
       numbered = numberUpdates(admitted, this.ledger, this.#parts, operations);
       for (const key of shed.keys) operations.push({ type: "del", key });
       const changed =
@@ -322,17 +321,6 @@ export class Committer {
     this.#waitingBytes -= bytes;
     this.#committingBytes = bytes;
     return all;
-  }
-
-  /** @returns those that there is room for, after everything that may give way has. */
-  #admit(appends: readonly PendingAppend[]): readonly PendingAppend[] {
-    let room = this.#parts.options.bytesMax - this.ledger.bytes;
-    if (this.#committingBytes <= room) return appends;
-    return appends.filter(({ bytes }) => {
-      if (bytes > room) return false;
-      room -= bytes;
-      return true;
-    });
   }
 
   #refuse(appends: readonly PendingAppend[], admitted: readonly PendingAppend[]): void {
@@ -429,31 +417,16 @@ export class Committer {
   #noteShed({ keys: { length: updates }, bytes }: Shed): void {
     if (updates === 0) return;
     this.counters.shed += updates;
-    this.#removedBytes += bytes;
+    this.#compactor.removed(bytes, this.ledger.lanes);
     const { evict } = this.#parts.options;
     this.#parts.events.emit("queue.shed", { updates, bytes, evict });
   }
 
   #countRemoved(): void {
-    for (const { bytes } of this.#removing.values()) this.#removedBytes += bytes;
+    let bytes = 0;
+    for (const queued of this.#removing.values()) bytes += queued.bytes;
     this.#removing = new Map();
-    if (this.#removedBytes < COMPACT_AFTER_BYTES || this.#compaction !== undefined) return;
-    this.#removedBytes = 0;
-    this.#compaction = this.#compact().finally(() => {
-      this.#compaction = undefined;
-    });
-  }
-
-  async #compact(): Promise<void> {
-    for (const { priority, head } of this.ledger.lanes) {
-      if (head === 0) continue;
-      try {
-        await this.#parts.store.compact(updateKey(priority, 0), updateKey(priority, head));
-      } catch (error) {
-        this.#parts.logger.warn("could not compact the outbox", { reason: String(error) });
-        return;
-      }
-    }
+    this.#compactor.removed(bytes, this.ledger.lanes);
   }
 }
 
@@ -463,14 +436,4 @@ function keyOf(update: Pick<Update, "priority" | "ordinal">): string {
 
 function newShed(): Shed {
   return { ordinals: new Set(), keys: [], bytes: 0 };
-}
-
-function closedError(): OutboxError {
-  return new OutboxError("outbox.closed", "the agent is stopping");
-}
-
-function storeFailed(reason: string, cause: unknown): OutboxError {
-  const full = cause instanceof StoreError && cause.code === "store.full";
-  const fix = full ? "; free space on the data directory's disk or lower outbox.bytesMax" : "";
-  return new OutboxError("outbox.store-failed", `not stored: ${reason}${fix}`, { cause });
 }

@@ -1,6 +1,7 @@
 import type { KeyValueStore, StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
 import { DEAD_LETTERS, deadLetterKey } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
+import { type Update, updateId } from "./update.ts";
 import type { DeadLetter } from "./view.ts";
 
 /** What becomes a dead letter; the outbox adds id and time. */
@@ -21,6 +22,32 @@ export function decodeDeadLetter([key, value]: StoreEntry): DeadLetter {
     "id" | "payload"
   >;
   return { ...head, id: key.slice(2), payload: value.subarray(end + 1) };
+}
+
+/** @returns the letter of an update that its receiver will never take. */
+export function refusedLetter(update: Update, code: string, reason: string): DeadLetterDraft {
+  const { stream, payload, contentType, priority } = update;
+  return {
+    code,
+    reason,
+    topic: stream,
+    payload,
+    contentType,
+    priority,
+    updateId: updateId(update),
+  };
+}
+
+/** @returns the letter of a record that can not be read. */
+export function damagedLetter(key: string, payload: Uint8Array, priority: number): DeadLetterDraft {
+  return {
+    code: "record.damaged",
+    reason: `the record at ${key} can not be read; its bytes are kept as payload`,
+    topic: "",
+    payload,
+    contentType: "application/octet-stream",
+    priority,
+  };
 }
 
 const TRIM_MAX = 1_000;

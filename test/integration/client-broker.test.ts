@@ -50,7 +50,13 @@ t.test("Mosquitto keeps what was not acknowledged, also while we are away", { sk
   const mosquitto = await startMosquitto(t);
   const publish = (text: string, ...more: readonly string[]) =>
     mosquittoClient("mosquitto_pub", mosquitto.port, [
-      ...["-q", "1", "-t", "sensors/a", "-m", text, ...more],
+      "-q",
+      "1",
+      "-t",
+      "sensors/a",
+      "-m",
+      text,
+      ...more,
     ]);
   await publish("old news", "-r");
   const first = await client(t, mosquitto.url);

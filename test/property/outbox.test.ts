@@ -137,12 +137,12 @@ class Trial {
   }
 
   async await<T>(work: Promise<T>): Promise<T> {
-    let done = false;
+    const progress = { done: false };
     const settled = work.finally(() => {
-      done = true;
+      progress.done = true;
     });
     settled.catch(() => undefined);
-    for (let turn = 0; !done; turn++) {
+    for (let turn = 0; !progress.done; turn++) {
       if (turn > 10_000) throw new Error("never settles");
       await this.wait(1);
     }

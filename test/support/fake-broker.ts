@@ -5,7 +5,7 @@ import type { Test } from "tap";
 /** A connection to a {@link fakeBroker}, as the broker sees it. */
 export interface FakeConnection {
   readonly socket: Socket;
-  send(packet: Packet): void;
+  readonly send: (packet: Packet) => void;
 }
 
 /**

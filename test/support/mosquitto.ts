@@ -123,22 +123,9 @@ export async function subscribe(
 ): Promise<Subscriber> {
   const { qos = 1, format = "%t %p", args = [] } = options;
   // Its debug lines, of which one says that the subscription stands, would wait in a buffer.
-  const child = spawn("stdbuf", [
-    ...[
-      "-oL",
-      "mosquitto_sub",
-      "-h",
-      "127.0.0.1",
-      "-p",
-      String(port),
-      "-V",
-      "5",
-      "-d",
-      "-q",
-      String(qos),
-    ],
-    ...["-t", topic, "-F", `>${format}`, ...args],
-  ]);
+  const connection = ["-h", "127.0.0.1", "-p", String(port), "-V", "5"];
+  const what = ["-d", "-q", String(qos), "-t", topic, "-F", `>${format}`];
+  const child = spawn("stdbuf", ["-oL", "mosquitto_sub", ...connection, ...what, ...args]);
   t.teardown(() => child.kill("SIGKILL"));
   const lines: string[] = [];
   let rest = "";

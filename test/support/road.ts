@@ -40,7 +40,12 @@ export async function openRoad(
   const store = await LevelStore.open({ directory: join(directory, "store"), logger: log });
   const agentId = "agent-1";
   const outbox = await Outbox.open({
-    ...{ store, clock, events, logger: log, agentId, options: config.outbox },
+    store,
+    clock,
+    events,
+    logger: log,
+    agentId,
+    options: config.outbox,
   });
   const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
   const { updateBytesMax } = config.outbox;

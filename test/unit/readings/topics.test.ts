@@ -52,7 +52,10 @@ t.test("topics that can not name a stream", async (t) => {
 
 t.test("the first mapping that matches counts, also the second time", async (t) => {
   const topic = (filter: string, priority: number, expireAfterMs?: number) => ({
-    ...{ filter, priority, format: "any" as const, latestOnly: false },
+    filter,
+    priority,
+    format: "any" as const,
+    latestOnly: false,
     ...(expireAfterMs === undefined ? {} : { expireAfterMs }),
   });
   const map = new TopicMap([topic("a/b", 9), topic("a/#", 1, 0), topic("a/c", 5)], 60_000);
