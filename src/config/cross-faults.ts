@@ -1,3 +1,4 @@
+import { topicMatcher } from "../readings/topic-filter.ts";
 import type { Config } from "./schema.ts";
 
 /** @returns what each key allows and their combination does not. */
@@ -10,6 +11,13 @@ export function crossFaults(config: Config): readonly string[] {
     faults.push(
       "mqtt.connect.url needs mqtt.broker.embedded=false; one of the two brings readings in",
     );
+  config.mqtt.topics.forEach(({ filter }, at) => {
+    try {
+      topicMatcher(filter);
+    } catch (error) {
+      faults.push(`mqtt.topics.${at}.filter: ${(error as Error).message}`);
+    }
+  });
   const names = new Map<string, number>();
   config.uplinks.forEach((uplink, at) => {
     const where = `uplinks.${at}`;

@@ -6,6 +6,7 @@ interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly enum?: readonly unknown[];
+  readonly description?: string;
 }
 
 /** Enough to mend a file by; more would bury the first. */
@@ -30,6 +31,8 @@ export function describeFaults(schema: TSchema, document: unknown): readonly str
       }
     } else if (error.keyword === "enum" && node?.enum !== undefined) {
       faults.push(`${key} must be one of ${node.enum.map(choice).join(", ")}`);
+    } else if (error.keyword === "pattern" && node?.description !== undefined) {
+      faults.push(`${key} ${error.message}: ${node.description}`);
     } else {
       faults.push(`${key === "" ? "the document" : key} ${error.message}`);
     }

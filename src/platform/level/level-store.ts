@@ -214,10 +214,17 @@ function asStoreError(error: unknown, doing: string): StoreError {
     );
   if (/no space left|disk quota|ENOSPC|EDQUOT/i.test(message))
     return new StoreError("store.full", told, options);
-  if (code === "LEVEL_CORRUPTION" || /corruption/i.test(message))
+  // A file that the manifest names and nobody can find is damage too.
+  if (code === "LEVEL_CORRUPTION" || /corruption|no such file/i.test(message))
     return new StoreError(
       "store.corrupt",
       `${told}; move the directory away to start with an empty outbox`,
+      options,
+    );
+  if (/permission denied|read-only file system|EACCES|EROFS/i.test(message))
+    return new StoreError(
+      "store.failed",
+      `${told}; make everything in the data directory writable for the agent's user, or choose another with --data`,
       options,
     );
   if (code === "LEVEL_DATABASE_NOT_OPEN") return new StoreError("store.closed", told, options);

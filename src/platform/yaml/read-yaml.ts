@@ -56,12 +56,29 @@ export async function readYamlFile(path: string): Promise<unknown> {
       { cause: fault },
     );
   }
+  let value: unknown;
   try {
-    return document.toJS({ maxAliasCount: 100 }) as unknown;
+    value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     throw new YamlFileError("yaml.syntax", `${path}: ${(error as Error).message}`, {
       cause: error,
     });
+  }
+  if (isEndless(value))
+    throw new YamlFileError(
+      "yaml.syntax",
+      `${path}: an alias (*) stands within its own anchor (&)`,
+    );
+  return value;
+}
+
+/** YAML can say what contains itself; whoever walks through such a document never comes back. */
+function isEndless(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return false;
+  } catch {
+    return true;
   }
 }
 
