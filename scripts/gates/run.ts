@@ -17,6 +17,8 @@ function environment(): NodeJS.ProcessEnv {
   return {
     ...process.env,
     PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? "/usr/bin:/bin"}`,
+    // A test runner's own hooks are not for the tools.
+    NODE_OPTIONS: undefined,
     NO_COLOR: "1",
     FORCE_COLOR: undefined,
     REDOCLY_TELEMETRY: "off",

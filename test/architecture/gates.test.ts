@@ -82,7 +82,10 @@ function check(
 ): { status: number | null; gates: Gate[]; errors: string } {
   const script = join(repository, "scripts/check.ts");
   const args = [script, "--json", "--only", only, "--root", root];
-  const done = spawnSync(process.execPath, args, { encoding: "utf8" });
+  // tap adds its hooks to whatever Node.js a test starts; in the tools they do not belong.
+  const done = spawnSync("env", ["-u", "NODE_OPTIONS", process.execPath, ...args], {
+    encoding: "utf8",
+  });
   const gates = (JSON.parse(done.stdout || "{}") as { gates?: Gate[] }).gates ?? [];
   return { status: done.status, gates, errors: done.stderr };
 }
