@@ -82,8 +82,9 @@ function check(
 ): { status: number | null; gates: Gate[]; errors: string } {
   const script = join(repository, "scripts/check.ts");
   const args = [script, "--json", "--only", only, "--root", root];
-  // tap adds its hooks to whatever Node.js a test starts; in the tools they do not belong.
-  const done = spawnSync("env", ["-u", "NODE_OPTIONS", process.execPath, ...args], {
+  // tap adds its hooks and settings to whatever a test starts; in the tools they do not belong.
+  const clean = ["-i", `PATH=${process.env["PATH"]}`, `HOME=${process.env["HOME"]}`];
+  const done = spawnSync("env", [...clean, process.execPath, ...args], {
     encoding: "utf8",
   });
   const gates = (JSON.parse(done.stdout || "{}") as { gates?: Gate[] }).gates ?? [];

@@ -102,7 +102,9 @@ export class Container {
   /** Runs a command inside, as root. */
   run(...command: string[]): Outcome {
     const inside = [`--target=${this.#leader}`, "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"];
-    const done = spawnSync("nsenter", [...inside, ...command], {
+    // Nothing of this process's environment holds inside, least of all the test runner's hooks for Node.js.
+    const clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+    const done = spawnSync("nsenter", [...inside, ...clean, ...command], {
       encoding: "utf8",
       timeout: 60_000,
     });
