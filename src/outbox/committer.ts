@@ -27,23 +27,17 @@ import {
   type Settle,
 } from "./numbering.ts";
 import type { OutboxParts } from "./parts.ts";
+import {
+  BATCH_UPDATES_MAX,
+  type PendingLetter,
+  type Requests,
+  WaitingRequests,
+} from "./requests.ts";
 import type { OutboxError, Update, UpdateDraft } from "./update.ts";
 
 /** Why an update leaves the outbox. */
 export type Removal = "acknowledged" | "expired";
 
-interface LetterRemoval {
-  readonly key: string;
-  readonly settle: (error: OutboxError | undefined) => void;
-}
-
-interface PendingLetter {
-  readonly draft: DeadLetterDraft;
-  /** Absent for a queued update that is buried: it must not be forgotten when a commit fails. */
-  readonly settle?: (error: OutboxError | undefined) => void;
-}
-
-const BATCH_UPDATES_MAX = 4_096;
 /** Additions after which the books are written though nothing was removed. */
 const BOOKS_EVERY_UPDATES = 4_096;
 const REMOVALS_LINGER_MS = 50;
@@ -71,17 +65,12 @@ export class Committer {
   ledger: Ledger;
   /** Set while the store can not be written. */
   storeFault: string | undefined;
-  #appends: PendingAppend[] = [];
-  /** What was let in and is not in the ledger yet: waiting, and being written. */
-  #waitingBytes = 0;
-  #committingBytes = 0;
-  #letters: PendingLetter[] = [];
+  readonly #waiting = new WaitingRequests();
   /** Removed from the books, still on disk: waiting, and being written. */
   #removals = new Map<number, QueuedUpdate>();
   #removing = new Map<number, QueuedUpdate>();
   /** Dropped to make room, and being deleted. */
   #shed: Shed = newShed();
-  #letterRemovals: LetterRemoval[] = [];
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
   #sinceBooks = 0;
@@ -99,38 +88,29 @@ export class Committer {
 
   append(draft: UpdateDraft, settle: Settle): void {
     const { options } = this.#parts;
-    const waitingBytes = this.#waitingBytes + this.#committingBytes;
     const refusal = this.#closed
       ? closedError()
-      : admissionFault(draft, this.ledger, options, waitingBytes);
+      : admissionFault(draft, this.ledger, options, this.#waiting.bytes);
     if (refusal !== undefined) {
       this.counters.refused++;
       settle(refusal);
       return;
     }
-    const bytes = recordBytesMax(draft);
-    this.#waitingBytes += bytes;
-    this.#appends.push({ draft, settle, bytes });
+    this.#waiting.addAppend({ draft, settle, bytes: recordBytesMax(draft) });
     const lingerMs = options.commitLingerMs;
-    if (lingerMs > 0 && this.#appends.length < BATCH_UPDATES_MAX) this.#kickLater(lingerMs);
+    if (lingerMs > 0 && this.#waiting.updates < BATCH_UPDATES_MAX) this.#kickLater(lingerMs);
     else this.#kick();
   }
 
   deadLetter(draft: DeadLetterDraft, settle: (error: OutboxError | undefined) => void): void {
-    const bytes = draft.payload.length;
     const refusal = this.#closed
       ? closedError()
-      : busyFault(this.#waitingBytes + this.#committingBytes + bytes);
+      : busyFault(this.#waiting.bytes + draft.payload.length);
     if (refusal !== undefined) {
       settle(refusal);
       return;
     }
-    this.#waitingBytes += bytes;
-    const settled = (error: OutboxError | undefined): void => {
-      this.#waitingBytes -= bytes;
-      settle(error);
-    };
-    this.#letters.push({ draft, settle: settled });
+    this.#waiting.addLetter(draft, settle);
     this.#kick();
   }
 
@@ -151,7 +131,7 @@ export class Committer {
   /** Turns a leased update into a dead letter, in one commit. */
   bury(queued: QueuedUpdate, code: string, reason: string): void {
     const { priority } = queued.update;
-    this.#letters.push({ draft: refusedLetter(queued.update, code, reason) });
+    this.#waiting.addBurial(refusedLetter(queued.update, code, reason));
     this.#takeOut(this.ledger.lane(priority), queued);
     this.#kick();
   }
@@ -159,7 +139,7 @@ export class Committer {
   /** Sets an entry aside that can not be read, so that those behind it can leave. */
   buryDamaged(lane: Lane, [key, value]: StoreEntry): void {
     const { ordinal } = parseUpdateKey(key);
-    this.#letters.push({ draft: damagedLetter(key, value, lane.priority) });
+    this.#waiting.addBurial(damagedLetter(key, value, lane.priority));
     lane.cursor = Math.max(lane.cursor, ordinal + 1);
     const update = { priority: lane.priority, ordinal } as Update;
     this.#takeOut(lane, { update, bytes: key.length + value.length });
@@ -175,7 +155,7 @@ export class Committer {
         settle(closedError());
         return;
       }
-      this.#letterRemovals.push({ key, settle });
+      this.#waiting.addLetterRemoval({ key, settle });
       this.#kick();
     });
   }
@@ -223,18 +203,14 @@ export class Committer {
       .finally(() => {
         this.#running = undefined;
         if (this.#resting) this.#kickLater(REST_AFTER_FAILURE_MS);
-        else if (this.#hasRequests()) this.#kick();
+        else if (this.#waiting.any) this.#kick();
         else if (this.#removals.size > 0) this.#kickLater(REMOVALS_LINGER_MS);
       });
   }
 
-  #hasRequests(): boolean {
-    return this.#appends.length + this.#letters.length + this.#letterRemovals.length > 0;
-  }
-
   async #run(): Promise<void> {
     this.#resting = false;
-    while (this.#hasRequests() || this.#removals.size > 0 || this.#mustReload) {
+    while (this.#waiting.any || this.#removals.size > 0 || this.#mustReload) {
       this.#resting = this.#mustReload && !(await this.#reload());
       if (!this.#resting) this.#resting = !(await this.#commit());
       if (!this.#resting) continue;
@@ -247,13 +223,10 @@ export class Committer {
   /** @returns false when it failed. */
   async #commit(): Promise<boolean> {
     const { store, clock, options } = this.#parts;
-    const appends = this.#takeAppends();
-    const letters = this.#letters;
-    this.#letters = [];
+    const requests = this.#waiting.take(options.bytesMax / 4);
+    const { appends, letters, letterRemovals } = requests;
     this.#removing = this.#removals;
     this.#removals = new Map();
-    const letterRemovals = this.#letterRemovals;
-    this.#letterRemovals = [];
     const shed = newShed();
     this.#shed = shed;
 
@@ -289,10 +262,10 @@ export class Committer {
       await store.write(operations, { durable: numbered.length + letters.length > 0 });
       this.counters.lastCommitMs = clock.monotonicMs() - startMs;
     } catch (error) {
-      await this.#failed(error, appends, letters, letterRemovals);
+      await this.#failed(error, requests);
       return false;
     }
-    this.#committingBytes = 0;
+    this.#waiting.committed();
     this.#shed = newShed();
     this.counters.commits++;
     this.storeFault = undefined;
@@ -304,23 +277,6 @@ export class Committer {
     if (admitted.length < appends.length) this.#refuse(appends, admitted);
     if (numbered.length + shed.keys.length > 0) this.#appended();
     return true;
-  }
-
-  /** A batch is a part of the whole quota, so that what is newest in it can always have room made for it. */
-  #takeAppends(): PendingAppend[] {
-    const all = this.#appends;
-    const batchBytesMax = this.#parts.options.bytesMax / 4;
-    let bytes = 0;
-    let taken = 0;
-    for (const append of all) {
-      if (taken === BATCH_UPDATES_MAX || (taken > 0 && bytes + append.bytes > batchBytesMax)) break;
-      bytes += append.bytes;
-      taken++;
-    }
-    this.#appends = taken < all.length ? all.splice(taken) : [];
-    this.#waitingBytes -= bytes;
-    this.#committingBytes = bytes;
-    return all;
   }
 
   #refuse(appends: readonly PendingAppend[], admitted: readonly PendingAppend[]): void {
@@ -351,29 +307,21 @@ export class Committer {
     }
   }
 
-  async #failed(
-    error: unknown,
-    appends: readonly PendingAppend[],
-    letters: readonly PendingLetter[],
-    letterRemovals: readonly LetterRemoval[],
-  ): Promise<void> {
+  async #failed(error: unknown, requests: Requests): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     this.storeFault = reason;
     this.#parts.logger.error("could not write the outbox; nothing of it was acknowledged", {
       reason,
-      refused: appends.length,
+      refused: requests.appends.length,
     });
     // What left the books but not the disk is tried again with the next commit.
     this.#removals = new Map([...this.#removing, ...this.#removals]);
     this.#removing = new Map();
-    this.#letters.unshift(...letters.filter(({ settle }) => settle === undefined));
     this.#shed = newShed();
-    this.#committingBytes = 0;
     this.#mustReload = true;
-    const failure = storeFailed(reason, error);
-    this.counters.refused += appends.length;
-    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
-    for (const { settle } of letters) settle?.(failure);
+    this.#waiting.committed();
+    this.counters.refused += requests.appends.length;
+    this.#waiting.fail(requests, storeFailed(reason, error));
     await this.#reload();
   }
 
@@ -402,16 +350,7 @@ export class Committer {
 
   #failPending(): void {
     const failure = storeFailed(this.storeFault ?? "the store is closed", undefined);
-    const appends = this.#appends;
-    const letters = this.#letters;
-    const letterRemovals = this.#letterRemovals;
-    this.#appends = [];
-    this.#letterRemovals = [];
-    for (const { bytes } of appends) this.#waitingBytes -= bytes;
-    this.#letters = letters.filter(({ settle }) => settle === undefined);
-    this.counters.refused += appends.length;
-    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
-    for (const { settle } of letters) settle?.(failure);
+    this.counters.refused += this.#waiting.failAll(failure);
   }
 
   #noteShed({ keys: { length: updates }, bytes }: Shed): void {

@@ -13,15 +13,20 @@ export function encodeDeadLetter(draft: DeadLetterDraft, deadAtMs: number): Uint
   return Buffer.concat([Buffer.from(`${JSON.stringify({ ...rest, deadAtMs })}\n`), payload]);
 }
 
-/** @throws Error when the entry is no dead letter. */
+/** @returns the dead letter; of one whose head can not be read, its bytes as they are. */
 export function decodeDeadLetter([key, value]: StoreEntry): DeadLetter {
+  const id = key.slice(2);
   const end = value.indexOf(0x0a);
-  if (end < 0) throw new Error(`dead letter ${key} is damaged`);
-  const head = JSON.parse(Buffer.from(value.subarray(0, end)).toString("utf8")) as Omit<
-    DeadLetter,
-    "id" | "payload"
-  >;
-  return { ...head, id: key.slice(2), payload: value.subarray(end + 1) };
+  try {
+    const head = JSON.parse(Buffer.from(value.subarray(0, end)).toString("utf8")) as Omit<
+      DeadLetter,
+      "id" | "payload"
+    >;
+    return { ...head, id, payload: value.subarray(end + 1) };
+  } catch {
+    // One that is damaged must not hide the others.
+    return { ...damagedLetter(key, value, 0), id, deadAtMs: 0 };
+  }
 }
 
 /** @returns the letter of an update that its receiver will never take. */

@@ -49,7 +49,6 @@ export class Intake implements ReadingsView {
       contentType: message.contentType ?? guessContentType(message.payload),
       priority: mapping.priority,
       expiresAfterMs: mapping.expireAfterMs,
-      ...(mapping.latestOnly ? { key: message.topic } : {}),
     };
     this.append(draft, settle);
   }

@@ -34,10 +34,6 @@ const topicOptions = Type.Object(
       default: "any",
       description: "`json` sets payloads that do not parse aside as dead letters.",
     }),
-    latestOnly: Type.Boolean({
-      default: false,
-      description: "State-like topics: after a long outage only the newest value matters.",
-    }),
   },
   { additionalProperties: false },
 );

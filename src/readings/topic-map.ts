@@ -8,7 +8,6 @@ export interface TopicMapping {
   readonly priority: number;
   readonly expireAfterMs: number;
   readonly format: "any" | "json";
-  readonly latestOnly: boolean;
   received: number;
 }
 
@@ -30,7 +29,6 @@ export class TopicMap {
             priority: topic.priority,
             expireAfterMs: topic.expireAfterMs ?? expireAfterMs,
             format: topic.format,
-            latestOnly: topic.latestOnly,
             received: 0,
           },
           matches: topicMatcher(topic.filter),

@@ -6,8 +6,6 @@ export interface TopicMappingView {
   readonly expireAfterMs: number;
   /** `json` refuses payloads that do not parse; `any` passes bytes on. */
   readonly format: "any" | "json";
-  /** State-like topics: of these only the newest matters after a long outage. */
-  readonly latestOnly: boolean;
   readonly received: number;
 }
 

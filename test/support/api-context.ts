@@ -276,7 +276,6 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
           priority: 5,
           expireAfterMs: 0,
           format: "any",
-          latestOnly: false,
           received: 3,
         },
       ],

@@ -42,7 +42,6 @@ export const mapping = Type.Object(
     priority: Type.Integer({ minimum: 0, maximum: 9 }),
     expireAfterMs: Type.Number({ description: "0: never." }),
     format: Type.Enum(["any", "json"]),
-    latestOnly: Type.Boolean({ description: "Of these only the newest matters after an outage." }),
     received: count("Readings that matched since the agent started."),
   },
   { $id: "TopicMapping" },

@@ -55,7 +55,6 @@ t.test("the first mapping that matches counts, also the second time", async (t) 
     filter,
     priority,
     format: "any" as const,
-    latestOnly: false,
     ...(expireAfterMs === undefined ? {} : { expireAfterMs }),
   });
   const map = new TopicMap([topic("a/b", 9), topic("a/#", 1, 0), topic("a/c", 5)], 60_000);

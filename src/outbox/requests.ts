@@ -1,0 +1,126 @@
+import type { DeadLetterDraft } from "./dead-letters.ts";
+import type { PendingAppend } from "./numbering.ts";
+import type { OutboxError } from "./update.ts";
+
+/** A dead letter that waits for its commit. */
+export interface PendingLetter {
+  readonly draft: DeadLetterDraft;
+  /** Absent for a queued update that is buried: it must not be forgotten when a commit fails. */
+  readonly settle?: (error: OutboxError | undefined) => void;
+}
+
+/** A dead letter's key that waits to be deleted. */
+export interface LetterRemoval {
+  readonly key: string;
+  readonly settle: (error: OutboxError | undefined) => void;
+}
+
+/** What one commit is asked for. */
+export interface Requests {
+  readonly appends: readonly PendingAppend[];
+  readonly letters: readonly PendingLetter[];
+  readonly letterRemovals: readonly LetterRemoval[];
+}
+
+/** At most so many updates share a disk sync. */
+export const BATCH_UPDATES_MAX = 4_096;
+
+/** Requests that wait for the disk, and the bytes that were let in and are not in the books yet. */
+export class WaitingRequests {
+  #appends: PendingAppend[] = [];
+  #letters: PendingLetter[] = [];
+  #letterRemovals: LetterRemoval[] = [];
+  #waitingBytes = 0;
+  #committingBytes = 0;
+
+  /** Waiting, and being written. */
+  get bytes(): number {
+    return this.#waitingBytes + this.#committingBytes;
+  }
+
+  get updates(): number {
+    return this.#appends.length;
+  }
+
+  get any(): boolean {
+    return this.#appends.length + this.#letters.length + this.#letterRemovals.length > 0;
+  }
+
+  addAppend(append: PendingAppend): void {
+    this.#waitingBytes += append.bytes;
+    this.#appends.push(append);
+  }
+
+  addLetter(draft: DeadLetterDraft, settle: (error: OutboxError | undefined) => void): void {
+    const bytes = draft.payload.length;
+    this.#waitingBytes += bytes;
+    const settled = (error: OutboxError | undefined): void => {
+      this.#waitingBytes -= bytes;
+      settle(error);
+    };
+    this.#letters.push({ draft, settle: settled });
+  }
+
+  /** Adds the letter of an update that is leaving the queue for it. */
+  addBurial(draft: DeadLetterDraft): void {
+    this.#letters.push({ draft });
+  }
+
+  addLetterRemoval(removal: LetterRemoval): void {
+    this.#letterRemovals.push(removal);
+  }
+
+  /**
+   * Takes what goes into one commit.
+   * @param batchBytesMax part of the whole quota, so that room can always be made for what is newest in it
+   */
+  take(batchBytesMax: number): Requests {
+    const requests = {
+      appends: this.#takeAppends(batchBytesMax),
+      letters: this.#letters,
+      letterRemovals: this.#letterRemovals,
+    };
+    this.#letters = [];
+    this.#letterRemovals = [];
+    return requests;
+  }
+
+  /** The commit ended, one way or the other. */
+  committed(): void {
+    this.#committingBytes = 0;
+  }
+
+  /** Tells everybody who asked; what nobody asked for is kept for the next commit. */
+  fail({ appends, letters, letterRemovals }: Requests, failure: OutboxError): void {
+    this.#letters.unshift(...letters.filter(({ settle }) => settle === undefined));
+    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
+    for (const { settle } of letters) settle?.(failure);
+  }
+
+  /** Fails everything that waits. @returns the updates among it. */
+  failAll(failure: OutboxError): number {
+    const requests = this.take(Number.POSITIVE_INFINITY);
+    const rest = this.#appends;
+    this.#appends = [];
+    this.#waitingBytes -= rest.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.committed();
+    const appends = [...requests.appends, ...rest];
+    this.fail({ ...requests, appends }, failure);
+    return appends.length;
+  }
+
+  #takeAppends(batchBytesMax: number): readonly PendingAppend[] {
+    const all = this.#appends;
+    let bytes = 0;
+    let taken = 0;
+    for (const append of all) {
+      if (taken === BATCH_UPDATES_MAX || (taken > 0 && bytes + append.bytes > batchBytesMax)) break;
+      bytes += append.bytes;
+      taken++;
+    }
+    this.#appends = taken < all.length ? all.splice(taken) : [];
+    this.#waitingBytes -= bytes;
+    this.#committingBytes = bytes;
+    return all;
+  }
+}
