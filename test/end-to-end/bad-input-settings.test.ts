@@ -122,6 +122,21 @@ t.test("data directories that can not be used", async (t) => {
   await refused(t, at("data"), { code: FAILED, told: ["store", /move|repair|doctor/] });
 });
 
+t.test("killed while it starts for the first time, it starts all the same", async (t) => {
+  const directory = t.testdir({ empty: { "agent-id": "", "run.json": "", "store.reserve": "" } });
+  const emptied = await AgentProcess.start(t, join(directory, "empty"));
+  t.match(readFileSync(join(directory, "empty/agent-id"), "utf8"), /^[\w-]+-[0-9a-f]{8}\n$/);
+  t.equal((await emptied.stop()).code, 0);
+  for (let times = 1; times <= 6; times++) {
+    const data = join(directory, `data-${times}`);
+    // Starting takes some 200 ms on a desktop: these fall before, between and after its files.
+    await AgentProcess.killedAfter(data, times * 45);
+    const agent = await AgentProcess.start(t, data);
+    t.equal((await agent.ask("/v1/queue")).status, 200, "its first token is there and works");
+    t.equal((await agent.stop()).code, 0);
+  }
+});
+
 /** Root may write anywhere but where the file system itself is read-only. */
 function closedTo(path: string): CommandOptions {
   if (process.getuid?.() !== 0) {

@@ -69,7 +69,7 @@ function start(words: readonly string[], { env, cwd, prefix = [] }: CommandOptio
   const [program = command, ...args] = [...prefix, command, ...words];
   return spawn(program, args, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    env: { ...process.env, NODE_OPTIONS: undefined, ...env },
     ...(cwd === undefined ? {} : { cwd }),
   });
 }
@@ -102,6 +102,13 @@ export class AgentProcess {
     t.teardown(() => agent.kill());
     await until("the agent to be ready", () => agent.#isReady());
     return agent;
+  }
+
+  /** Starts an agent and kills it, wherever it has got by then. */
+  static async killedAfter(data: string, ms: number): Promise<void> {
+    const agent = new AgentProcess(data, []);
+    await delay(ms);
+    await agent.kill();
   }
 
   get pid(): number {
@@ -166,13 +173,10 @@ export class AgentProcess {
       throw new Error(`the agent ended at once:\n${this.#log}`);
     const file = join(this.data, "run.json");
     if (!existsSync(file)) return false;
-    const run = JSON.parse(readFileSync(file, "utf8")) as {
-      pid: number;
-      api: { url: string };
-      mqtt: { url: string };
-    };
+    const text = readFileSync(file, "utf8");
     // An agent that was killed leaves its file behind.
-    if (run.pid !== this.pid) return false;
+    if (!text.includes(`"pid": ${this.pid},`)) return false;
+    const run = JSON.parse(text) as { api: { url: string }; mqtt: { url: string } };
     this.#api = run.api.url;
     this.#mqttPort = Number(new URL(run.mqtt.url).port);
     const response = await fetch(`${run.api.url}/readyz`).catch(() => undefined);

@@ -4,6 +4,7 @@ import {
   constants,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -42,7 +43,9 @@ export class DataDirectory {
     try {
       const known = readFileSync(file, "utf8").trim();
       if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(known)) return known;
-      throw new Error(`${file} does not hold an agent id; delete it, or set agent.id`);
+      // An empty file is what a power cut leaves of the very first start; there is no id to lose yet.
+      if (known !== "")
+        throw new Error(`${file} does not hold an agent id; delete it, or set agent.id`);
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
@@ -70,7 +73,8 @@ export class DataDirectory {
   #keepAgentId(file: string, id: string): string {
     // Synchronous, since everything that follows carries the id.
     try {
-      writeFileSync(file, `${id}\n`, { flag: "wx", flush: true });
+      writeFileSync(`${file}.new`, `${id}\n`, { flush: true });
+      renameSync(`${file}.new`, file);
     } catch (error) {
       throw new Error(`can not write ${file}: ${reason(error)}`, { cause: error });
     }
