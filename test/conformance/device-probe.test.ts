@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
 import { LinuxDeviceProbe } from "../../src/platform/linux/linux-device-probe.ts";
+import { VirtualDevice } from "../../src/simulator/virtual-device.ts";
 import { deviceProbeConformance } from "./device-probe.ts";
 
 const fixtures = join(import.meta.dirname, "../fixtures/devices");
@@ -21,3 +22,4 @@ for (const device of ["pi-ina219-ups", "jetson-orin-nano", "bare-vm"]) {
       }),
   );
 }
+await deviceProbeConformance(t, "the simulator's", () => new VirtualDevice());

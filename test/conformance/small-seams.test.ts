@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
+import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import { SystemRandom } from "../../src/platform/node/system-random.ts";
 import { PinoLogger } from "../../src/platform/pino/pino-logger.ts";
@@ -12,6 +13,7 @@ import { VirtualWorld } from "../../src/simulator/virtual-platform.ts";
 import { eventually } from "../support/mosquitto.ts";
 import {
   clockConformance,
+  hasherConformance,
   loggerConformance,
   randomConformance,
   serviceManagerConformance,
@@ -88,4 +90,11 @@ t.test("systemd hears the last word of many", async (t) => {
   const last = readFileSync(calls, "utf8").trim().split("\n").at(-1) ?? "";
   t.match(last, /STATUS=line 99 and another x+ /);
   t.match(last, /WATCHDOG=1/);
+});
+
+hasherConformance(t, "Node's OpenSSL", nodeHasher);
+hasherConformance(t, "the simulator's", new VirtualWorld("hash").platform().hasher);
+t.test("Node's OpenSSL digests as FIPS 180-4 says", async (t) => {
+  const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  t.equal(nodeHasher.sha256Hex("abc"), abc);
 });

@@ -1,5 +1,6 @@
 import type { Test } from "tap";
 import type { Clock } from "../../src/platform/clock.ts";
+import type { Hasher } from "../../src/platform/hasher.ts";
 import type { Logger } from "../../src/platform/logger.ts";
 import type { Random } from "../../src/platform/random.ts";
 import type { ServiceManager } from "../../src/platform/service-manager.ts";
@@ -92,5 +93,21 @@ export function serviceManagerConformance(
     }
     service.stopping();
     t.ok(service.watchdogIntervalMs === undefined || service.watchdogIntervalMs > 0);
+  });
+}
+
+/** Digests are functions of every byte of their input, and compare by value. */
+export function hasherConformance(t: Test, name: string, hasher: Hasher): void {
+  t.test(`Hasher: ${name}`, async (t) => {
+    const digests = ["", "a", "b", "a".repeat(100), `${"a".repeat(99)}b`].map((text) =>
+      hasher.sha256Hex(text),
+    );
+    for (const digest of digests) t.match(digest, /^[0-9a-f]{64}$/);
+    t.equal(new Set(digests).size, digests.length, "other input, other digest");
+    t.equal(hasher.sha256Hex("é"), hasher.sha256Hex(Buffer.from("é", "utf8")), "text is UTF-8");
+    const [first = "", second = ""] = digests;
+    t.equal(hasher.equal(first, hasher.sha256Hex("")), true);
+    t.equal(hasher.equal(first, second), false);
+    t.equal(hasher.equal(first, first.slice(1)), false, "lengths may differ");
   });
 }
