@@ -1,5 +1,12 @@
-import type { DeviceIdentity, DeviceProbe, DeviceSample } from "../platform/device-probe.ts";
+import type {
+  DeviceIdentity,
+  DeviceProbe,
+  DeviceSample,
+  ProbeHints,
+} from "../platform/device-probe.ts";
 
+const CORES = 4;
+const ZONE = "cpu-thermal";
 const ABSENT = { available: false, reason: "not simulated" } as const;
 
 /** The body of a simulated device: whatever the script says at the moment. */
@@ -10,6 +17,7 @@ export class VirtualDevice implements DeviceProbe {
   cpuPercent = 10;
   diskFreeBytes = 8e9;
   samples = 0;
+  #hints: ProbeHints | undefined;
 
   identify(): Promise<DeviceIdentity> {
     return Promise.resolve({
@@ -22,18 +30,23 @@ export class VirtualDevice implements DeviceProbe {
     });
   }
 
-  configure(): void {
-    // A virtual body keeps nothing in unusual places.
+  configure(hints: ProbeHints): void {
+    this.#hints = hints;
   }
 
   sample(): Promise<DeviceSample> {
     this.samples++;
     const { battery, celsius } = this;
+    const excluded =
+      this.#hints?.thermalZonesExcluded.some((name) => name === ZONE || name === "*") === true;
     return Promise.resolve({
       cpu: {
         available: true,
-        cores: 4,
-        usedPercent: this.cpuPercent,
+        cores: CORES,
+        // Use is a difference of two samples.
+        ...(this.samples > 1
+          ? { usedPercent: this.cpuPercent, perCorePercent: Array(CORES).fill(this.cpuPercent) }
+          : {}),
         load1: 0.4,
         load5: 0.4,
         load15: 0.4,
@@ -45,9 +58,11 @@ export class VirtualDevice implements DeviceProbe {
         swapTotalBytes: 0,
         swapFreeBytes: 0,
       },
-      thermal: { available: true, celsius, zones: [{ name: "cpu-thermal", celsius }] },
+      thermal: excluded
+        ? { available: false, reason: "the profile excludes every zone" }
+        : { available: true, celsius, zones: [{ name: ZONE, celsius }] },
       battery:
-        battery === undefined
+        battery === undefined || this.#hints?.battery.length === 0
           ? { available: false, reason: "no battery" }
           : {
               available: true,
