@@ -104,3 +104,48 @@ t.test("the same seed makes the same day", async (t) => {
   };
   t.equal(await day(), await day());
 });
+
+t.test("a low battery lets readings gather; urgent ones leave at once", async (t) => {
+  const world = new VirtualWorld("batches");
+  world.device.battery = { chargePercent: 10, charging: false };
+  const arrivals = new Map<string, Set<number>>();
+  world.receiver.verdict = ({ stream }) => {
+    const moments = arrivals.get(stream) ?? new Set();
+    arrivals.set(stream, moments.add(Math.round(world.clock.monotonicMs() / 1_000)));
+    return { kind: "acknowledged" };
+  };
+  const sets = [
+    ...UPLINK,
+    "mqtt.topics.0.filter=sensors/#",
+    "mqtt.topics.1.filter=alarms/#",
+    "mqtt.topics.1.priority=9",
+  ];
+  const agent = await startAgent(resolveConfig({ sets }), "virtual-1", world.platform());
+  await world.clock.advance(60_000);
+  t.equal(agent.context.device.power().mode, "aggressive");
+  arrivals.clear();
+  for (let tick = 0; tick < 180; tick++) {
+    void world.broker.receive("sensors/room", Buffer.from(String(tick)));
+    if (tick === 50) void world.broker.receive("alarms/smoke", Buffer.from("on"));
+    if (tick === 50) {
+      await world.clock.advance(1_000);
+      t.equal(arrivals.get("alarms/smoke")?.size, 1, "the alarm did not wait");
+      await world.clock.advance(9_000);
+    } else await world.clock.advance(10_000);
+  }
+  const bursts = arrivals.get("sensors/room")?.size ?? 0;
+  t.ok(bursts >= 4 && bursts <= 7, `half an hour of readings left in ${bursts} bursts`);
+
+  world.device.battery = { chargePercent: 90, charging: true };
+  await world.clock.advance(1_200_000);
+  t.equal(agent.context.device.power().mode, "normal");
+  arrivals.clear();
+  for (let tick = 0; tick < 30; tick++) {
+    void world.broker.receive("sensors/room", Buffer.from(String(tick)));
+    await world.clock.advance(10_000);
+  }
+  t.equal(arrivals.get("sensors/room")?.size, 30, "on mains every reading leaves as it comes");
+  const stopped = agent.stop();
+  await world.clock.advance(10_000);
+  await stopped;
+});
