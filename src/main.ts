@@ -37,3 +37,5 @@ try {
   if (!(error instanceof CommanderError))
     process.stderr.write(`agent-mesh: ${error instanceof Error ? error.message : String(error)}\n`);
 }
+// Done. What a failed start may have left open must not keep the process, or the service manager, waiting.
+setTimeout(() => process.exit(), 2_000).unref();

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { NodeAssetDirectory } from "../../src/platform/node/asset-directory.ts";
+import { DataDirectory } from "../../src/platform/node/data-directory.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 
 t.test("assets are those files, and nothing outside", async (t) => {
@@ -29,4 +30,13 @@ t.test("digests are SHA-256, compared by value", async (t) => {
   t.equal(nodeHasher.equal(abc, abc), true);
   t.equal(nodeHasher.equal(abc, `0${abc.slice(1)}`), false);
   t.equal(nodeHasher.equal(abc, abc.slice(1)), false);
+});
+
+t.test("a data directory that can not be made is told, and trying ends", async (t) => {
+  const data = join(t.testdir(), "a/b/c");
+  t.equal(new DataDirectory(data).path, data, "missing parents are made");
+  const file = join(t.testdir({ file: "" }), "file/x");
+  t.throws(() => new DataDirectory(file), /part of its path is a file.*--data/);
+  // Node's own recursive mkdir spins for ever on this one.
+  t.throws(() => new DataDirectory("/proc/none/x"), /can not be used.*--data/);
 });

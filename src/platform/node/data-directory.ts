@@ -2,6 +2,8 @@ import {
   accessSync,
   chmodSync,
   constants,
+  existsSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -11,7 +13,7 @@ import {
 } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Random } from "../random.ts";
 
 /** Files of one agent: `store/`, `admin.token`, `agent-id`, `run.json`. */
@@ -22,7 +24,7 @@ export class DataDirectory {
   constructor(path: string) {
     this.path = resolve(path);
     try {
-      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      makeDirectories(this.path);
       if (!statSync(this.path).isDirectory()) throw new Error("it is not a directory");
       accessSync(this.path, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
@@ -89,6 +91,21 @@ export class DataDirectory {
     chmodSync(temporary, 0o600);
     await rename(temporary, file);
   }
+}
+
+/** Node's own recursive mkdir never ends where a file system takes no directories, such as /proc. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectories(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
+}
+
+/** Not `recursive: true`: where a file system takes no directories, such as /proc, that never returns. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectory(parent);
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** @returns the first line of a file that holds a password. @throws Error naming the setting. */
