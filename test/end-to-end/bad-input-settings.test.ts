@@ -105,8 +105,9 @@ t.test("data directories that can not be used", async (t) => {
   const directory = t.testdir({ file: "in the way", bad: { "agent-id": "no id!\n" } });
   const at = (path: string): string[] => ["--data", join(directory, path), ...FREE];
   const told = (reason: string): Refusal => ({ code: FAILED, told: [reason, "--data"] });
-  await refused(t, at("file"), told("a file of that name is in the way"));
+  await refused(t, at("file"), told("it is not a directory"));
   await refused(t, at("file/below"), told("part of its path is a file"));
+  await refused(t, ["--data", "/proc/here", ...FREE], told("/proc/here can not be used"));
   await refused(t, at("bad"), { code: FAILED, told: ["agent-id", "set agent.id"] });
   t.equal(readFileSync(join(directory, "file"), "utf8"), "in the way");
   mkdirSync(join(directory, "closed"));

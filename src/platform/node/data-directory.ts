@@ -3,7 +3,6 @@ import {
   chmodSync,
   constants,
   existsSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -97,14 +96,6 @@ export class DataDirectory {
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   makeDirectories(dirname(path));
-  mkdirSync(path, { mode: 0o700 });
-}
-
-/** Not `recursive: true`: where a file system takes no directories, such as /proc, that never returns. */
-function makeDirectory(path: string): void {
-  if (existsSync(path)) return;
-  const parent = dirname(path);
-  if (parent !== path) makeDirectory(parent);
   mkdirSync(path, { mode: 0o700 });
 }
 
