@@ -86,6 +86,8 @@ export function mosquittoClient(
   input?: string,
 ): Promise<ClientRun> {
   const child = spawn(program, ["-h", "127.0.0.1", "-p", String(port), ...args]);
+  // A client that takes its message from the command line may have ended before this is written.
+  child.stdin.on("error", () => undefined);
   child.stdin.end(input ?? "");
   return collect(child, 15_000);
 }

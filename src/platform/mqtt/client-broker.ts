@@ -116,12 +116,20 @@ export class ClientBroker implements Broker {
   }
 
   #up(sessionPresent: boolean): void {
-    this.#attempt = 0;
-    this.#connected = true;
     if (!sessionPresent) this.#received.clear();
+    if (this.#options.filters.length === 0) {
+      this.#ready();
+      return;
+    }
     // Old retained values are not news (rh 2); with 3.1.1 they come marked, and are passed over below.
     const subscriptions = this.#options.filters.map((topic) => ({ topic, qos: 2 as const, rh: 2 }));
     this.#session?.send({ cmd: "subscribe", messageId: 1, subscriptions });
+  }
+
+  /** Readings come from here on: before SUBACK the broker may still pass them by. */
+  #ready(): void {
+    this.#attempt = 0;
+    this.#connected = true;
     this.#options.logger.info("connected to the MQTT broker", { url: this.#options.url });
   }
 
@@ -142,7 +150,10 @@ export class ClientBroker implements Broker {
     else if (packet.cmd === "pubrel" && messageId !== undefined) {
       this.#received.delete(messageId);
       this.#session?.send({ cmd: "pubcomp", messageId });
-    } else if (packet.cmd === "suback") this.#checkGranted(packet.granted);
+    } else if (packet.cmd === "suback") {
+      this.#checkGranted(packet.granted);
+      this.#ready();
+    }
   }
 
   #take(packet: IPublishPacket): void {
