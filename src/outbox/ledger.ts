@@ -77,7 +77,10 @@ export class Ledger {
   }
 
   get bytes(): number {
-    return this.lanes.reduce((sum, lane) => sum + lane.bytes, 0);
+    // Asked for at every append.
+    let sum = 0;
+    for (const lane of this.lanes) sum += lane.bytes;
+    return sum;
   }
 
   get cachedBytes(): number {
