@@ -57,7 +57,7 @@ async function collect(app: FastifyInstance): Promise<void> {
         title: "Agent Mesh",
         version: manifest.version,
         description,
-        license: { name: "Apache-2.0", identifier: "Apache-2.0" } as never,
+        license: { name: "All rights reserved", identifier: "LicenseRef-Proprietary" } as never,
       },
       servers: [{ url: "/", description: "This agent." }],
       tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
