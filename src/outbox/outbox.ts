@@ -129,7 +129,8 @@ export class Outbox implements QueueView {
   }
 
   status(): QueueStatus {
-    const { committer, ledger } = { committer: this.#committer, ledger: this.#ledger };
+    const committer = this.#committer;
+    const { ledger } = committer;
     this.#refreshOldest();
     const { bytesMax, evict } = this.#parts.options;
     return {

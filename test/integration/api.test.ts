@@ -105,21 +105,20 @@ function parse(text: string): any {
 }
 
 /** Requests that succeed, by operation id, where the path alone is not enough. */
-const happy: Readonly<Record<string, { path?: string; body?: string; skip?: true }>> = {
+const happy: Readonly<Record<string, { path?: string; body?: string; endless?: true }>> = {
   getProblem: { path: "/problems/auth.missing" },
   requeueDeadLetter: { path: "/v1/queue/dead-letters/dl-1/requeue" },
   deleteDeadLetter: { path: "/v1/queue/dead-letters/dl-2" },
   createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
-  // Never ends; the tests of events look at it.
-  streamEvents: { skip: true },
+  // Its success never ends and is looked at by the tests of events; who may have it is looked at here.
+  streamEvents: { endless: true },
 };
 
 t.test("every operation answers as the document says, for its scope and above", async (t) => {
   const { ask, tokens, world, context } = await start(t);
   for (const { path, method, operation } of operations) {
     const { operationId } = operation;
-    const { path: happyPath = path, body, skip } = happy[operationId] ?? {};
-    if (skip === true) continue;
+    const { path: happyPath = path, body, endless } = happy[operationId] ?? {};
     world.updates = [update(1), update(2, Buffer.from([0xff]))];
     world.deadLetters = [deadLetter("dl-1"), deadLetter("dl-2")];
     world.readings = [
@@ -152,6 +151,7 @@ t.test("every operation answers as the document says, for its scope and above", 
         t.equal(faultsOf(operation, low.response, low.text), "");
       }
     }
+    if (endless === true) continue;
     const good = await ask(method, target, { ...send, token: needed ? tokens[needed] : "" });
     t.ok(good.status < 300, `${operationId} succeeds: ${good.text.slice(0, 300)}`);
     t.equal(faultsOf(operation, good.response, good.text), "", `${operationId} is as documented`);

@@ -91,7 +91,7 @@ export class ClientBroker implements Broker {
   }
 
   #connect(): void {
-    const { options } = { options: this.#options };
+    const options = this.#options;
     const version = options.protocol === "5" ? 5 : 4;
     try {
       this.#session = new MqttSession(

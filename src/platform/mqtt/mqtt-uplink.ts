@@ -104,7 +104,7 @@ export class MqttUplink implements UplinkConnection {
   }
 
   #open(listener: UplinkListener, generation: number): void {
-    const { options } = { options: this.#options };
+    const options = this.#options;
     const down = (reason: string, refusedVersion: boolean): void => {
       if (generation !== this.#generation) return;
       this.#session = undefined;
