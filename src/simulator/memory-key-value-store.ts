@@ -3,8 +3,11 @@ import type {
   StoreEntry,
   StoreOperation,
   StoreRange,
+  StoreRepair,
+  StoreWritten,
+  WriteOptions,
 } from "../platform/key-value-store.ts";
-import { StoreError } from "../platform/key-value-store.ts";
+import { StoreError, sizeOfOperations } from "../platform/key-value-store.ts";
 
 /**
  * The virtual disk: an ordered map whose unsynced writes are lost when the machine crashes, and which can
@@ -12,7 +15,10 @@ import { StoreError } from "../platform/key-value-store.ts";
  */
 export class MemoryKeyValueStore implements KeyValueStore {
   readonly #disk: VirtualDisk;
+  readonly generation = 0;
   #closed = false;
+  #bytes = 0;
+  #syncs = 0;
 
   constructor(disk: VirtualDisk = new VirtualDisk()) {
     this.#disk = disk;
@@ -27,8 +33,12 @@ export class MemoryKeyValueStore implements KeyValueStore {
     return this.#with(() => this.#disk.get(key));
   }
 
-  write(operations: readonly StoreOperation[], options: { durable: boolean }): Promise<void> {
-    return this.#with(() => this.#disk.apply(operations, options.durable));
+  write(operations: readonly StoreOperation[], options: WriteOptions): Promise<void> {
+    return this.#with(() => {
+      this.#bytes += sizeOfOperations(operations);
+      if (options.durable) this.#syncs++;
+      this.#disk.apply(operations, options.durable);
+    });
   }
 
   range(range: StoreRange): Promise<StoreEntry[]> {
@@ -45,6 +55,14 @@ export class MemoryKeyValueStore implements KeyValueStore {
 
   compact(): Promise<void> {
     return this.#with(() => undefined);
+  }
+
+  repairs(): readonly StoreRepair[] {
+    return [];
+  }
+
+  written(): StoreWritten {
+    return { bytes: this.#bytes, syncs: this.#syncs };
   }
 
   close(): Promise<void> {

@@ -1,10 +1,21 @@
-import { type BatchOperation, ClassicLevel } from "classic-level";
-import type { KeyValueStore, StoreEntry, StoreOperation, StoreRange } from "../key-value-store.ts";
+import type { BatchOperation } from "classic-level";
+import type {
+  KeyValueStore,
+  StoreEntry,
+  StoreOperation,
+  StoreRange,
+  StoreRepair,
+  StoreWritten,
+  WriteOptions,
+} from "../key-value-store.ts";
 import { StoreError } from "../key-value-store.ts";
 import type { Logger } from "../logger.ts";
+import { openValue, sealValue } from "./checked-value.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { type DamagedEntry, Mender } from "./mender.ts";
 import { ReserveFile } from "./reserve-file.ts";
-
-type Database = ClassicLevel<string, Buffer>;
+import { asStoreError } from "./store-error.ts";
+import { WriteCounter } from "./write-counter.ts";
 
 /** How a {@link LevelStore} is opened. */
 export interface LevelStoreOptions {
@@ -15,7 +26,13 @@ export interface LevelStoreOptions {
   readonly cacheBytes?: number;
   /** Kept free beside the store, since replaying the log of a full disk needs room. 0: none. */
   readonly reserveBytes?: number;
+  /** Hears of every repair, also of one while the store is being opened. */
+  readonly onRepaired?: (repair: StoreRepair) => void;
 }
+
+/** Once as it is, once more after the handle was replaced, and once after a repair. */
+const READ_ATTEMPTS = 3;
+const PROVEN_AFTER_MS = 30_000;
 
 /**
  * {@link KeyValueStore} on LevelDB.
@@ -23,71 +40,77 @@ export interface LevelStoreOptions {
  * After a failed write (a full disk, an fsync error) a LevelDB handle may go on acknowledging writes that
  * are gone when it is opened again. So writes go one at a time, and the first that fails closes the handle
  * and opens a new one before anybody hears of the failure.
+ *
+ * Every value carries a checksum (checked-value.ts); what is damaged is set aside (mender.ts).
  */
 export class LevelStore implements KeyValueStore {
   readonly #options: LevelStoreOptions;
   readonly #reserve: ReserveFile;
+  readonly #mender: Mender;
+  readonly #writes = new WriteCounter();
   #database: Database | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #opening: Promise<void> | undefined;
+  #reserving: Promise<void> = Promise.resolve();
+  #proving: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(options: LevelStoreOptions, reserve: ReserveFile) {
+  private constructor(options: LevelStoreOptions) {
     this.#options = options;
-    this.#reserve = reserve;
+    this.#reserve = new ReserveFile(`${options.directory}.reserve`, options.reserveBytes ?? 0);
+    this.#mender = new Mender(options.directory, (repair) => {
+      options.logger.error("the store was damaged and has been repaired; readings may be missing", {
+        ...repair,
+      });
+      options.onRepaired?.(repair);
+    });
   }
 
-  /** @throws StoreError `store.locked` when another process has it, `store.full`, `store.corrupt`. */
+  /**
+   * Opens the store, and mends it where it is damaged.
+   * @throws StoreError `store.locked` when another process has it, `store.full`, `store.failed`.
+   */
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
-    const reserve = new ReserveFile(`${options.directory}.reserve`, options.reserveBytes ?? 0);
-    const store = new LevelStore(options, reserve);
+    const store = new LevelStore(options);
     await store.#open();
     return store;
   }
 
+  get generation(): number {
+    return this.#mender.generation;
+  }
+
+  repairs(): readonly StoreRepair[] {
+    return this.#mender.repairs;
+  }
+
   async get(key: string): Promise<Uint8Array | undefined> {
-    const database = await this.#ready();
-    try {
-      return await database.get(key);
-    } catch (error) {
-      throw asStoreError(error, "reading the store");
-    }
+    const sealed = await this.#reading("reading the store", (database) => database.get(key));
+    if (sealed === undefined) return undefined;
+    const value = openValue(key, sealed);
+    if (value === undefined) await this.#setAside([[key, sealed]]);
+    return value;
   }
 
   async range(range: StoreRange): Promise<StoreEntry[]> {
-    const database = await this.#ready();
-    const iterator = database.iterator({
-      gte: range.gte,
-      lt: range.lt,
-      limit: range.limit,
-      reverse: range.reverse ?? false,
+    const damaged: DamagedEntry[] = [];
+    const entries = await this.#reading("reading the store", (database) => {
+      damaged.length = 0;
+      return readRange(database, range, damaged);
     });
-    const entries: StoreEntry[] = [];
-    let bytes = 0;
-    try {
-      while (entries.length < range.limit) {
-        const page = await iterator.nextv(Math.min(1_000, range.limit - entries.length));
-        if (page.length === 0) break;
-        for (const entry of page) {
-          entries.push(entry);
-          bytes += entry[1].length;
-          if (range.bytesMax !== undefined && bytes > range.bytesMax) return entries;
-        }
-      }
-      return entries;
-    } catch (error) {
-      throw asStoreError(error, "reading the store");
-    } finally {
-      await iterator.close();
-    }
+    if (damaged.length > 0) await this.#setAside(damaged);
+    return entries;
   }
 
-  write(operations: readonly StoreOperation[], options: { durable: boolean }): Promise<void> {
+  write(operations: readonly StoreOperation[], options: WriteOptions): Promise<void> {
     return this.#alone(async () => {
       const database = await this.#ready();
+      const { ifGeneration = this.generation } = options;
+      if (ifGeneration !== this.generation)
+        throw new StoreError("store.corrupt", "the store was repaired meanwhile; read it anew");
+      this.#writes.count(operations, options.durable);
       try {
-        await database.batch(operations as Operation[], {
-          sync: options.durable,
-        });
+        await database.batch(operations.map(sealed), { sync: options.durable });
       } catch (error) {
         const failure = asStoreError(error, "writing the store");
         await this.#reopen(failure);
@@ -96,16 +119,16 @@ export class LevelStore implements KeyValueStore {
     });
   }
 
-  async approximateSize(gte: string, lt: string): Promise<number> {
-    return (await this.#ready()).approximateSize(gte, lt);
+  approximateSize(gte: string, lt: string): Promise<number> {
+    return this.#reading("reading the store", (database) => database.approximateSize(gte, lt));
   }
 
-  async compact(gte: string, lt: string): Promise<void> {
-    try {
-      await (await this.#ready()).compactRange(gte, lt);
-    } catch (error) {
-      throw asStoreError(error, "compacting the store");
-    }
+  compact(gte: string, lt: string): Promise<void> {
+    return this.#reading("compacting the store", (database) => database.compactRange(gte, lt));
+  }
+
+  written(): StoreWritten {
+    return this.#writes.written();
   }
 
   async close(): Promise<void> {
@@ -116,6 +139,8 @@ export class LevelStore implements KeyValueStore {
       await this.#database?.close();
       this.#database = undefined;
       await this.#reserving;
+      clearTimeout(this.#proving);
+      this.#mender.proven();
     });
   }
 
@@ -131,7 +156,61 @@ export class LevelStore implements KeyValueStore {
     if (this.#closed) throw new StoreError("store.closed", "the store is closed");
     // It is being opened again, or that failed earlier: whoever needs the store next tries once more.
     if (this.#database === undefined) await this.#openShared(() => this.#open());
-    return this.#database ?? fail("store.failed", "the store could not be opened");
+    if (this.#database === undefined)
+      throw new StoreError("store.failed", "the store could not be opened");
+    return this.#database;
+  }
+
+  /** Reads, mends the store when it turns out to be damaged, and reads again. */
+  async #reading<T>(doing: string, read: (database: Database) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const database = await this.#ready();
+      try {
+        return await read(database);
+      } catch (error) {
+        const failure = asStoreError(error, doing);
+        if (attempt === READ_ATTEMPTS || this.#closed) throw failure;
+        // Closed by a failed write meanwhile, and opened anew.
+        if (database !== this.#database) continue;
+        if (!isDamage(failure)) throw failure;
+        await this.#mend(database, failure);
+      }
+    }
+  }
+
+  #mend(database: Database, damage: StoreError): Promise<void> {
+    return this.#alone(async () => {
+      if (database !== this.#database || this.#closed) return;
+      this.#database = undefined;
+      await this.#openShared(async () => {
+        await database.close();
+        await this.#mender.rebuild(damage.message);
+        await this.#open();
+      });
+    });
+  }
+
+  /** Takes entries out that are not what was written. */
+  async #setAside(damaged: readonly DamagedEntry[]): Promise<void> {
+    const work = this.#alone(async () => {
+      const database = await this.#ready();
+      const still: DamagedEntry[] = [];
+      for (const [key] of damaged) {
+        const sealed = await database.get(key);
+        if (sealed !== undefined && openValue(key, sealed) === undefined) still.push([key, sealed]);
+      }
+      if (still.length === 0) return;
+      await this.#mender.setAside(still);
+      await database.batch(
+        still.map(([key]) => ({ type: "del", key })),
+        { sync: true },
+      );
+    });
+    await work.catch((error: unknown) =>
+      this.#options.logger.warn("could not set damaged entries aside; trying again when read", {
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    );
   }
 
   /** Two handles at once would lock each other out. */
@@ -141,8 +220,6 @@ export class LevelStore implements KeyValueStore {
     });
     return this.#opening;
   }
-  #opening: Promise<void> | undefined;
-  #reserving: Promise<void> = Promise.resolve();
 
   async #reopen(cause: StoreError): Promise<void> {
     const { logger, directory } = this.#options;
@@ -152,6 +229,7 @@ export class LevelStore implements KeyValueStore {
     try {
       await this.#openShared(async () => {
         await failed?.close();
+        if (cause.code === "store.corrupt") await this.#mender.rebuild(cause.message);
         await this.#open();
       });
     } catch (error) {
@@ -163,70 +241,59 @@ export class LevelStore implements KeyValueStore {
   }
 
   async #open(): Promise<void> {
+    const open = () => openDatabase(this.#options, this.#mender);
     try {
-      this.#database = await this.#openOnce();
+      this.#database = await open();
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "store.full" || !this.#reserve.release())
         throw error;
       this.#options.logger.warn("disk is full; used the reserve file to open the store");
-      this.#database = await this.#openOnce();
+      this.#database = await open();
     }
     this.#reserving = this.#reserve.keep();
+    clearTimeout(this.#proving);
+    this.#proving = setTimeout(() => this.#mender.proven(), PROVEN_AFTER_MS).unref();
   }
+}
 
-  async #openOnce(): Promise<Database> {
-    const database: Database = new ClassicLevel(this.#options.directory, {
-      keyEncoding: "utf8",
-      valueEncoding: "buffer",
-      writeBufferSize: this.#options.writeBufferBytes ?? 4 * 1024 * 1024,
-      cacheSize: this.#options.cacheBytes ?? 2 * 1024 * 1024,
-    });
-    try {
-      await database.open();
-      return database;
-    } catch (error) {
-      throw asStoreError(error, `opening ${this.#options.directory}`);
+async function readRange(
+  database: Database,
+  range: StoreRange,
+  damaged: DamagedEntry[],
+): Promise<StoreEntry[]> {
+  const { gte, lt, limit, bytesMax, reverse = false } = range;
+  const iterator = database.iterator({ gte, lt, reverse });
+  const entries: StoreEntry[] = [];
+  let bytes = 0;
+  try {
+    while (entries.length < limit) {
+      const page = await iterator.nextv(Math.min(1_000, limit - entries.length));
+      if (page.length === 0) break;
+      for (const [key, sealed] of page) {
+        const value = openValue(key, sealed);
+        if (value === undefined) {
+          damaged.push([key, sealed]);
+          continue;
+        }
+        entries.push([key, value]);
+        bytes += value.length;
+        if (bytesMax !== undefined && bytes > bytesMax) return entries;
+      }
     }
+    return entries;
+  } finally {
+    await iterator.close();
   }
 }
 
-// StoreOperation has the shape that classic-level takes, but for Uint8Array where Buffer is declared.
-type Operation = BatchOperation<Database, string, Buffer>;
-
-function fail(code: StoreError["code"], message: string): never {
-  throw new StoreError(code, message);
+// Classic-level declares Buffer where any Uint8Array would do.
+function sealed(operation: StoreOperation): BatchOperation<Database, string, Buffer> {
+  if (operation.type === "del") return { type: "del", key: operation.key };
+  const { type, key, value } = operation;
+  return { type, key, value: sealValue(key, value) };
 }
 
-function asStoreError(error: unknown, doing: string): StoreError {
-  if (error instanceof StoreError) return error;
-  // abstract-level wraps the native error; the innermost one says what happened.
-  let inner = error;
-  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  const code = inner instanceof Error && "code" in inner ? String(inner.code) : "";
-  const message = inner instanceof Error ? inner.message : String(inner);
-  const told = `${doing}: ${message}`;
-  const options = { cause: error };
-  if (code === "LEVEL_LOCKED")
-    return new StoreError(
-      "store.locked",
-      "the data directory is in use by another process; stop that one or set another --data",
-      options,
-    );
-  if (/no space left|disk quota|ENOSPC|EDQUOT/i.test(message))
-    return new StoreError("store.full", told, options);
-  // A file that the manifest names and nobody can find is damage too.
-  if (code === "LEVEL_CORRUPTION" || /corruption|no such file/i.test(message))
-    return new StoreError(
-      "store.corrupt",
-      `${told}; move the directory away to start with an empty outbox`,
-      options,
-    );
-  if (/permission denied|read-only file system|EACCES|EROFS/i.test(message))
-    return new StoreError(
-      "store.failed",
-      `${told}; make everything in the data directory writable for the agent's user, or choose another with --data`,
-      options,
-    );
-  if (code === "LEVEL_DATABASE_NOT_OPEN") return new StoreError("store.closed", told, options);
-  return new StoreError("store.failed", told, options);
+/** A sector that the medium can not read any more is damage like any other. */
+function isDamage({ code, message }: StoreError): boolean {
+  return code === "store.corrupt" || /input\/output error/i.test(message);
 }

@@ -101,8 +101,13 @@ function makeDirectories(path: string): void {
 
 /** @returns the first line of a file that holds a password. @throws Error naming the setting. */
 export function readPasswordFile(path: string, setting: string): string {
+  return readSecretFile(path, setting).toString("utf8").split("\n", 1)[0]?.trimEnd() ?? "";
+}
+
+/** @returns the whole of a file that holds secrets. @throws Error naming the setting. */
+export function readSecretFile(path: string, setting: string): Buffer {
   try {
-    return readFileSync(path, "utf8").split("\n", 1)[0] ?? "";
+    return readFileSync(path);
   } catch (error) {
     throw new Error(`${setting}: can not read ${path}: ${reason(error)}`, { cause: error });
   }
