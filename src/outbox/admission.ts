@@ -1,21 +1,13 @@
 import { StoreError } from "../platform/key-value-store.ts";
+import { recordBytesMax } from "./block-codec.ts";
+import type { Entry } from "./entry.ts";
 import { givesWay } from "./eviction.ts";
 import type { Ledger } from "./ledger.ts";
-import type { PendingAppend } from "./numbering.ts";
 import type { OutboxOptions } from "./options.ts";
 import { OutboxError, type UpdateDraft } from "./update.ts";
 
 /** Drafts wait in memory while the disk is busy; beyond this their publishers are told to wait. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
-/** Key and header of a record, without content type and key. */
-const RECORD_OVERHEAD_MAX = 64;
-
-/** @returns the most that a draft can take on disk, in bytes. */
-export function recordBytesMax({ payload, contentType, key }: UpdateDraft): number {
-  // A UTF-16 code unit is at most three bytes of UTF-8.
-  return RECORD_OVERHEAD_MAX + payload.length + 3 * (contentType.length + (key?.length ?? 0));
-}
-
 /**
  * @param waitingBytes what was let in and is not in the ledger yet
  * @returns why the draft can not come in, or undefined when it may.
@@ -66,13 +58,24 @@ export function fullFault({ bytesMax, evict }: OutboxOptions): OutboxError {
 }
 
 /** @returns those that `room` bytes hold, after everything that may give way has. */
-export function admit(appends: readonly PendingAppend[], room: number): readonly PendingAppend[] {
+export function admit(appends: readonly Entry[], room: number): readonly Entry[] {
   let left = room;
-  return appends.filter(({ bytes }) => {
+  return appends.filter((entry) => {
+    const bytes = recordBytesMax(entry);
     if (bytes > left) return false;
     left -= bytes;
     return true;
   });
+}
+
+/** @returns the first of them, as far as `room` bytes hold: the others come in order after them. */
+export function admitFirst(appends: readonly Entry[], room: number): readonly Entry[] {
+  let left = room;
+  const end = appends.findIndex((entry) => {
+    left -= recordBytesMax(entry);
+    return left < 0;
+  });
+  return end < 0 ? appends : appends.slice(0, end);
 }
 
 /** @returns the refusal of an outbox that was closed. */

@@ -1,31 +1,28 @@
 import type { Timer } from "../platform/clock.ts";
-import type { StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
+import type { StoreOperation } from "../platform/key-value-store.ts";
 import {
   admissionFault,
   admit,
+  admitFirst,
   busyFault,
   closedError,
   fullFault,
-  recordBytesMax,
   storeFailed,
 } from "./admission.ts";
+import type { StoredBlock } from "./block-reader.ts";
 import { Compactor } from "./compactor.ts";
 import {
-  changeDeadLetters,
+  addDeadLetters,
   type DeadLetterDraft,
   damagedLetter,
   refusedLetter,
+  removeDeadLetters,
 } from "./dead-letters.ts";
-import { evict, type Shed } from "./eviction.ts";
-import { parseUpdateKey, updateKey } from "./keys.ts";
-import type { Lane, QueuedUpdate } from "./lane.ts";
+import { Entry, type NumberedBlock, type Settle } from "./entry.ts";
+import { evict } from "./eviction.ts";
+import { deletions, type Lane } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
-import {
-  type NumberedUpdate,
-  numberUpdates,
-  type PendingAppend,
-  type Settle,
-} from "./numbering.ts";
+import { Numbering } from "./numbering.ts";
 import type { OutboxParts } from "./parts.ts";
 import {
   BATCH_UPDATES_MAX,
@@ -33,13 +30,20 @@ import {
   type Requests,
   WaitingRequests,
 } from "./requests.ts";
-import type { OutboxError, Update, UpdateDraft } from "./update.ts";
+import { newShed, type Shed } from "./shed.ts";
+import { Thinning } from "./thinning.ts";
+import type { OutboxError, UpdateDraft } from "./update.ts";
+import { WearPacer } from "./wear-pacer.ts";
 
 /** Why an update leaves the outbox. */
-export type Removal = "acknowledged" | "expired";
+export type Removal = "acknowledged" | "expired" | "superseded";
 
 /** Additions after which the books are written though nothing was removed. */
 const BOOKS_EVERY_UPDATES = 4_096;
+/** A commit of so many updates shows a stream of them, and the next one waits a moment for more. */
+const CROWD_UPDATES = 16;
+const CROWD_LINGER_MS = 1;
+const WEAR_INTERVAL_MS = 100;
 const REMOVALS_LINGER_MS = 50;
 const REMOVALS_BATCH = 1_024;
 /** A store that has just failed is left alone for so long: every failure costs it a reopening. */
@@ -57,6 +61,8 @@ export class Committer {
     acknowledged: 0,
     shed: 0,
     expired: 0,
+    superseded: 0,
+    lost: 0,
     refused: 0,
     storeRecoveries: 0,
     commits: 0,
@@ -65,29 +71,45 @@ export class Committer {
   ledger: Ledger;
   /** Set while the store can not be written. */
   storeFault: string | undefined;
+  readonly pacer: WearPacer;
+  readonly #numbering: Numbering;
+  readonly #thinning: Thinning;
   readonly #waiting = new WaitingRequests();
-  /** Removed from the books, still on disk: waiting, and being written. */
-  #removals = new Map<number, QueuedUpdate>();
-  #removing = new Map<number, QueuedUpdate>();
-  /** Dropped to make room, and being deleted. */
-  #shed: Shed = newShed();
+  /** Updates that left since the books were written last. */
+  #removed = 0;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
+  #timerDueMs = 0;
   #sinceBooks = 0;
   readonly #compactor: Compactor;
   #mustReload = false;
   #resting = false;
   #closed = false;
+  /** The last commit had many updates. */
+  #crowded = false;
+  #wearAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: OutboxParts, ledger: Ledger, appended: () => void) {
     this.#parts = parts;
     this.ledger = ledger;
     this.#appended = appended;
     this.#compactor = new Compactor(parts);
+    const { commitLingerMs, commitLingerMaxMs, flashBytesPerDayMax = 0 } = parts.options;
+    this.pacer = new WearPacer(
+      {
+        bytesPerDayMax: flashBytesPerDayMax,
+        lingerMinMs: commitLingerMs,
+        lingerMaxMs: commitLingerMaxMs,
+      },
+      parts.clock.monotonicMs(),
+    );
+    this.#numbering = new Numbering(parts);
+    this.#thinning = new Thinning(parts.store, parts.options.compress);
   }
 
-  append(draft: UpdateDraft, settle: Settle): void {
-    const { options } = this.#parts;
+  /** @param letterKey the dead letter that becomes this update */
+  append(draft: UpdateDraft, settle: Settle, letterKey?: string): void {
+    const { options, agentId } = this.#parts;
     const refusal = this.#closed
       ? closedError()
       : admissionFault(draft, this.ledger, options, this.#waiting.bytes);
@@ -96,10 +118,12 @@ export class Committer {
       settle(refusal);
       return;
     }
-    this.#waiting.addAppend({ draft, settle, bytes: recordBytesMax(draft) });
-    const lingerMs = options.commitLingerMs;
+    const entry = new Entry(agentId, draft, settle);
+    entry.letterKey = letterKey;
+    this.#waiting.addAppend(entry);
+    const { lingerMs } = this.pacer;
     if (lingerMs > 0 && this.#waiting.updates < BATCH_UPDATES_MAX) this.#kickLater(lingerMs);
-    else this.#kick();
+    else this.#kickCrowd();
   }
 
   deadLetter(draft: DeadLetterDraft, settle: (error: OutboxError | undefined) => void): void {
@@ -114,36 +138,59 @@ export class Committer {
     this.#kick();
   }
 
-  /** Takes a leased update out; the disk follows soon, in one batch with others. */
-  remove(queued: QueuedUpdate, why: Removal): void {
+  /** Takes a leased update out; the disk follows soon, together with others. */
+  remove(entry: Entry, why: Removal): void {
     this.counters[why]++;
-    this.#takeOut(this.ledger.lane(queued.update.priority), queued);
+    const { ledger } = this;
+    ledger.lane(entry.priority).remove(entry);
+    this.#noteLeft(ledger, entry);
+    this.#noteRemoved(1);
   }
 
-  /** Takes out an update that nobody leased. */
-  expireUnleased(lane: Lane, queued: QueuedUpdate): void {
-    this.counters.expired++;
-    this.#takeOut(lane, queued);
-    // It may lie in memory, from where it would be leased once more.
-    lane.clearCache();
+  /** Takes out updates in memory that nobody leased. */
+  expireReady(lane: Lane, isOut: (entry: Entry) => boolean): void {
+    const expired = lane.removeReady(isOut);
+    this.counters.expired += expired;
+    if (expired > 0) this.#noteRemoved(expired);
+  }
+
+  /** Takes out a block on disk of which every update has expired. */
+  expireBlock(lane: Lane, { block, records }: StoredBlock): void {
+    const { live } = block;
+    this.counters.expired += live;
+    lane.removeBlock(
+      block,
+      records.map(({ ordinal }) => ordinal),
+    );
+    this.#noteRemoved(live);
   }
 
   /** Turns a leased update into a dead letter, in one commit. */
-  bury(queued: QueuedUpdate, code: string, reason: string): void {
-    const { priority } = queued.update;
-    this.#waiting.addBurial(refusedLetter(queued.update, code, reason));
-    this.#takeOut(this.ledger.lane(priority), queued);
+  bury(entry: Entry, code: string, reason: string): void {
+    this.#waiting.addBurial(refusedLetter(entry, code, reason));
+    const { ledger } = this;
+    ledger.lane(entry.priority).remove(entry);
+    this.#noteLeft(ledger, entry);
     this.#kick();
   }
 
-  /** Sets an entry aside that can not be read, so that those behind it can leave. */
-  buryDamaged(lane: Lane, [key, value]: StoreEntry): void {
-    const { ordinal } = parseUpdateKey(key);
+  /** Sets a block aside that can not be read, so that those behind it can leave. */
+  buryDamaged(lane: Lane, { block }: StoredBlock, key: string, value: Uint8Array): void {
     this.#waiting.addBurial(damagedLetter(key, value, lane.priority));
-    lane.cursor = Math.max(lane.cursor, ordinal + 1);
-    const update = { priority: lane.priority, ordinal } as Update;
-    this.#takeOut(lane, { update, bytes: key.length + value.length });
+    lane.bytes -= block.bytes;
+    lane.dead.push(block);
     this.#kick();
+  }
+
+  /** The books count updates that are not on disk: it has lost them. */
+  noteLost(lane: Lane, updates: number): void {
+    if (updates <= 0) return;
+    lane.count -= updates;
+    if (lane.count === 0) lane.bytes = 0;
+    this.counters.lost += updates;
+    this.#parts.events.emit("queue.lost", { updates, priority: lane.priority });
+    this.#parts.logger.error("updates that were queued are not on disk any more", { updates });
+    this.#noteRemoved(updates);
   }
 
   /** Removing one that is gone already is no error. @throws OutboxError `outbox.store-failed` */
@@ -160,32 +207,44 @@ export class Committer {
     });
   }
 
-  /** Whether the update is out of the books though its record may still be on disk. */
-  isRemoved(ordinal: number): boolean {
-    return (
-      this.#removals.has(ordinal) || this.#removing.has(ordinal) || this.#shed.ordinals.has(ordinal)
-    );
-  }
-
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#kick();
     while (this.#running !== undefined) await this.#running;
     await this.#compactor.done;
-    if (!this.#mustReload) await this.#parts.store.write(this.ledger.write([]), { durable: true });
+    // What could not be written comes back from disk; books that know better would lose it.
+    if (this.storeFault !== undefined) return;
+    const { ledger } = this;
+    const dead = ledger.lanes.flatMap((lane) => deletions(lane.dead));
+    await this.#parts.store.write([...dead, ...ledger.write([])], {
+      durable: true,
+      ifGeneration: ledger.generation,
+    });
   }
 
-  #takeOut(lane: Lane, queued: QueuedUpdate): void {
-    const { ordinal } = queued.update;
-    lane.remove(ordinal, queued.bytes);
-    this.#removals.set(ordinal, queued);
-    if (this.#removals.size >= REMOVALS_BATCH) this.#kick();
-    else this.#kickLater(REMOVALS_LINGER_MS);
+  #noteLeft(ledger: Ledger, { key, stream, ordinal }: Entry): void {
+    if (key === undefined) return;
+    const { id } = ledger.streams.byName(stream) ?? {};
+    if (id !== undefined) ledger.latest.left(id, key, ordinal);
+  }
+
+  #noteRemoved(updates: number): void {
+    this.#removed += updates;
+    if (this.#removed >= REMOVALS_BATCH) this.#kick();
+    else this.#kickLater(this.#removalsLingerMs);
+  }
+
+  get #removalsLingerMs(): number {
+    return Math.max(REMOVALS_LINGER_MS, this.pacer.lingerMs);
   }
 
   #kickLater(delayMs: number): void {
-    if (this.#timer !== undefined || this.#running !== undefined || this.#closed) return;
+    if (this.#running !== undefined || this.#closed) return;
+    const dueMs = this.#parts.clock.monotonicMs() + delayMs;
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return;
+    this.#timer?.cancel();
+    this.#timerDueMs = dueMs;
     this.#timer = this.#parts.clock.setTimer("outbox.commit", delayMs, () => {
       this.#timer = undefined;
       this.#resting = false;
@@ -203,17 +262,18 @@ export class Committer {
       .finally(() => {
         this.#running = undefined;
         if (this.#resting) this.#kickLater(REST_AFTER_FAILURE_MS);
-        else if (this.#waiting.any) this.#kick();
-        else if (this.#removals.size > 0) this.#kickLater(REMOVALS_LINGER_MS);
+        else if (this.#waiting.any) this.#kickCrowd();
+        else if (this.#removed > 0) this.#kickLater(this.#removalsLingerMs);
       });
   }
 
   async #run(): Promise<void> {
     this.#resting = false;
-    while (this.#waiting.any || this.#removals.size > 0 || this.#mustReload) {
+    while (this.#waiting.any || this.#removed > 0 || this.#mustReload) {
       this.#resting = this.#mustReload && !(await this.#reload());
       if (!this.#resting) this.#resting = !(await this.#commit());
-      if (!this.#resting) continue;
+      if (!this.#resting && !this.#crowded) continue;
+      if (!this.#resting) return;
       // Nobody comes back to what waits when this was the last chance.
       if (this.#mustReload || this.#closed) this.#failPending();
       return;
@@ -223,83 +283,103 @@ export class Committer {
   /** @returns false when it failed. */
   async #commit(): Promise<boolean> {
     const { store, clock, options } = this.#parts;
+    const { ledger } = this;
     const requests = this.#waiting.take(options.bytesMax / 4);
-    const { appends, letters, letterRemovals } = requests;
-    this.#removing = this.#removals;
-    this.#removals = new Map();
+    const { appends, letterRemovals } = requests;
+    let letters: readonly PendingLetter[] = [];
     const shed = newShed();
-    this.#shed = shed;
-
     const operations: StoreOperation[] = [];
-    let admitted: readonly PendingAppend[] = [];
-    let numbered: NumberedUpdate[] = [];
+    let admitted: readonly Entry[] = [];
+    let blocks: readonly NumberedBlock[] = [];
+    let moreLater = false;
     try {
-      for (const queued of this.#removing.values())
-        operations.push({ type: "del", key: keyOf(queued.update) });
-      const changes = {
-        added: letters.map(({ draft }) => draft),
+      const removals = {
         removedKeys: letterRemovals.map(({ key }) => key),
-        deadAtMs: clock.wallMs(),
+        requeuedKeys: appends.flatMap(({ letterKey }) => letterKey ?? []),
+        incomingBytes: this.#waiting.letterBytes,
         bytesMax: options.deadLetterBytesMax,
       };
-      await changeDeadLetters(changes, this.ledger, store, operations);
-      const isRemoved = (ordinal: number): boolean => this.isRemoved(ordinal);
-      await evict(this.ledger, store, options, appends, isRemoved, shed);
+      const requeue = await removeDeadLetters(removals, ledger, store, operations);
+      const thinning = this.#thinning;
+      moreLater = await evict({ ledger, store, options, thinning }, appends, shed);
       // From here to the write nothing is awaited: the books must be those of this batch.
-      admitted = admit(appends, options.bytesMax - this.ledger.bytes);
-      numbered = numberUpdates(admitted, this.ledger, this.#parts, operations);
-      for (const key of shed.keys) operations.push({ type: "del", key });
+      letters = this.#waiting.takeLetters();
+      addDeadLetters(
+        letters.map(({ draft }) => draft),
+        clock.wallMs(),
+        ledger,
+        operations,
+      );
+      const room = options.bytesMax - ledger.bytes;
+      admitted = moreLater ? admitFirst(appends, room) : admit(appends, room);
+      for (const lane of ledger.lanes) operations.push(...deletions(lane.dead));
+      operations.push(...shed.operations);
+      for (const { letterKey } of admitted) if (letterKey !== undefined) requeue(letterKey);
+      const numbered = this.#numbering.number(admitted, ledger, operations);
+      blocks = numbered.blocks;
+      this.#sinceBooks += admitted.length;
       const changed =
-        this.#removing.size + shed.keys.length + letters.length + letterRemovals.length;
-      this.#sinceBooks += numbered.length;
+        this.#removed +
+        shed.operations.length +
+        letters.length +
+        letterRemovals.length +
+        removals.requeuedKeys.length;
       if (changed > 0 || this.#sinceBooks >= BOOKS_EVERY_UPDATES) {
-        const queued = numbered.map(({ queued }) => queued);
-        operations.push(...this.ledger.write([...queued, ...this.#removals.values()]));
+        operations.push(...ledger.write(blocks));
         this.#sinceBooks = 0;
       }
-      operations.push(...this.ledger.takeBootName());
+      this.#removed = 0;
+      operations.push(...ledger.takeBootName());
+      const deadBytes = takeDead(ledger);
       const startMs = clock.monotonicMs();
-      await store.write(operations, { durable: numbered.length + letters.length > 0 });
-      this.counters.lastCommitMs = clock.monotonicMs() - startMs;
+      await store.write(operations, {
+        durable: blocks.length + letters.length > 0,
+        ifGeneration: ledger.generation,
+      });
+      this.#noteWritten(startMs);
+      ledger.latest.committed(numbered.latest);
+      this.#compactor.removed(deadBytes + shed.bytes, ledger.lanes);
     } catch (error) {
-      await this.#failed(error, requests);
+      await this.#failed(error, requests, letters, shed);
       return false;
     }
     this.#waiting.committed();
-    this.#shed = newShed();
+    if (moreLater) this.#waiting.putBack(appends.slice(admitted.length));
+    this.#crowded = admitted.length >= CROWD_UPDATES;
     this.counters.commits++;
     this.storeFault = undefined;
-    for (const lane of this.ledger.lanes) lane.shedding = false;
+    for (const lane of ledger.lanes) lane.shedding = false;
     this.#noteShed(shed);
-    this.#countRemoved();
-    this.#settle(numbered, letters);
+    this.#settle(blocks, letters);
     for (const { settle } of letterRemovals) settle(undefined);
-    if (admitted.length < appends.length) this.#refuse(appends, admitted);
-    if (numbered.length + shed.keys.length > 0) this.#appended();
+    if (!moreLater && admitted.length < appends.length) this.#refuse(appends, admitted);
+    if (blocks.length + shed.operations.length > 0) this.#appended();
     return true;
   }
 
-  #refuse(appends: readonly PendingAppend[], admitted: readonly PendingAppend[]): void {
+  #refuse(appends: readonly Entry[], admitted: readonly Entry[]): void {
     const taken = new Set(admitted);
     const fault = fullFault(this.#parts.options);
-    for (const append of appends) {
-      if (taken.has(append)) continue;
+    for (const entry of appends) {
+      if (taken.has(entry)) continue;
       this.counters.refused++;
-      append.settle(fault);
+      entry.settle?.(fault);
     }
   }
 
-  #settle(numbered: readonly NumberedUpdate[], letters: readonly PendingLetter[]): void {
+  #settle(blocks: readonly NumberedBlock[], letters: readonly PendingLetter[]): void {
     const { cacheBytesMax } = this.#parts.options;
-    let cached = this.ledger.cachedBytes;
-    for (const { queued } of numbered) {
-      const lane = this.ledger.lane(queued.update.priority);
-      const before = lane.cachedBytes;
-      lane.add(queued, cacheBytesMax - cached, cacheBytesMax);
-      cached += lane.cachedBytes - before;
+    const { ledger } = this;
+    for (const { block, entries } of blocks)
+      ledger.lane(block.priority).add(block, entries, cacheBytesMax - ledger.readyBytes);
+    for (const { entries } of blocks) {
+      this.counters.appended += entries.length;
+      for (const entry of entries) {
+        const { settle } = entry;
+        entry.settle = undefined;
+        settle?.(undefined, entry);
+      }
     }
-    this.counters.appended += numbered.length;
-    for (const { settle, queued } of numbered) settle(undefined, queued.update);
     for (const { settle, draft } of letters) {
       const { code, reason, topic } = draft;
       this.#parts.events.emit("queue.dead-lettered", { code, reason, topic });
@@ -307,21 +387,24 @@ export class Committer {
     }
   }
 
-  async #failed(error: unknown, requests: Requests): Promise<void> {
+  async #failed(
+    error: unknown,
+    requests: Requests,
+    letters: readonly PendingLetter[],
+    shed: Shed,
+  ): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     this.storeFault = reason;
     this.#parts.logger.error("could not write the outbox; nothing of it was acknowledged", {
       reason,
       refused: requests.appends.length,
     });
-    // What left the books but not the disk is tried again with the next commit.
-    this.#removals = new Map([...this.#removing, ...this.#removals]);
-    this.#removing = new Map();
-    this.#shed = newShed();
+    // What was dropped is still there, in front of what is in memory.
+    for (const [lane, first] of shed.from) lane.unreadFrom(first);
     this.#mustReload = true;
     this.#waiting.committed();
     this.counters.refused += requests.appends.length;
-    this.#waiting.fail(requests, storeFailed(reason, error));
+    this.#waiting.fail(requests, letters, storeFailed(reason, error));
     await this.#reload();
   }
 
@@ -330,12 +413,11 @@ export class Committer {
     const { store, clock, logger, events } = this.#parts;
     try {
       const ledger = await Ledger.load(store, clock.bootId);
-      for (const [ordinal, queued] of this.#removals) {
-        if ((await store.get(keyOf(queued.update))) === undefined) this.#removals.delete(ordinal);
-        else ledger.lane(queued.update.priority).remove(ordinal, queued.bytes);
-      }
+      await ledger.carryOver(() => this.ledger, store);
       this.ledger = ledger;
       this.#mustReload = false;
+      // What left since is written with the next commit, which is why there must be one.
+      this.#removed = Math.max(1, this.#removed);
       this.counters.storeRecoveries++;
       events.emit("queue.store-recovered", { updates: ledger.updates });
       this.#appended();
@@ -353,26 +435,36 @@ export class Committer {
     this.counters.refused += this.#waiting.failAll(failure);
   }
 
-  #noteShed({ keys: { length: updates }, bytes }: Shed): void {
+  /** Fewer, larger commits cost less of everything; a lone publisher never waits for company. */
+  #kickCrowd(): void {
+    if (this.#crowded && !this.#closed) this.#kickLater(CROWD_LINGER_MS);
+    else this.#kick();
+  }
+
+  #noteWritten(startMs: number): void {
+    const { store, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    this.counters.lastCommitMs = nowMs - startMs;
+    if (nowMs - this.#wearAtMs < WEAR_INTERVAL_MS) return;
+    this.#wearAtMs = nowMs;
+    const { bytes, deviceBytes } = store.written();
+    this.pacer.note(deviceBytes ?? bytes, nowMs);
+  }
+
+  #noteShed({ updates, bytes }: Shed): void {
     if (updates === 0) return;
     this.counters.shed += updates;
-    this.#compactor.removed(bytes, this.ledger.lanes);
     const { evict } = this.#parts.options;
     this.#parts.events.emit("queue.shed", { updates, bytes, evict });
   }
+}
 
-  #countRemoved(): void {
-    let bytes = 0;
-    for (const queued of this.#removing.values()) bytes += queued.bytes;
-    this.#removing = new Map();
-    this.#compactor.removed(bytes, this.ledger.lanes);
+/** @returns the bytes of blocks whose deletion is being written. */
+function takeDead(ledger: Ledger): number {
+  let bytes = 0;
+  for (const lane of ledger.lanes) {
+    for (const block of lane.dead) bytes += block.bytes;
+    if (lane.dead.length > 0) lane.dead = [];
   }
-}
-
-function keyOf(update: Pick<Update, "priority" | "ordinal">): string {
-  return updateKey(update.priority, update.ordinal);
-}
-
-function newShed(): Shed {
-  return { ordinals: new Set(), keys: [], bytes: 0 };
+  return bytes;
 }

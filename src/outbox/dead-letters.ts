@@ -13,6 +13,12 @@ export function encodeDeadLetter(draft: DeadLetterDraft, deadAtMs: number): Uint
   return Buffer.concat([Buffer.from(`${JSON.stringify({ ...rest, deadAtMs })}\n`), payload]);
 }
 
+/** @returns what a dead letter takes on disk, key and all. */
+export function deadLetterBytes(draft: DeadLetterDraft): number {
+  // A time with as many digits as any has.
+  return deadLetterKey(0).length + encodeDeadLetter(draft, 1e12).length;
+}
+
 /** @returns the dead letter; of one whose head can not be read, its bytes as they are. */
 export function decodeDeadLetter([key, value]: StoreEntry): DeadLetter {
   const id = key.slice(2);
@@ -57,24 +63,29 @@ export function damagedLetter(key: string, payload: Uint8Array, priority: number
 
 const TRIM_MAX = 1_000;
 
-/** What one commit does to the dead letters. */
-export interface DeadLetterChanges {
-  readonly added: readonly DeadLetterDraft[];
+/** What one commit takes from the dead letters. */
+export interface DeadLetterRemovals {
   readonly removedKeys: readonly string[];
-  readonly deadAtMs: number;
+  /** Letters that become updates again, should there be room for them. */
+  readonly requeuedKeys: readonly string[];
+  /** What is about to be added. */
+  readonly incomingBytes: number;
   readonly bytesMax: number;
 }
 
 /**
- * Adds the writes of a commit to `operations` and to the ledger; when there are too many bytes of dead
- * letters, the oldest give way. @throws StoreError
+ * Adds the deletions of a commit to `operations` and takes them out of the ledger; when there are too many
+ * bytes of dead letters, the oldest give way.
+ * @returns deletes one of those that become updates again, when there is room for it
+ * @throws StoreError
  */
-export async function changeDeadLetters(
-  changes: DeadLetterChanges,
+export async function removeDeadLetters(
+  changes: DeadLetterRemovals,
   ledger: Ledger,
   store: KeyValueStore,
   operations: StoreOperation[],
-): Promise<void> {
+): Promise<(key: string) => void> {
+  const requeued = new Map<string, Uint8Array>();
   const dropped = new Set<string>();
   const drop = ([key, value]: StoreEntry): void => {
     if (dropped.has(key)) return;
@@ -88,16 +99,36 @@ export async function changeDeadLetters(
     const value = await store.get(key);
     if (value !== undefined) drop([key, value]);
   }
-  for (const draft of changes.added) {
+  for (const key of changes.requeuedKeys) {
+    const value = await store.get(key);
+    if (value !== undefined) requeued.set(key, value);
+  }
+  const requeue = (key: string): void => {
+    const value = requeued.get(key);
+    if (value !== undefined) drop([key, value]);
+  };
+  const isOver = (): boolean =>
+    ledger.deadLetterCount > 0 && ledger.deadLetterBytes + changes.incomingBytes > changes.bytesMax;
+  if (!isOver()) return requeue;
+  for (const entry of await store.range({ ...DEAD_LETTERS, limit: TRIM_MAX })) {
+    if (!isOver()) return requeue;
+    drop(entry);
+  }
+  return requeue;
+}
+
+/** Adds dead letters to `operations` and to the ledger. */
+export function addDeadLetters(
+  drafts: readonly DeadLetterDraft[],
+  deadAtMs: number,
+  ledger: Ledger,
+  operations: StoreOperation[],
+): void {
+  for (const draft of drafts) {
     const key = deadLetterKey(ledger.deadLetterNextOrdinal++);
-    const value = encodeDeadLetter(draft, changes.deadAtMs);
+    const value = encodeDeadLetter(draft, deadAtMs);
     operations.push({ type: "put", key, value });
     ledger.deadLetterCount++;
     ledger.deadLetterBytes += key.length + value.length;
-  }
-  if (ledger.deadLetterBytes <= changes.bytesMax) return;
-  for (const entry of await store.range({ ...DEAD_LETTERS, limit: TRIM_MAX })) {
-    if (ledger.deadLetterBytes <= changes.bytesMax) return;
-    drop(entry);
   }
 }

@@ -4,8 +4,9 @@
  *
  * | key | value |
  * | --- | --- |
- * | `q` lane ordinal | an update (record-codec.ts) |
+ * | `q` lane ordinal | a block of updates (block-codec.ts), by the ordinal of its first |
  * | `s/` id | a stream: its name and where its sequence stands |
+ * | `k/` stream `/` key | the newest queued update of a state-like key |
  * | `d/` ordinal | a dead letter |
  * | `m/counters`, `m/boots` | counters at some ordinal; names of boots |
  */
@@ -45,6 +46,8 @@ export function parseUpdateKey(key: string): { priority: number; ordinal: number
 
 /** Keys of streams. */
 export const STREAMS = { gte: "s/", lt: "s0" } as const;
+/** Keys of what is newest. */
+export const LATEST = { gte: "k/", lt: "k0" } as const;
 /** Keys of dead letters. */
 export const DEAD_LETTERS = { gte: "d/", lt: "d0" } as const;
 /** The books at some ordinal. */
@@ -55,6 +58,11 @@ export const BOOTS_KEY = "m/boots";
 /** @returns the key of a stream. */
 export function streamKey(id: number): string {
   return `s/${padded(id)}`;
+}
+
+/** @returns the key under which the newest update of a state-like `key` is known. */
+export function latestKey(streamId: number, key: string): string {
+  return `k/${streamId.toString(36)}/${encodeURIComponent(key.toWellFormed())}`;
 }
 
 /** @returns the key of a dead letter. */

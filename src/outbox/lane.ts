@@ -1,52 +1,60 @@
-import type { Update } from "./update.ts";
-
-/** An update that lies in a lane, with the bytes it takes there. */
-export interface QueuedUpdate {
-  readonly update: Update;
-  readonly bytes: number;
-}
-
-/** A backlog of so many times the cache is read from disk; nothing of it is kept in memory. */
-const BACKLOG_FACTOR = 2;
+import { type Block, keyOfBlock } from "./block.ts";
+import type { Entry } from "./entry.ts";
 
 /**
- * One priority's run of updates: what of it is on disk, what has been leased to the uplink, and the newest
- * few in memory so that a reading can leave without being read back.
+ * One priority's run of updates: what of it is on disk, what has been leased to the uplink, and what is in
+ * memory so that it can leave without being read (again).
  *
- *     head ≤ leased … cursor ≤ (on disk only) … cachedFrom ≤ (also in memory) … next ordinal
+ *     head ≤ leased … cursor ≤ ready … unread ≤ on disk only … end
+ *
+ * The disk knows blocks, the receiver acknowledges updates: a block is deleted when its last update has left.
+ * Until then `head` says that everything before it has left, and `gone` names what left out of order.
  */
 export class Lane {
   readonly priority: number;
-  /** Updates on disk that are not acknowledged, dropped or expired. */
+  /** Updates that have not left. */
   count = 0;
+  /** What the blocks with at least one such update take on disk. */
   bytes = 0;
   /** The first ordinal that was not leased yet. */
   cursor = 0;
-  /** From this ordinal on, everything that was not leased is in memory too. */
-  cachedFrom = 0;
-  /** One past the newest update that is on disk; what is being written lies behind it. */
+  /** From this ordinal on, nothing is in memory; the first of a block. */
+  unread = 0;
+  /** One past the newest update that is on disk. */
   end = 0;
-  /** Counts {@link rewind}s: what was read from disk before one says nothing after it. */
-  rewinds = 0;
+  /** Goes up when what is being read from disk may be out of date by now. */
+  generation = 0;
   /**
    * The oldest are being dropped. Nothing leaves until that is on disk: were it to fail, what was dropped
    * would come back behind its successors.
    */
   shedding = false;
   /** In order of ordinal; leaves by acknowledgement, refusal or {@link rewind}. */
-  readonly leases = new Map<number, QueuedUpdate>();
-  cachedBytes = 0;
-  #cached: QueuedUpdate[] = [];
-  #cachedAt = 0;
+  readonly leases = new Map<number, Entry>();
+  /** Left out of order; those before `head` are forgotten by {@link prune}. */
+  readonly gone = new Set<number>();
+  /** Blocks without a live update that are still on disk. */
+  dead: Block[] = [];
+  readyBytes = 0;
+  #ready: Entry[] = [];
+  #readyAt = 0;
+  /** A block that this one is of may be half under way. */
+  #lastLeased: Entry | undefined;
 
   constructor(priority: number) {
     this.priority = priority;
   }
 
-  /** The lowest ordinal that can still be in this lane. */
+  /** Everything before this ordinal has left. */
   get head(): number {
     const lease = this.leases.keys().next();
-    return lease.done === true ? this.cursor : Math.min(lease.value, this.cursor);
+    return lease.done === true ? this.cursor : lease.value;
+  }
+
+  /** The first ordinal of the block that `head` lies in: where reading begins after a restart. */
+  get headBlock(): number {
+    const [lease] = this.leases.values();
+    return (lease ?? this.#ready[this.#readyAt])?.block?.first ?? this.unread;
   }
 
   /** Updates that can be leased. */
@@ -54,96 +62,211 @@ export class Lane {
     return this.count - this.leases.size;
   }
 
+  /** The oldest update that is in memory and not leased. */
+  get nextReady(): Entry | undefined {
+    return this.#ready[this.#readyAt];
+  }
+
+  /** The oldest update in memory or under way, to tell the queue's age without reading the disk. */
+  get oldest(): Entry | undefined {
+    const [lease] = this.leases.values();
+    return lease ?? this.nextReady;
+  }
+
+  /** Everything that is queued is in memory or under way. */
+  get isRead(): boolean {
+    return this.unread >= this.end;
+  }
+
+  isGone(ordinal: number): boolean {
+    return ordinal < this.head || this.gone.has(ordinal);
+  }
+
   /**
-   * Counts an update that is on disk now, and keeps it in memory while that may spare reading it back.
-   * @param cacheBytesLeft of `cacheBytesMax`, which all lanes share
+   * Counts a block that is on disk now, and keeps it in memory where that spares reading it back.
+   * @param roomBytes what may be kept
    */
-  add(queued: QueuedUpdate, cacheBytesLeft: number, cacheBytesMax: number): void {
-    this.count++;
-    this.bytes += queued.bytes;
-    this.end = queued.update.ordinal + 1;
-    // So far behind, whoever reads would find it pushed out again.
-    if (this.bytes > BACKLOG_FACTOR * cacheBytesMax) {
-      this.clearCache();
-      return;
-    }
-    let left = cacheBytesLeft;
-    while (queued.bytes > left && this.#cachedAt < this.#cached.length) {
-      const dropped = this.shiftCached();
-      if (dropped === undefined) break;
-      left += dropped.bytes;
-      this.cachedFrom = dropped.update.ordinal + 1;
-    }
-    if (queued.bytes > left) {
-      this.cachedFrom = queued.update.ordinal + 1;
-      return;
-    }
-    this.#cached.push(queued);
-    this.cachedBytes += queued.bytes;
+  add(block: Block, entries: readonly Entry[], roomBytes: number): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const keep = this.isRead && block.bytes <= roomBytes;
+    this.count += entries.length;
+    this.bytes += block.bytes;
+    this.end = last.ordinal + 1;
+    if (!keep) return;
+    this.unread = this.end;
+    for (const entry of entries) this.#ready.push(entry);
+    this.readyBytes += block.bytes;
   }
 
-  /** Leases the next update that is in memory; undefined when it is only on disk, or there is none. */
-  leaseCached(): QueuedUpdate | undefined {
-    if (this.cursor < this.cachedFrom) return undefined;
-    const queued = this.shiftCached();
-    if (queued !== undefined) this.lease(queued);
-    return queued;
+  /** Takes in what was read from disk: the updates of a block that have not left. */
+  offer(block: Block, entries: readonly Entry[], until: number): void {
+    this.generation++;
+    this.unread = until;
+    if (entries.length === 0) return;
+    for (const entry of entries) this.#ready.push(entry);
+    this.readyBytes += block.bytes;
   }
 
-  lease(queued: QueuedUpdate): void {
-    this.leases.set(queued.update.ordinal, queued);
-    this.cursor = queued.update.ordinal + 1;
+  /** Leases the next update that is in memory. */
+  lease(): Entry | undefined {
+    const entry = this.#shift();
+    if (entry === undefined) return undefined;
+    this.leases.set(entry.ordinal, entry);
+    this.cursor = entry.ordinal + 1;
+    this.#lastLeased = entry;
+    return entry;
   }
 
-  /** Takes an update out of the books: acknowledged, dropped, expired or dead. */
-  remove(ordinal: number, bytes: number): void {
-    this.leases.delete(ordinal);
-    this.count--;
-    this.bytes -= bytes;
+  /** Takes a leased update out of the books: acknowledged, refused, expired or superseded. */
+  remove(entry: Entry): void {
+    const first = this.leases.keys().next();
+    this.leases.delete(entry.ordinal);
+    this.#leave(entry, first.done === true || first.value !== entry.ordinal);
   }
 
-  /** Forgets that `ordinal` and all before it are in memory. */
-  dropCachedUpTo(ordinal: number): void {
-    for (;;) {
-      const next = this.#cached[this.#cachedAt];
-      if (next === undefined || next.update.ordinal > ordinal) return;
-      this.shiftCached();
+  /** Takes out updates that are in memory and not leased. @returns how many. */
+  removeReady(isOut: (entry: Entry) => boolean): number {
+    const kept: Entry[] = [];
+    let removed = 0;
+    for (let at = this.#readyAt; at < this.#ready.length; at++) {
+      const entry = this.#ready[at];
+      if (entry === undefined) continue;
+      if (isOut(entry)) {
+        this.#leave(entry, true);
+        removed++;
+      } else kept.push(entry);
     }
+    if (removed > 0) this.#setReady(kept);
+    return removed;
+  }
+
+  /** What blocks take of which nothing is under way. */
+  get evictableBytes(): number {
+    const underWay = new Set<Block | undefined>([this.#lastLeased?.block]);
+    for (const { block } of this.leases.values()) underWay.add(block);
+    let { bytes } = this;
+    for (const block of underWay) if (block !== undefined && block.live > 0) bytes -= block.bytes;
+    return bytes;
+  }
+
+  /** The oldest block in memory of which nothing is under way. */
+  get evictable(): Block | undefined {
+    const leased = this.#lastLeased?.block;
+    for (let at = this.#readyAt; at < this.#ready.length; at++) {
+      const block = this.#ready[at]?.block;
+      if (block !== leased) return block;
+    }
+    return undefined;
+  }
+
+  /** Drops a block that is in memory. Not noted as gone: should the deletion fail, it is there again. */
+  evict(block: Block): void {
+    this.#setReady(this.#ready.slice(this.#readyAt).filter((entry) => entry.block !== block));
+    this.count -= block.live;
+    this.bytes -= block.bytes;
+    this.generation++;
+  }
+
+  /** Takes a whole block out of the books that is not in memory. */
+  removeBlock(block: Block, ordinals: readonly number[]): void {
+    // Until it is deleted, whoever reads it has to know.
+    for (const ordinal of ordinals) this.gone.add(ordinal);
+    this.count -= block.live;
+    this.bytes -= block.bytes;
+    block.live = 0;
+    this.dead.push(block);
+    this.generation++;
   }
 
   /** Everything that was leased can be leased again, from disk. */
   rewind(): void {
-    this.rewinds++;
-    this.cursor = this.head;
+    const { head, headBlock } = this;
+    this.generation++;
+    this.cursor = head;
+    this.unread = headBlock;
     this.leases.clear();
-    this.clearCache();
+    this.#lastLeased = undefined;
+    this.#setReady([]);
   }
 
-  /** Forgets what is in memory; it is read from disk when its turn comes. */
-  clearCache(): void {
-    if (this.#cached.length > 0) this.#cached = [];
-    this.#cachedAt = 0;
-    this.cachedBytes = 0;
-    this.cachedFrom = this.end;
+  /** Forgets what is in memory and not leased from this block on; it is read when its turn comes. */
+  unreadFrom(first: number): void {
+    this.generation++;
+    const kept = this.#ready
+      .slice(this.#readyAt)
+      .filter((entry) => (entry.block?.first ?? 0) < first);
+    this.#setReady(kept);
+    this.unread = Math.min(this.unread, first);
   }
 
-  shiftCached(): QueuedUpdate | undefined {
-    const queued = this.#cached[this.#cachedAt];
-    if (queued === undefined) return undefined;
-    this.#cachedAt++;
-    this.cachedBytes -= queued.bytes;
-    // Array.shift moves everything behind it; cut off the used front now and then instead.
-    if (this.#cachedAt >= 1_024 || this.#cachedAt === this.#cached.length) {
-      this.#cached = this.#cached.slice(this.#cachedAt);
-      this.#cachedAt = 0;
+  /** Forgets what left so long ago that {@link head} says so. @returns what is to be kept on disk. */
+  prune(): readonly number[] {
+    if (this.gone.size === 0) return [];
+    if (this.count === 0) {
+      // Whatever was read meanwhile has left.
+      this.generation++;
+      this.cursor = this.end;
+      this.unread = this.end;
+      this.gone.clear();
     }
-    return queued;
+    const { head } = this;
+    for (const ordinal of this.gone) if (ordinal < head) this.gone.delete(ordinal);
+    return [...this.gone].sort((a, b) => a - b);
   }
 
-  /** The oldest update in memory or under way, to tell the queue's age without reading the disk. */
-  peekOldest(): Update | undefined {
-    const lease = this.leases.values().next();
-    if (lease.done !== true) return lease.value.update;
-    return this.cursor >= this.cachedFrom ? this.#cached[this.#cachedAt]?.update : undefined;
+  /** Takes over what has left, from the lane as it was before the books were read back. */
+  takeGone(old: Lane): void {
+    this.cursor = old.head;
+    for (const ordinal of old.gone) this.gone.add(ordinal);
   }
+
+  /** Takes over what is in memory too. */
+  carryOver(old: Lane): void {
+    this.cursor = old.cursor;
+    this.unread = old.unread;
+    for (const [ordinal, entry] of old.leases) this.leases.set(ordinal, entry);
+    for (const ordinal of old.gone) this.gone.add(ordinal);
+    this.#lastLeased = old.#lastLeased;
+    this.#setReady(old.#ready.slice(old.#readyAt));
+  }
+
+  #leave(entry: Entry, outOfOrder: boolean): void {
+    const { block } = entry;
+    this.count--;
+    if (outOfOrder) this.gone.add(entry.ordinal);
+    if (block === undefined || --block.live > 0) return;
+    this.bytes -= block.bytes;
+    this.dead.push(block);
+  }
+
+  #shift(): Entry | undefined {
+    const entry = this.#ready[this.#readyAt];
+    if (entry === undefined) return undefined;
+    this.#readyAt++;
+    const next = this.#ready[this.#readyAt];
+    if (next?.block !== entry.block) this.readyBytes -= entry.block?.bytes ?? 0;
+    // Array.shift moves everything behind it; cut off the used front now and then instead.
+    if (this.#readyAt >= 1_024 || next === undefined) {
+      this.#ready = this.#ready.slice(this.#readyAt);
+      this.#readyAt = 0;
+    }
+    return entry;
+  }
+
+  #setReady(entries: Entry[]): void {
+    this.#ready = entries;
+    this.#readyAt = 0;
+    let last: Block | undefined;
+    this.readyBytes = 0;
+    for (const { block } of entries) {
+      if (block !== last) this.readyBytes += block?.bytes ?? 0;
+      last = block;
+    }
+  }
+}
+
+/** @returns the delete operations of blocks. */
+export function deletions(blocks: readonly Block[]): { type: "del"; key: string }[] {
+  return blocks.map((block) => ({ type: "del", key: keyOfBlock(block) }));
 }

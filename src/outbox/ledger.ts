@@ -1,29 +1,18 @@
 import type { KeyValueStore, StoreOperation } from "../platform/key-value-store.ts";
-import {
-  BOOTS_KEY,
-  COUNTERS_KEY,
-  DEAD_LETTERS,
-  LANES,
-  laneEnd,
-  parseUpdateKey,
-  STREAMS,
-  streamKey,
-  updateKey,
-} from "./keys.ts";
-import { Lane, type QueuedUpdate } from "./lane.ts";
-import { decodeRecord } from "./record-codec.ts";
+import { readBlock } from "./block-reader.ts";
+import { type Books, booksOf, readBooks, writeBooks } from "./books.ts";
+import { type Boots, loadBoots, nameBoots } from "./boots.ts";
+import type { NumberedBlock } from "./entry.ts";
+import { DEAD_LETTERS, LANES, LATEST, laneEnd, STREAMS, updateKey } from "./keys.ts";
+import { Lane } from "./lane.ts";
+import { LatestTable } from "./latest-table.ts";
+import { LeftScan } from "./left-scan.ts";
 import { StreamTable } from "./stream-table.ts";
 
-/** Names of this many boots are kept; records of older ones lose theirs and keep all else. */
-const BOOTS_MAX = 256;
+/** More than a stream has in its life, so that no repair gives a number out again. */
+const SEQUENCES_PER_GENERATION = 2 ** 40;
 const PAGE = 2_000;
 const PAGE_BYTES_MAX = 1024 * 1024;
-
-interface Counters {
-  readonly nextOrdinal: number;
-  readonly lanes: (readonly [priority: number, head: number, count: number, bytes: number])[];
-  readonly deadLetters: readonly [nextOrdinal: number, count: number, bytes: number];
-}
 
 /**
  * The books of the outbox: what is in it, in numbers. They are written together with every removal and
@@ -32,37 +21,49 @@ interface Counters {
 export class Ledger {
   readonly lanes: readonly Lane[];
   readonly streams = new StreamTable();
+  readonly latest = new LatestTable();
+  /** The store's generation when it was read. */
+  readonly generation: number;
   nextOrdinal = 1;
   deadLetterNextOrdinal = 1;
   deadLetterCount = 0;
   deadLetterBytes = 0;
   /** Number of this boot in records. */
   readonly boot: number;
-  readonly #boots: Map<number, string>;
-  /** This boot's name is not on disk yet. */
+  readonly #boots: Boots;
   #bootUnnamed: boolean;
 
-  private constructor(boots: Boots) {
+  private constructor(boots: Boots, generation: number) {
+    this.generation = generation;
     this.boot = boots.boot;
-    this.#boots = boots.names;
+    this.#boots = boots;
     this.#bootUnnamed = boots.isNew;
     this.lanes = Array.from({ length: LANES }, (_, priority) => new Lane(priority));
   }
 
   /** Reads the books and brings them up to date. @throws StoreError */
   static async load(store: KeyValueStore, bootId: string): Promise<Ledger> {
-    const ledger = new Ledger(await loadBoots(store, bootId));
-    await ledger.#loadStreams(store);
-    const counters = parseCounters(await store.get(COUNTERS_KEY));
-    if (counters === undefined) await ledger.#countDeadLetters(store);
-    else ledger.#takeCounters(counters);
-    const counted = ledger.nextOrdinal;
+    const { generation } = store;
+    const ledger = new Ledger(await loadBoots(store, bootId), generation);
+    for await (const page of pages(store, STREAMS)) ledger.streams.load(page);
+    const books = await readBooks(store);
+    // After a repair the books may tell of what is not there any more.
+    const holds = books !== undefined && books.generation === generation;
+    if (holds) ledger.#take(books);
+    else await ledger.#countDeadLetters(store);
+    const counted = holds ? ledger.nextOrdinal : 0;
+    ledger.nextOrdinal = Math.max(ledger.nextOrdinal, books?.nextOrdinal ?? 1);
     for (const lane of ledger.lanes) await ledger.#countNewer(store, lane, counted);
+    ledger.streams.raise(generation * SEQUENCES_PER_GENERATION);
+    let head = ledger.nextOrdinal;
     for (const lane of ledger.lanes) {
-      if (lane.count === 0) lane.cursor = ledger.nextOrdinal;
       lane.end = ledger.nextOrdinal;
-      lane.clearCache();
+      if (lane.count === 0) {
+        lane.cursor = lane.end;
+        lane.unread = lane.end;
+      } else head = Math.min(head, lane.cursor);
     }
+    for await (const page of pages(store, LATEST)) ledger.latest.load(page, head);
     return ledger;
   }
 
@@ -83,69 +84,84 @@ export class Ledger {
     return sum;
   }
 
-  get cachedBytes(): number {
-    return this.lanes.reduce((sum, lane) => sum + lane.cachedBytes, 0);
+  get readyBytes(): number {
+    let sum = 0;
+    for (const lane of this.lanes) sum += lane.readyBytes;
+    return sum;
+  }
+
+  /**
+   * Streams whose newest update has not left its lane behind, with the sequence that each was given last. Among them
+   * may be one whose updates have all left, out of order.
+   */
+  waitingStreams(limit: number, priorityMin: number): ReadonlyMap<string, number> {
+    const found = new Map<string, number>();
+    for (const { name, sequence, priority, lastOrdinal } of this.streams.all()) {
+      if (found.size >= limit) break;
+      const lane = this.lane(priority);
+      if (priority >= priorityMin && lane.count > 0 && lastOrdinal >= lane.head)
+        found.set(name, sequence);
+    }
+    return found;
   }
 
   bootName(boot: number): string {
-    return this.#boots.get(boot) ?? "forgotten";
+    return this.#boots.names.get(boot) ?? "forgotten";
   }
 
   /** @returns the write that names this boot, until it was asked for; records refer to that name. */
   takeBootName(): StoreOperation[] {
     if (!this.#bootUnnamed) return [];
     this.#bootUnnamed = false;
-    const value = Buffer.from(JSON.stringify([...this.#boots]));
-    return [{ type: "put", key: BOOTS_KEY, value }];
+    return [nameBoots(this.#boots)];
   }
 
   /**
-   * @param uncounted what is on disk after this batch and the lanes do not count: what the batch appends,
-   *   and what was removed since the batch's removals were gathered
+   * @param uncounted what the batch appends: on disk after it, and not counted by the lanes yet
    * @returns the writes that bring the books on disk up to date; they belong into one atomic batch.
    */
-  write(uncounted: Iterable<QueuedUpdate>): StoreOperation[] {
-    const counts = this.lanes.map(({ count, bytes, head }) => ({ count, bytes, head }));
-    for (const { update, bytes } of uncounted) {
-      const lane = counts[update.priority];
-      if (lane === undefined) continue;
-      lane.count++;
-      lane.bytes += bytes;
-      lane.head = Math.min(lane.head, update.ordinal);
-    }
-    const counters: Counters = {
-      nextOrdinal: this.nextOrdinal,
-      lanes: counts.flatMap(({ count, bytes, head }, priority) =>
-        count === 0 ? [] : [[priority, head, count, bytes] as const],
-      ),
-      deadLetters: [this.deadLetterNextOrdinal, this.deadLetterCount, this.deadLetterBytes],
-    };
+  write(uncounted: readonly NumberedBlock[]): StoreOperation[] {
     return [
       ...this.streams.takeDirty(),
-      { type: "put", key: COUNTERS_KEY, value: Buffer.from(JSON.stringify(counters)) },
+      ...this.latest.takeDelivered(),
+      writeBooks(booksOf(this, uncounted)),
     ];
   }
 
-  #takeCounters(counters: Counters): void {
-    this.nextOrdinal = counters.nextOrdinal;
-    for (const [priority, head, count, bytes] of counters.lanes) {
-      const lane = this.lane(priority);
-      lane.cursor = head;
-      lane.count = count;
-      lane.bytes = bytes;
+  /**
+   * Takes over from the books as they were in memory before a write failed and these were read back: what is
+   * under way, and what has left without the disk knowing of it. What happens to the old books while the disk
+   * is being read counts too. @throws StoreError
+   */
+  async carryOver(current: () => Ledger, store: KeyValueStore): Promise<void> {
+    const scans = this.lanes.map((lane) => new LeftScan(lane));
+    for (let complete = false; !complete; ) {
+      for (const scan of scans) await scan.read(store, current().lane(scan.lane.priority));
+      complete = scans.every((scan) => scan.isComplete(current().lane(scan.lane.priority)));
     }
-    [this.deadLetterNextOrdinal, this.deadLetterCount, this.deadLetterBytes] = counters.deadLetters;
+    for (const scan of scans) {
+      const { lane } = scan;
+      const before = current().lane(lane.priority);
+      scan.forgetLeft(before);
+      // After a repair, what is under way may not be on disk any more: it is sent again as far as it is.
+      if (this.generation === current().generation) lane.carryOver(before);
+      else lane.takeGone(before);
+      this.nextOrdinal = Math.max(this.nextOrdinal, before.end);
+    }
+    for (const lane of this.lanes) lane.end = this.nextOrdinal;
   }
 
-  async #loadStreams(store: KeyValueStore): Promise<void> {
-    let from: string = STREAMS.gte;
-    for (;;) {
-      const page = await store.range({ gte: from, lt: STREAMS.lt, limit: PAGE });
-      this.streams.load(page);
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
-      from = streamKey(Number.parseInt(last[0].slice(2), 36) + 1);
+  #take(books: Books): void {
+    this.nextOrdinal = books.nextOrdinal;
+    for (const { priority, head, count, bytes, headBlock, gone } of books.lanes) {
+      const lane = this.lane(priority);
+      lane.cursor = head;
+      lane.unread = headBlock;
+      lane.count = count;
+      lane.bytes = bytes;
+      for (const ordinal of gone) lane.gone.add(ordinal);
     }
+    [this.deadLetterNextOrdinal, this.deadLetterCount, this.deadLetterBytes] = books.deadLetters;
   }
 
   /** Counts what was appended after the books were written last. */
@@ -158,14 +174,22 @@ export class Ledger {
         limit: PAGE,
         bytesMax: PAGE_BYTES_MAX,
       });
-      for (const [key, value] of page) {
-        const { ordinal } = parseUpdateKey(key);
-        if (lane.count === 0) lane.cursor = ordinal;
-        lane.count++;
-        lane.bytes += key.length + value.length;
-        this.nextOrdinal = Math.max(this.nextOrdinal, ordinal + 1);
-        from = ordinal + 1;
-        this.#advanceStream(value, ordinal, lane.priority);
+      for (const stored of page) {
+        const { block, until, records } = readBlock(stored, { isGone: () => false });
+        if (lane.count === 0) {
+          lane.cursor = block.first;
+          lane.unread = block.first;
+        }
+        lane.count += records.length;
+        lane.bytes += block.bytes;
+        this.nextOrdinal = Math.max(this.nextOrdinal, until);
+        from = until;
+        for (const { streamId, sequence, ordinal } of records) {
+          const stream = this.streams.byId(streamId);
+          if (stream === undefined || sequence <= stream.sequence) continue;
+          stream.priority = lane.priority;
+          this.streams.advance(stream, sequence, ordinal);
+        }
       }
       if (page.length === 0) return;
     }
@@ -173,56 +197,22 @@ export class Ledger {
 
   /** Only where the books are missing or unreadable. */
   async #countDeadLetters(store: KeyValueStore): Promise<void> {
-    const entries = await store.range({ ...DEAD_LETTERS, limit: Number.MAX_SAFE_INTEGER });
-    for (const [key, value] of entries) {
-      this.deadLetterCount++;
-      this.deadLetterBytes += key.length + value.length;
-      this.deadLetterNextOrdinal = Number.parseInt(key.slice(2), 36) + 1;
-    }
-  }
-
-  #advanceStream(value: Uint8Array, ordinal: number, priority: number): void {
-    try {
-      const record = decodeRecord(value);
-      const stream = this.streams.byId(record.streamId);
-      if (stream === undefined || record.sequence <= stream.sequence) return;
-      stream.priority = priority;
-      this.streams.advance(stream, record.sequence, ordinal);
-    } catch {
-      // A record that can't be read is set aside, with a notice, when its turn to leave comes.
-    }
+    for await (const page of pages(store, DEAD_LETTERS))
+      for (const [key, value] of page) {
+        this.deadLetterCount++;
+        this.deadLetterBytes += key.length + value.length;
+        this.deadLetterNextOrdinal = Number.parseInt(key.slice(2), 36) + 1;
+      }
   }
 }
 
-/** @returns undefined where there are none, or none that can be read: then everything is counted anew. */
-function parseCounters(value: Uint8Array | undefined): Counters | undefined {
-  if (value === undefined) return undefined;
-  try {
-    return JSON.parse(Buffer.from(value).toString("utf8")) as Counters;
-  } catch {
-    return undefined;
+async function* pages(store: KeyValueStore, { gte, lt }: { gte: string; lt: string }) {
+  let from = gte;
+  for (;;) {
+    const page = await store.range({ gte: from, lt, limit: PAGE, bytesMax: PAGE_BYTES_MAX });
+    const last = page.at(-1);
+    if (last === undefined) return;
+    yield page;
+    from = `${last[0]}!`;
   }
-}
-
-interface Boots {
-  readonly boot: number;
-  readonly names: Map<number, string>;
-  readonly isNew: boolean;
-}
-
-/** Only reads: an agent must be able to start, and to send, while its disk is full. */
-async function loadBoots(store: KeyValueStore, bootId: string): Promise<Boots> {
-  const value = await store.get(BOOTS_KEY);
-  const known: [number, string][] =
-    value === undefined ? [] : JSON.parse(Buffer.from(value).toString("utf8"));
-  const names = new Map(known);
-  const last = known.at(-1);
-  if (last !== undefined && last[1] === bootId) return { boot: last[0], names, isNew: false };
-  const boot = (last?.[0] ?? 0) + 1;
-  names.set(boot, bootId);
-  for (const old of names.keys()) {
-    if (names.size <= BOOTS_MAX) break;
-    names.delete(old);
-  }
-  return { boot, names, isNew: true };
 }

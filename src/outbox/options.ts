@@ -8,10 +8,10 @@ export const outboxOptions = Type.Object(
       default: 268_435_456,
       description: "Bytes of queued updates kept on disk before `outbox.evict` applies.",
     }),
-    evict: Type.Enum(["drop-oldest", "drop-lowest-priority", "reject"], {
+    evict: Type.Enum(["drop-oldest", "drop-lowest-priority", "thin", "reject"], {
       default: "drop-oldest",
       description:
-        "What gives way when the outbox is full: the oldest update, the oldest of the lowest priority, or the new one (its publisher is refused).",
+        "What gives way when the outbox is full: the oldest updates, the oldest of the lowest priority, every second one of each stream's history (the oldest once it is down to a sixteenth), or the new one (its publisher is refused).",
     }),
     expireAfterMs: Type.Integer({
       minimum: 0,
@@ -41,6 +41,24 @@ export const outboxOptions = Type.Object(
       default: 0,
       description:
         "Waits this long for more readings before a disk sync: fewer syncs and less flash wear, later acknowledgement.",
+    }),
+    commitLingerMaxMs: Type.Integer({
+      minimum: 0,
+      maximum: 10_000,
+      default: 1_000,
+      description: "How long that wait may become as the day's flash budget is used up.",
+    }),
+    flashBytesPerDayMax: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          "Bytes that the agent may write to flash in a day; as they are used up, commits wait longer. 0: no budget. Default: the firmware profile's.",
+      }),
+    ),
+    compress: Type.Boolean({
+      default: true,
+      description:
+        "Compress what is written: less flash wear and more history for a little CPU time.",
     }),
     cacheBytesMax: Type.Integer({
       minimum: 65_536,

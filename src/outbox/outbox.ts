@@ -1,18 +1,23 @@
 import type { Timer } from "../platform/clock.ts";
 import type { StoreEntry } from "../platform/key-value-store.ts";
-import { Committer, type Removal } from "./committer.ts";
+import { entriesOf, readBlock } from "./block-reader.ts";
+import { blockStart } from "./block-search.ts";
+import { Committer } from "./committer.ts";
 import { type DeadLetterDraft, decodeDeadLetter } from "./dead-letters.ts";
+import type { Entry } from "./entry.ts";
 import { isExpired } from "./expiry.ts";
 import { DEAD_LETTERS, deadLetterKey, LANES, laneEnd, parseUpdateKey, updateKey } from "./keys.ts";
-import type { Lane, QueuedUpdate } from "./lane.ts";
+import type { Lane } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { OutboxParts } from "./parts.ts";
-import { decodeRecord } from "./record-codec.ts";
 import type { OutboxError, Update, UpdateDraft } from "./update.ts";
-import type { DeadLetterPage, QueuePage, QueueStatus, QueueView } from "./view.ts";
+import type { DeadLetterPage, QueuePage, QueueStatus, QueueView, WrittenStatus } from "./view.ts";
 
 const SWEEP_INTERVAL_MS = 30_000;
-const SWEEP_UPDATES_MAX = 2_000;
+const SWEEP_BLOCKS_MAX = 256;
+/** What is read ahead at once: a block is 128 kB at most, unless one update is larger. */
+const READ_BLOCKS_MAX = 256;
+const READ_BYTES_MAX = 16 * 1024;
 const LIST_SCAN_MAX = 5_000;
 /** Pages are read by count and by size: a device may have less memory than a page of large updates. */
 const PAGE_BYTES_MAX = 1024 * 1024;
@@ -90,20 +95,22 @@ export class Outbox implements QueueView {
    * @throws StoreError
    */
   async lease(limit: number, priorityMin = 0): Promise<readonly Update[]> {
-    const leased: Update[] = [];
+    const leased: Entry[] = [];
     const ledger = this.#ledger;
     const rewinds = this.#rewinds;
     for (let priority = LANES - 1; priority >= priorityMin && leased.length < limit; priority--) {
       const lane = ledger.lane(priority);
       while (leased.length < limit && lane.available > 0 && !lane.shedding) {
-        const before = leased.length;
-        this.#leaseCached(lane, limit, leased);
+        this.#leaseReady(lane, limit, leased);
         if (leased.length >= limit || lane.available === 0) break;
-        const moved = await this.#leaseFromDisk(lane, limit, leased);
+        if (lane.isRead) {
+          this.#committer.noteLost(lane, lane.available);
+          break;
+        }
+        await this.#read(lane);
         // What was leased by then can be leased again, and comes first.
         if (ledger !== this.#ledger || rewinds !== this.#rewinds)
           return this.lease(limit, priorityMin);
-        if (!moved && leased.length === before) break;
       }
     }
     return leased;
@@ -111,15 +118,19 @@ export class Outbox implements QueueView {
 
   /** The receiver has it: it leaves the outbox. Unknown updates (dropped meanwhile) are no error. */
   acknowledge(update: Update): void {
-    const queued = this.#leaseOf(update);
-    if (queued !== undefined) this.#remove(queued, "acknowledged");
+    const entry = this.#leaseOf(update);
+    if (entry !== undefined) this.#committer.remove(entry, "acknowledged");
   }
 
   /** The receiver will never take it: it becomes a dead letter. */
   refuse(update: Update, code: string, reason: string): void {
-    const queued = this.#leaseOf(update);
-    if (queued === undefined) return;
-    this.#committer.bury(queued, code, reason);
+    const entry = this.#leaseOf(update);
+    if (entry !== undefined) this.#committer.bury(entry, code, reason);
+  }
+
+  /** Streams of which something may wait at or above a priority, with the sequence that each was given last. */
+  waitingStreams(limit: number, priorityMin = 0): ReadonlyMap<string, number> {
+    return this.#ledger.waitingStreams(limit, priorityMin);
   }
 
   /** The connection is gone: everything leased and not acknowledged can be leased again, in order. */
@@ -148,8 +159,15 @@ export class Outbox implements QueueView {
       ...committer.counters,
       deadLetters: ledger.deadLetterCount,
       deadLetterBytes: ledger.deadLetterBytes,
+      written: this.#written(),
       ...(committer.storeFault === undefined ? {} : { storeFault: committer.storeFault }),
     };
+  }
+
+  /** What the device's flash may take in a day, where the settings do not say it. */
+  setFlashBudget(bytesPerDayMax: number): void {
+    if (this.#parts.options.flashBytesPerDayMax === undefined)
+      this.#committer.pacer.configure(bytesPerDayMax);
   }
 
   /** Shown in {@link status}; the uplink room decides what pausing means. */
@@ -158,30 +176,34 @@ export class Outbox implements QueueView {
   }
 
   async list(options: { cursor?: string; limit: number; stream?: string }): Promise<QueuePage> {
+    const { store, agentId } = this.#parts;
     const updates: Update[] = [];
-    let from = options.cursor ?? updateKey(LANES - 1, 0);
+    const { priority: from, ordinal } = parseUpdateKey(options.cursor ?? updateKey(LANES - 1, 0));
+    let next = ordinal;
     let scanned = 0;
-    while (updates.length < options.limit && scanned < LIST_SCAN_MAX) {
-      const page = await this.#parts.store.range({
-        gte: from,
-        lt: laneEnd(0),
-        limit: 500,
-        bytesMax: PAGE_BYTES_MAX,
-      });
-      if (page.length === 0) return { updates };
-      for (const entry of page) {
-        scanned++;
-        from = `${entry[0]}!`;
-        const update = this.#committer.isRemoved(parseUpdateKey(entry[0]).ordinal)
-          ? undefined
-          : this.#decode(entry)?.update;
-        if (update === undefined) continue;
-        if (options.stream !== undefined && update.stream !== options.stream) continue;
-        updates.push(update);
-        if (updates.length === options.limit) break;
+    for (let priority = from; priority >= 0; priority--) {
+      const lane = this.#ledger.lane(priority);
+      let gte = await blockStart(store, priority, next);
+      for (;;) {
+        const range = { gte, lt: laneEnd(priority), limit: 64, bytesMax: PAGE_BYTES_MAX };
+        const page = await store.range(range);
+        if (page.length === 0) break;
+        for (const stored of page) {
+          const found = readBlock(stored, lane);
+          gte = updateKey(priority, found.until);
+          for (const entry of entriesOf(found, this.#ledger, agentId) ?? []) {
+            if (entry.ordinal < next) continue;
+            scanned++;
+            if (options.stream === undefined || entry.stream === options.stream)
+              updates.push(entry);
+            if (updates.length === options.limit || scanned === LIST_SCAN_MAX)
+              return { updates, cursor: updateKey(priority, entry.ordinal + 1) };
+          }
+        }
       }
+      next = 0;
     }
-    return { updates, cursor: from };
+    return { updates };
   }
 
   async listDeadLetters(options: { cursor?: string; limit: number }): Promise<DeadLetterPage> {
@@ -203,11 +225,11 @@ export class Outbox implements QueueView {
     const letter = decodeDeadLetter(entry);
     const { payload, contentType, priority, topic } = letter;
     await new Promise<void>((resolve, reject) => {
-      this.append({ stream: topic, payload, contentType, priority }, (error) =>
-        error === undefined ? resolve() : reject(error),
-      );
+      const draft = { stream: topic, payload, contentType, priority };
+      const settle = (error: OutboxError | undefined): void =>
+        error === undefined ? resolve() : reject(error);
+      this.#committer.append(draft, settle, entry[0]);
     });
-    await this.#committer.removeDeadLetter(entry[0]);
     return true;
   }
 
@@ -228,81 +250,60 @@ export class Outbox implements QueueView {
     return this.#committer.ledger;
   }
 
-  #leaseOf(update: Update): QueuedUpdate | undefined {
+  #written(): WrittenStatus {
+    const { bytesPerDayMax, used, lingerMs } = this.#committer.pacer;
+    const { bytes, syncs, deviceBytes } = this.#parts.store.written();
+    return {
+      bytes,
+      syncs,
+      ...(deviceBytes !== undefined && { deviceBytes }),
+      bytesPerDayMax,
+      budgetUsed: Math.round(used * 1_000) / 1_000,
+      lingerMs: Math.round(lingerMs),
+    };
+  }
+
+  #leaseOf(update: Update): Entry | undefined {
     return this.#ledger.lane(update.priority).leases.get(update.ordinal);
   }
 
-  #leaseCached(lane: Lane, limit: number, leased: Update[]): void {
+  #leaseReady(lane: Lane, limit: number, leased: Entry[]): void {
+    const { clock } = this.#parts;
     while (leased.length < limit) {
-      const queued = lane.leaseCached();
-      if (queued === undefined) return;
-      if (this.#committer.isRemoved(queued.update.ordinal)) {
-        lane.leases.delete(queued.update.ordinal);
-        continue;
-      }
-      if (isExpired(queued.update, this.#parts.clock)) this.#remove(queued, "expired");
-      else leased.push(queued.update);
+      const entry = lane.lease();
+      if (entry === undefined) return;
+      if (isExpired(entry, clock)) this.#committer.remove(entry, "expired");
+      else if (this.#isSuperseded(entry)) this.#committer.remove(entry, "superseded");
+      else leased.push(entry);
     }
   }
 
-  /** @returns whether the lane's cursor moved. */
-  async #leaseFromDisk(lane: Lane, limit: number, leased: Update[]): Promise<boolean> {
-    const from = lane.cursor;
-    const until = lane.cachedFrom;
-    const { rewinds } = lane;
-    const page = await this.#parts.store.range({
-      gte: updateKey(lane.priority, from),
-      lt: updateKey(lane.priority, until),
-      limit: limit - leased.length,
-      bytesMax: 4 * 1024 * 1024,
+  #isSuperseded({ key, stream, ordinal }: Entry): boolean {
+    if (key === undefined) return false;
+    const { id } = this.#ledger.streams.byName(stream) ?? {};
+    return id !== undefined && this.#ledger.latest.isSuperseded(id, key, ordinal);
+  }
+
+  /** Brings the next blocks of a lane into memory. @throws StoreError */
+  async #read(lane: Lane): Promise<void> {
+    const { store, agentId } = this.#parts;
+    // What is being written lies behind the end, and comes into memory of itself.
+    const { generation, end } = lane;
+    const page = await store.range({
+      gte: updateKey(lane.priority, lane.unread),
+      lt: updateKey(lane.priority, end),
+      limit: READ_BLOCKS_MAX,
+      bytesMax: READ_BYTES_MAX,
     });
-    if (lane !== this.#ledger.lane(lane.priority) || rewinds !== lane.rewinds) return false;
-    if (lane.shedding) return false;
-    for (const entry of page) {
-      const { ordinal } = parseUpdateKey(entry[0]);
-      // What was evicted or removed while the disk was being read is not there any more.
-      if (ordinal < lane.cursor) continue;
-      if (this.#committer.isRemoved(ordinal)) {
-        lane.cursor = ordinal + 1;
-        continue;
-      }
-      const queued = this.#decode(entry);
-      if (queued === undefined) {
-        this.#committer.buryDamaged(lane, entry);
-        continue;
-      }
-      lane.lease(queued);
-      if (isExpired(queued.update, this.#parts.clock)) this.#remove(queued, "expired");
-      else leased.push(queued.update);
+    if (lane !== this.#ledger.lane(lane.priority) || generation !== lane.generation) return;
+    if (lane.shedding) return;
+    for (const stored of page) {
+      const found = readBlock(stored, lane);
+      const entries = entriesOf(found, this.#ledger, agentId);
+      if (entries === undefined) this.#committer.buryDamaged(lane, found, ...stored);
+      lane.offer(found.block, entries ?? [], found.until);
     }
-    if (page.length === 0 && lane.cursor < until) lane.cursor = until;
-    return lane.cursor > from;
-  }
-
-  #remove(queued: QueuedUpdate, why: Removal): void {
-    this.#committer.remove(queued, why);
-  }
-
-  /** @returns undefined when the entry can not be read. */
-  #decode(entry: StoreEntry): QueuedUpdate | undefined {
-    const [key, value] = entry;
-    try {
-      const { streamId, boot, ...record } = decodeRecord(value);
-      const stream = this.#ledger.streams.byId(streamId);
-      if (stream === undefined) return undefined;
-      const { priority, ordinal } = parseUpdateKey(key);
-      const update: Update = {
-        ...record,
-        agentId: this.#parts.agentId,
-        stream: stream.name,
-        bootId: this.#ledger.bootName(boot),
-        priority,
-        ordinal,
-      };
-      return { update, bytes: key.length + value.length };
-    } catch {
-      return undefined;
-    }
+    if (page.length === 0) lane.unread = end;
   }
 
   async #deadLetterEntry(id: string): Promise<StoreEntry | undefined> {
@@ -326,26 +327,33 @@ export class Outbox implements QueueView {
 
   /** Walks over the queue piece by piece, so that what has expired goes even when nothing is sent. */
   async #sweep(): Promise<void> {
+    const { clock, store } = this.#parts;
+    const isOut = (entry: Entry): boolean => isExpired(entry, clock);
+    for (const lane of this.#ledger.lanes) this.#committer.expireReady(lane, isOut);
     const { priority, ordinal } = this.#sweepFrom;
     const lane = this.#ledger.lane(priority);
-    const from = Math.max(ordinal, lane.cursor);
-    const { rewinds } = lane;
-    const page = await this.#parts.store.range({
-      gte: updateKey(priority, from),
-      lt: laneEnd(priority),
-      limit: SWEEP_UPDATES_MAX,
-      bytesMax: PAGE_BYTES_MAX,
-    });
-    // What was read may be gone by now; the next sweep looks again.
-    if (lane !== this.#ledger.lane(priority) || rewinds !== lane.rewinds) return;
+    const from = Math.max(ordinal, lane.unread);
+    const { generation, end } = lane;
+    const page =
+      from >= end
+        ? []
+        : await store.range({
+            gte: updateKey(priority, from),
+            lt: updateKey(priority, end),
+            limit: SWEEP_BLOCKS_MAX,
+            bytesMax: PAGE_BYTES_MAX,
+          });
+    // What was read may be out of date by now; the next sweep looks again.
+    if (lane !== this.#ledger.lane(priority) || generation !== lane.generation || lane.shedding)
+      return;
     let next = from;
-    for (const entry of page) {
-      next = parseUpdateKey(entry[0]).ordinal + 1;
-      // Leased ones are under way; what was leased while the page was read is too.
-      if (next <= lane.cursor || this.#committer.isRemoved(next - 1)) continue;
-      const queued = this.#decode(entry);
-      if (queued !== undefined && isExpired(queued.update, this.#parts.clock))
-        this.#committer.expireUnleased(lane, queued);
+    for (const stored of page) {
+      const found = readBlock(stored, lane);
+      next = found.until;
+      // It came into memory while the page was read.
+      if (found.block.first < lane.unread) continue;
+      const entries = entriesOf(found, this.#ledger, this.#parts.agentId) ?? [];
+      if (entries.length > 0 && entries.every(isOut)) this.#committer.expireBlock(lane, found);
     }
     if (page.length > 0) this.#sweepFrom = { priority, ordinal: next };
     else this.#sweepFrom = { priority: priority === 0 ? LANES - 1 : priority - 1, ordinal: 0 };
@@ -360,9 +368,9 @@ export class Outbox implements QueueView {
       this.#oldestAtMs = undefined;
       return;
     }
-    const inMemory = head.peekOldest();
-    if (inMemory !== undefined) {
-      this.#oldestAtMs = inMemory.observedAtMs;
+    const { oldest } = head;
+    if (oldest !== undefined) {
+      this.#oldestAtMs = oldest.observedAtMs;
       return;
     }
     // Reading the disk takes its time: the next look at the status gets the answer.
@@ -370,12 +378,12 @@ export class Outbox implements QueueView {
     this.#oldestReadMonotonicMs = clock.monotonicMs();
     store
       .range({
-        gte: updateKey(head.priority, head.head),
+        gte: updateKey(head.priority, head.unread),
         lt: laneEnd(head.priority),
         limit: 1,
       })
       .then(([entry]) => {
-        if (entry !== undefined) this.#oldestAtMs = this.#decode(entry)?.update.observedAtMs;
+        if (entry !== undefined) this.#oldestAtMs = readBlock(entry, head).header?.observedAtMs;
       })
       .catch((error: unknown) =>
         this.#parts.logger.debug("could not read the oldest update", { reason: String(error) }),

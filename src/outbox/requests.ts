@@ -1,5 +1,6 @@
-import type { DeadLetterDraft } from "./dead-letters.ts";
-import type { PendingAppend } from "./numbering.ts";
+import { recordBytesMax } from "./block-codec.ts";
+import { type DeadLetterDraft, deadLetterBytes } from "./dead-letters.ts";
+import type { Entry } from "./entry.ts";
 import type { OutboxError } from "./update.ts";
 
 /** A dead letter that waits for its commit. */
@@ -17,8 +18,7 @@ export interface LetterRemoval {
 
 /** What one commit is asked for. */
 export interface Requests {
-  readonly appends: readonly PendingAppend[];
-  readonly letters: readonly PendingLetter[];
+  readonly appends: readonly Entry[];
   readonly letterRemovals: readonly LetterRemoval[];
 }
 
@@ -27,7 +27,7 @@ export const BATCH_UPDATES_MAX = 4_096;
 
 /** Requests that wait for the disk, and the bytes that were let in and are not in the books yet. */
 export class WaitingRequests {
-  #appends: PendingAppend[] = [];
+  #appends: Entry[] = [];
   #letters: PendingLetter[] = [];
   #letterRemovals: LetterRemoval[] = [];
   #waitingBytes = 0;
@@ -46,9 +46,9 @@ export class WaitingRequests {
     return this.#appends.length + this.#letters.length + this.#letterRemovals.length > 0;
   }
 
-  addAppend(append: PendingAppend): void {
-    this.#waitingBytes += append.bytes;
-    this.#appends.push(append);
+  addAppend(entry: Entry): void {
+    this.#waitingBytes += recordBytesMax(entry);
+    this.#appends.push(entry);
   }
 
   addLetter(draft: DeadLetterDraft, settle: (error: OutboxError | undefined) => void): void {
@@ -77,12 +77,25 @@ export class WaitingRequests {
   take(batchBytesMax: number): Requests {
     const requests = {
       appends: this.#takeAppends(batchBytesMax),
-      letters: this.#letters,
       letterRemovals: this.#letterRemovals,
     };
-    this.#letters = [];
     this.#letterRemovals = [];
     return requests;
+  }
+
+  /**
+   * Takes the letters, at the last moment: an update that is buried is out of the books at once, so the next
+   * books that are written must come with its letter.
+   */
+  takeLetters(): readonly PendingLetter[] {
+    const letters = this.#letters;
+    this.#letters = [];
+    return letters;
+  }
+
+  /** Bytes of the letters that wait. */
+  get letterBytes(): number {
+    return this.#letters.reduce((sum, { draft }) => sum + deadLetterBytes(draft), 0);
   }
 
   /** The commit ended, one way or the other. */
@@ -90,11 +103,20 @@ export class WaitingRequests {
     this.#committingBytes = 0;
   }
 
+  /** What did not fit into a commit goes first into the next one. */
+  putBack(appends: readonly Entry[]): void {
+    for (const entry of appends) this.#waitingBytes += recordBytesMax(entry);
+    this.#appends = [...appends, ...this.#appends];
+  }
+
   /** Tells everybody who asked; what nobody asked for is kept for the next commit. */
-  fail({ appends, letters, letterRemovals }: Requests, failure: OutboxError): void {
+  fail(
+    { appends, letterRemovals }: Requests,
+    letters: readonly PendingLetter[],
+    failure: OutboxError,
+  ): void {
     this.#letters.unshift(...letters.filter(({ settle }) => settle === undefined));
-    for (const { settle } of [...appends, ...letterRemovals]) settle(failure);
-    for (const { settle } of letters) settle?.(failure);
+    for (const { settle } of [...appends, ...letterRemovals, ...letters]) settle?.(failure);
   }
 
   /** Fails everything that waits. @returns the updates among it. */
@@ -102,20 +124,21 @@ export class WaitingRequests {
     const requests = this.take(Number.POSITIVE_INFINITY);
     const rest = this.#appends;
     this.#appends = [];
-    this.#waitingBytes -= rest.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#waitingBytes -= rest.reduce((sum, entry) => sum + recordBytesMax(entry), 0);
     this.committed();
     const appends = [...requests.appends, ...rest];
-    this.fail({ ...requests, appends }, failure);
+    this.fail({ ...requests, appends }, this.takeLetters(), failure);
     return appends.length;
   }
 
-  #takeAppends(batchBytesMax: number): readonly PendingAppend[] {
+  #takeAppends(batchBytesMax: number): readonly Entry[] {
     const all = this.#appends;
     let bytes = 0;
     let taken = 0;
-    for (const append of all) {
-      if (taken === BATCH_UPDATES_MAX || (taken > 0 && bytes + append.bytes > batchBytesMax)) break;
-      bytes += append.bytes;
+    for (const entry of all) {
+      const entryBytes = recordBytesMax(entry);
+      if (taken === BATCH_UPDATES_MAX || (taken > 0 && bytes + entryBytes > batchBytesMax)) break;
+      bytes += entryBytes;
       taken++;
     }
     this.#appends = taken < all.length ? all.splice(taken) : [];

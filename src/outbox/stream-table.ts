@@ -24,9 +24,14 @@ export class StreamTable {
   readonly #byId = new Map<number, StreamState>();
   readonly #dirty = new Set<StreamState>();
   #nextId = 1;
+  #sequenceFloor = 0;
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  all(): Iterable<StreamState> {
+    return this.#byName.values();
   }
 
   byName(name: string): StreamState | undefined {
@@ -41,13 +46,27 @@ export class StreamTable {
     const stream: StreamState = {
       id: this.#nextId,
       name,
-      sequence: 0,
+      sequence: this.#sequenceFloor,
       priority,
       lastOrdinal: 0,
       dirty: false,
     };
     this.#place(stream);
     return stream;
+  }
+
+  /**
+   * Numbers given out before may have been lost with what told of them: every stream goes on past `floor`, with a
+   * gap that a receiver sees, rather than to give out a number twice.
+   */
+  raise(floor: number): void {
+    this.#sequenceFloor = floor;
+    for (const stream of this.#byId.values()) {
+      if (stream.sequence >= floor) continue;
+      stream.sequence = floor;
+      stream.dirty = true;
+      this.#dirty.add(stream);
+    }
   }
 
   /** Notes an update of the stream; what changed is written with the next {@link takeDirty}. */

@@ -7,9 +7,9 @@ export interface UpdateDraft {
   /** 0 (first to be shed) to 9 (first to leave). */
   readonly priority: number;
   /** Worthless after this long; 0 or absent: never. */
-  readonly expiresAfterMs?: number;
+  readonly expiresAfterMs?: number | undefined;
   /** Marks a state-like update, of which only the newest per key matters. */
-  readonly key?: string;
+  readonly key?: string | undefined;
 }
 
 /** An update as it stands in the outbox. */

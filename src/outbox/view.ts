@@ -5,7 +5,7 @@ export interface QueueStatus {
   readonly updates: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly evict: "drop-oldest" | "drop-lowest-priority" | "reject";
+  readonly evict: "drop-oldest" | "drop-lowest-priority" | "thin" | "reject";
   readonly paused: boolean;
   readonly streams: number;
   readonly updatesByPriority: readonly { readonly priority: number; readonly updates: number }[];
@@ -15,6 +15,10 @@ export interface QueueStatus {
   readonly acknowledged: number;
   readonly shed: number;
   readonly expired: number;
+  /** State-like updates that were not delivered because a newer one of the same key was queued. */
+  readonly superseded: number;
+  /** Updates that the disk lost: found missing when their turn came. */
+  readonly lost: number;
   readonly refused: number;
   readonly deadLetters: number;
   readonly deadLetterBytes: number;
@@ -22,9 +26,27 @@ export interface QueueStatus {
   readonly storeFault?: string;
   /** Times the store was reopened after a failed write. */
   readonly storeRecoveries: number;
-  /** Durable commits and the updates in them. */
+  /** Durable commits. */
   readonly commits: number;
   readonly lastCommitMs: number;
+  /** What the flash had to take since the agent started. */
+  readonly written: WrittenStatus;
+}
+
+/** Flash wear. */
+export interface WrittenStatus {
+  /** Keys and values handed to the store. */
+  readonly bytes: number;
+  /** Durable writes, each with one sync of the disk. */
+  readonly syncs: number;
+  /** What the whole process sent to its disks, as the kernel counts: whole pages. */
+  readonly deviceBytes?: number;
+  /** 0: there is no budget. */
+  readonly bytesPerDayMax: number;
+  /** How much of the budget is in use: 1 is all of it. */
+  readonly budgetUsed: number;
+  /** How long a commit waits for company now. */
+  readonly lingerMs: number;
 }
 
 /** One page of queued updates in delivery order. */

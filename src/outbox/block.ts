@@ -1,0 +1,44 @@
+import { updateKey } from "./keys.ts";
+
+/** Updates of one lane that were written in one commit and lie under one key. */
+export interface Block {
+  readonly priority: number;
+  /** Ordinal of its first update when it was written; the key is made of it. */
+  readonly first: number;
+  /** What key and value take on disk. */
+  readonly bytes: number;
+  /** Updates in it that have not left yet. */
+  live: number;
+}
+
+/** What all updates of a block share. */
+export interface BlockHeader {
+  readonly boot: number;
+  readonly observedAtMs: number;
+  readonly observedAtTrusted: boolean;
+  readonly monotonicMs: number;
+  /** How often every second update of it was dropped to make room. */
+  readonly thinned: number;
+}
+
+/** One update in a block; its stream is a number that stands for a name kept elsewhere. */
+export interface BlockRecord {
+  readonly ordinal: number;
+  readonly streamId: number;
+  readonly sequence: number;
+  readonly contentType: string;
+  /** 0: never. */
+  readonly expiresAfterMs: number;
+  readonly key: string | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** A block as read. */
+export interface DecodedBlock extends BlockHeader {
+  readonly records: readonly BlockRecord[];
+}
+
+/** @returns where the block lies in the store. */
+export function keyOfBlock({ priority, first }: Pick<Block, "priority" | "first">): string {
+  return updateKey(priority, first);
+}
