@@ -15,7 +15,10 @@ export class VirtualWorld {
   readonly random: SeededRandom;
   readonly disk = new VirtualDisk();
   readonly device = new VirtualDevice();
+  /** What every uplink reaches that has no receiver of its own in {@link receivers}. */
   readonly receiver: VirtualReceiver;
+  /** By the uplink's name. */
+  readonly receivers = new Map<string, VirtualReceiver>();
   /** The broker of the agent that started last. */
   broker = new VirtualBroker();
   readonly logged: { level: string; message: string; fields: unknown }[] = [];
@@ -48,7 +51,7 @@ export class VirtualWorld {
       firmwareProfiles: () => Promise.resolve([anyDevice()]),
       openStore: () => Promise.resolve(new MemoryKeyValueStore(this.disk)),
       createBroker: () => broker,
-      createUplink: () => this.receiver.connect(),
+      createUplink: ({ name }) => (this.receivers.get(name) ?? this.receiver).connect(),
       keepFirstToken: (token) => {
         this.firstToken = token;
         return Promise.resolve();

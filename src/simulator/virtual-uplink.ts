@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../platform/clock.ts";
 import type {
   ConnectionLimits,
+  Marks,
   OutboundUpdate,
   SendOutcome,
   UplinkConnection,
@@ -19,6 +20,10 @@ export class VirtualReceiver {
   verdict: (update: OutboundUpdate) => SendOutcome | "lose-acknowledgement" = () => ({
     kind: "acknowledged",
   });
+  /** Answers questions for marks; by default there are none. */
+  marks: (streams: readonly string[]) => Marks | undefined = () => undefined;
+  /** What it was told will never come: the first sequence that does, by stream. */
+  readonly firsts: ReadonlyMap<string, number>[] = [];
   #reachable = true;
   readonly #connections = new Set<VirtualUplink>();
 
@@ -47,6 +52,7 @@ export class VirtualUplink implements UplinkConnection {
   readonly #receiver: VirtualReceiver;
   readonly #timers = new Set<Timer>();
   #listener: UplinkListener | undefined;
+  wireBytes = 0;
 
   constructor(receiver: VirtualReceiver) {
     this.#receiver = receiver;
@@ -62,11 +68,23 @@ export class VirtualUplink implements UplinkConnection {
 
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     if (this.#listener === undefined) return;
+    this.wireBytes += update.payload.length;
     const verdict = this.#receiver.verdict(update);
     this.#later(() => {
       this.#receiver.received.push(update);
       if (verdict !== "lose-acknowledgement") this.#later(() => settle(verdict));
     });
+  }
+
+  askMarks(streams: readonly string[], settle: (marks: Marks | undefined) => void): void {
+    this.#later(() => {
+      const marks = this.#receiver.marks(streams);
+      this.#later(() => settle(marks));
+    });
+  }
+
+  tellFirst(firsts: ReadonlyMap<string, number>): void {
+    this.#later(() => this.#receiver.firsts.push(firsts));
   }
 
   publishState(state: Uint8Array): void {

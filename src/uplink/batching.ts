@@ -3,6 +3,8 @@ export interface BatchingSettings {
   readonly uplinkBatchIntervalMs: number;
   readonly uplinkBatchUpdatesMax: number;
   readonly uplinkUrgentPriorityMin: number;
+  /** Between two batches there is no connection. */
+  readonly uplinkDisconnectBetweenBatches: boolean;
 }
 
 /** What may leave now, and when to ask again if nothing else happens before. */
@@ -21,12 +23,20 @@ export class Batching {
     uplinkBatchIntervalMs: 0,
     uplinkBatchUpdatesMax: Number.MAX_SAFE_INTEGER,
     uplinkUrgentPriorityMin: 0,
+    uplinkDisconnectBetweenBatches: false,
   };
   #drainedAtMs: number | undefined;
   #draining = false;
 
   configure(settings: BatchingSettings): void {
     this.#settings = settings;
+  }
+
+  /** Whether connections are let go while nothing may leave. */
+  get disconnects(): boolean {
+    return (
+      this.#settings.uplinkBatchIntervalMs > 0 && this.#settings.uplinkDisconnectBetweenBatches
+    );
   }
 
   /** The next decision lets everything leave, whatever the interval. */

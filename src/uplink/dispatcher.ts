@@ -1,16 +1,15 @@
 import type { Outbox } from "../outbox/outbox.ts";
-import { type Update, updateId } from "../outbox/update.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
+import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { OutboundUpdate, SendOutcome } from "../platform/uplink-connection.ts";
-import { Batching, type BatchingSettings } from "./batching.ts";
+import { Batching, type BatchingDecision, type BatchingSettings } from "./batching.ts";
+import { Carrier } from "./carrier.ts";
+import { type Candidate, select } from "./selection.ts";
 import type { Uplink } from "./uplink.ts";
 import type { UplinkStatus, UplinkView } from "./view.ts";
 
 const PAUSED_KEY = "u/paused";
-const LEASE_MAX = 512;
-const STORE_RETRY_MS = 1_000;
 
 /** What a {@link Dispatcher} is made of. */
 export interface DispatcherParts {
@@ -18,60 +17,67 @@ export interface DispatcherParts {
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly events: EventSink;
 }
 
 /**
- * Takes updates from the outbox to the first uplink that is up, in order, within its window. An update
- * leaves the outbox when the receiver has acknowledged it; when the connection ends, everything that was
- * not acknowledged is sent again over the next one.
+ * Decides which uplink carries the updates and which ones are connected: the best one that works, in the rhythm
+ * that the power policy asks for. The {@link Carrier} does the sending.
  */
 export class Dispatcher implements UplinkView {
   readonly #parts: DispatcherParts;
   readonly #batching = new Batching();
+  readonly #carrier: Carrier;
+  /** Most preferred first. */
   #uplinks: readonly Uplink[] = [];
-  #active: Uplink | undefined;
+  /** The last one that carried updates. */
+  #last: Uplink | undefined;
   #paused = false;
   #stopped = false;
-  /** Counts connections: an outcome of an earlier one settles nothing. */
-  #epoch = 0;
-  #pumping = false;
-  #again = false;
   #timer: Timer | undefined;
 
   constructor(parts: DispatcherParts) {
+    const { outbox, clock, logger } = parts;
     this.#parts = parts;
+    this.#carrier = new Carrier({
+      outbox,
+      clock,
+      logger,
+      decide: () => this.#decide(),
+      rested: () => this.#choose(),
+    });
   }
 
   get paused(): boolean {
     return this.#paused;
   }
 
-  /** Starts with uplinks in order of preference. @throws StoreError */
+  /** Starts with uplinks as they are configured. @throws StoreError */
   async start(uplinks: readonly Uplink[]): Promise<void> {
-    this.#uplinks = uplinks;
+    await Promise.all(uplinks.map((uplink) => uplink.start()));
+    // Sorting keeps the order of equals.
+    this.#uplinks = [...uplinks].sort((a, b) => b.options.priority - a.options.priority);
     this.#paused = (await this.#parts.store.get(PAUSED_KEY)) !== undefined;
     this.#parts.outbox.setPaused(this.#paused);
-    this.#parts.outbox.onAppended(() => this.#pump());
-    for (const uplink of uplinks) uplink.start();
+    this.#parts.outbox.onAppended(() => this.#carrier.pump());
+    this.#choose();
+    this.#carrier.pump();
   }
 
   /** Called by an uplink that came up or went down. */
   uplinkChanged(): void {
-    const best = this.#uplinks.find(({ up }) => up);
-    if (best === this.#active) return;
-    this.#abandon();
-    this.#active = best;
-    this.#pump();
+    this.#choose();
+    this.#carrier.pump();
   }
 
   /** What the power policy asks of the radio. */
   configure(settings: BatchingSettings): void {
     this.#batching.configure(settings);
-    this.#pump();
+    this.#carrier.pump();
   }
 
   status(): readonly UplinkStatus[] {
-    return this.#uplinks.map((uplink) => uplink.status(uplink === this.#active));
+    return this.#uplinks.map((uplink) => uplink.status(uplink === this.#carrier.uplink));
   }
 
   /** Something in the agent's state document changed. */
@@ -82,7 +88,7 @@ export class Dispatcher implements UplinkView {
   flush(): void {
     for (const uplink of this.#uplinks) uplink.retryNow();
     this.#batching.flush();
-    this.#pump();
+    this.#carrier.pump();
   }
 
   async pause(): Promise<void> {
@@ -91,15 +97,16 @@ export class Dispatcher implements UplinkView {
 
   async resume(): Promise<void> {
     await this.#setPaused(false);
-    this.#pump();
+    this.#carrier.pump();
   }
 
   /** Ends all connections; what is unacknowledged stays in the outbox. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#carrier.finish(true);
     await Promise.all(this.#uplinks.map((uplink) => uplink.stop()));
-    this.#abandon();
+    this.#carrier.stop();
   }
 
   async #setPaused(paused: boolean): Promise<void> {
@@ -111,106 +118,79 @@ export class Dispatcher implements UplinkView {
     this.#parts.outbox.setPaused(paused);
   }
 
-  #abandon(): void {
-    this.#epoch++;
-    if (this.#active !== undefined) this.#active.traffic.inFlight = 0;
-    this.#active = undefined;
-    this.#parts.outbox.rewind();
+  #decide(): BatchingDecision {
+    if (this.#paused) return { priorityMin: undefined };
+    const { clock, outbox } = this.#parts;
+    return this.#batching.decide(clock.monotonicMs(), outbox.available(this.#priorityFloor()));
   }
 
-  /** Sends what may leave, once for everybody who asks in this turn of the event loop. */
-  #pump(): void {
-    this.#again = true;
-    if (this.#pumping) return;
-    this.#pumping = true;
-    queueMicrotask(() => void this.#run());
+  /** Updates below it wait for an uplink that is not there now: they are no reason to keep the radio on. */
+  #priorityFloor(): number {
+    const carrying = this.#carrier.uplink;
+    const uplinks = carrying === undefined ? this.#uplinks : [carrying];
+    return Math.min(9, ...uplinks.map(({ options }) => options.updatePriorityMin));
   }
 
-  async #run(): Promise<void> {
-    try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#sendSome();
-      }
-    } catch (error) {
-      this.#parts.logger.warn("could not read the outbox; trying again", {
-        reason: error instanceof Error ? error.message : String(error),
-      });
-      this.#pumpLater(STORE_RETRY_MS);
-    } finally {
-      this.#pumping = false;
-    }
-    if (this.#again) this.#pump();
+  #choose(): void {
+    if (this.#stopped) return;
+    const { priorityMin } = this.#decide();
+    const waits = (uplink: Uplink): boolean =>
+      priorityMin !== undefined &&
+      this.#parts.outbox.available(Math.max(priorityMin, uplink.options.updatePriorityMin)) > 0;
+    const candidates = this.#uplinks.map((uplink) => uplink.candidate(waits(uplink)));
+    const asleep =
+      this.#batching.disconnects && this.#carrier.settled && !candidates.some(({ work }) => work);
+    if (asleep) this.#sleep();
+    else this.#follow(candidates);
   }
 
-  #pumpLater(delayMs: number): void {
+  #sleep(): void {
     this.#timer?.cancel();
-    this.#timer = this.#parts.clock.setTimer("uplink.batch", delayMs, () => this.#pump());
+    if (this.#carrier.uplink !== undefined) this.#carrier.carryWith(undefined, false);
+    for (const uplink of this.#uplinks) uplink.want(false, "asleep until the next batch");
   }
 
-  async #sendSome(): Promise<void> {
-    const { outbox, clock } = this.#parts;
-    for (;;) {
-      const uplink = this.#active;
-      if (uplink === undefined || this.#paused || this.#stopped) return;
-      const room = Math.min(LEASE_MAX, uplink.limits.inFlightMax - uplink.traffic.inFlight);
-      if (room <= 0) return;
-      const decision = this.#batching.decide(clock.monotonicMs(), outbox.available());
-      if (decision.askAgainInMs !== undefined) this.#pumpLater(decision.askAgainInMs);
-      if (decision.priorityMin === undefined) return;
-      const epoch = this.#epoch;
-      const updates = await outbox.lease(room, decision.priorityMin);
-      if (updates.length === 0) return;
-      // The connection ended while the disk was being read: these were leased after the rewind.
-      if (epoch !== this.#epoch) {
-        outbox.rewind();
-        continue;
-      }
-      for (const update of updates) this.#send(uplink, update, epoch);
+  #follow(candidates: readonly Candidate[]): void {
+    const current = this.#carrier.uplink;
+    const at = current === undefined ? undefined : this.#uplinks.indexOf(current);
+    const { active, connected, askAgainInMs } = select(candidates, at);
+    const next = active === undefined ? undefined : this.#uplinks[active];
+    if (next === current) this.#carrier.finish(false);
+    else if (current?.up !== true || this.#carrier.settled) this.#hand(next);
+    // What is on the way over a link that works arrives there, once.
+    else this.#carrier.finish(true);
+    for (const [index, uplink] of this.#uplinks.entries()) {
+      const wanted = connected[index] === true || uplink === this.#carrier.uplink;
+      uplink.want(wanted, reasonToRest(candidates[index]));
     }
+    this.#lookAgain(candidates, askAgainInMs);
   }
 
-  #send(uplink: Uplink, update: Update, epoch: number): void {
-    const { clock } = this.#parts;
-    const sentAtMs = clock.monotonicMs();
-    uplink.traffic.inFlight++;
-    uplink.traffic.sentBytes += update.payload.length;
-    uplink.connection.send(toOutbound(update), (outcome) => {
-      if (epoch !== this.#epoch) return;
-      uplink.traffic.inFlight--;
-      this.#settle(uplink, update, outcome, clock.monotonicMs() - sentAtMs);
-      this.#pump();
-    });
+  #hand(next: Uplink | undefined): void {
+    const from = this.#last;
+    const takeover = next !== undefined && from !== undefined && next !== from;
+    if (next !== undefined) this.#last = next;
+    this.#carrier.carryWith(next, takeover);
+    if (!takeover) return;
+    this.#parts.logger.info("uplink takes over", { uplink: next.name, from: from.name });
+    this.#parts.events.emit("uplink.took-over", { uplink: next.name, from: from.name });
   }
 
-  #settle(uplink: Uplink, update: Update, outcome: SendOutcome, roundTripMs: number): void {
-    if (outcome.kind === "acknowledged") {
-      this.#parts.outbox.acknowledge(update);
-      uplink.noteAcknowledged(roundTripMs);
-      return;
-    }
-    uplink.traffic.refused++;
-    if (outcome.permanent) {
-      this.#parts.outbox.refuse(update, "receiver.refused", `${uplink.name}: ${outcome.reason}`);
-      return;
-    }
-    // Sending the next one first would break the stream's order: hang up and begin here again.
-    void uplink.backOff(`receiver is not taking updates: ${outcome.reason}`);
+  #lookAgain(candidates: readonly Candidate[], askAgainInMs: number | undefined): void {
+    this.#timer?.cancel();
+    const delays = this.#uplinks.flatMap((uplink, at) =>
+      candidates[at]?.exhausted === true ? [uplink.lookAgainInMs] : [],
+    );
+    if (askAgainInMs !== undefined) delays.push(askAgainInMs);
+    if (delays.length === 0) return;
+    this.#timer = this.#parts.clock.setTimer("uplink.choose", Math.min(...delays), () =>
+      this.uplinkChanged(),
+    );
   }
 }
 
-function toOutbound(update: Update): OutboundUpdate {
-  const { agentId, stream, sequence, payload, contentType } = update;
-  const { observedAtMs, observedAtTrusted } = update;
-  return {
-    id: updateId(update),
-    agentId,
-    stream,
-    sequence,
-    topic: stream,
-    payload,
-    contentType,
-    observedAtMs,
-    observedAtTrusted,
-  };
+function reasonToRest(candidate: Candidate | undefined): string {
+  return candidate?.exhausted === true
+    ? "bytesPerDayMax is used up; goes on with the next UTC day"
+    : "in reserve: dialled when it is needed";
 }

@@ -1,13 +1,16 @@
+import type { UplinkOptions } from "./options.ts";
+
 /** One uplink's state, for REST, page and metrics. */
 export interface UplinkStatus {
   readonly name: string;
-  readonly kind: "mqtt";
+  readonly kind: UplinkOptions["kind"];
   /** Without credentials. */
   readonly url: string;
-  readonly state: "connecting" | "up" | "waiting" | "stopped";
+  /** `idle`: not connected because nothing is to be sent over it now; `reason` says why. */
+  readonly state: "connecting" | "up" | "waiting" | "idle" | "stopped";
   /** True for the one that carries updates now. */
   readonly active: boolean;
-  /** Why it is down, in words. */
+  /** Why it is not up, or does not carry updates, in words. */
   readonly reason?: string;
   /** When `waiting`: milliseconds until the next attempt. */
   readonly retryInMs?: number;
@@ -16,7 +19,17 @@ export interface UplinkStatus {
   readonly inFlightMax: number;
   readonly acknowledged: number;
   readonly refused: number;
+  /** Updates that were not sent, since the receiver said that it has them. */
+  readonly skipped: number;
+  /** Payload bytes. */
   readonly sentBytes: number;
+  /** Bytes on the wire both ways. */
+  readonly wireBytes: number;
+  /** Times it took the updates over from another uplink. */
+  readonly takeovers: number;
+  /** Wire bytes of this UTC day and their limit, where there is one. */
+  readonly dayBytes?: number;
+  readonly dayBytesMax?: number;
   /** Updates per second over the last ten seconds. */
   readonly acknowledgedPerSecond: number;
   /** Round trip of the latest acknowledgement. */
