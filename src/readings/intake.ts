@@ -3,6 +3,7 @@ import type { UpdateDraft } from "../outbox/update.ts";
 import type { InboundMessage, Refusal } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import { RecentReadings } from "./recent-readings.ts";
+import { stateKey } from "./state-key.ts";
 import { topicFault } from "./topic-filter.ts";
 import type { TopicMap, TopicMapping } from "./topic-map.ts";
 import type { ReadingsView, StreamReading, TopicMappingView } from "./view.ts";
@@ -49,6 +50,7 @@ export class Intake implements ReadingsView {
       contentType: message.contentType ?? guessContentType(message.payload),
       priority: mapping.priority,
       expiresAfterMs: mapping.expireAfterMs,
+      key: mapping.keep === "latest" ? stateKey(message.payload, mapping.key) : undefined,
     };
     this.append(draft, settle);
   }

@@ -1,4 +1,5 @@
 import * as Type from "typebox";
+import { brokerOptions } from "./broker-options.ts";
 
 const tlsOptions = Type.Object(
   {
@@ -30,6 +31,19 @@ const topicOptions = Type.Object(
     expireAfterMs: Type.Optional(
       Type.Integer({ minimum: 0, description: "Overrides `outbox.expireAfterMs`; 0: never." }),
     ),
+    keep: Type.Enum(["all", "latest"], {
+      default: "all",
+      description:
+        "`latest` is for states: while several of one `key` wait, only the newest is sent.",
+    }),
+    key: Type.Optional(
+      Type.String({
+        pattern: "^(/([^~/]|~[01])*)+$",
+        maxLength: 256,
+        description:
+          "With `keep: latest`: JSON Pointer to what tells states on one topic apart, for example `/valve`. Default: the topic has one state.",
+      }),
+    ),
     format: Type.Enum(["any", "json"], {
       default: "any",
       description: "`json` sets payloads that do not parse aside as dead letters.",
@@ -41,37 +55,7 @@ const topicOptions = Type.Object(
 /** Settings under `mqtt`: where readings come in. */
 export const mqttOptions = Type.Object(
   {
-    broker: Type.Object(
-      {
-        embedded: Type.Boolean({
-          default: true,
-          description: "Run a broker; false: connect to the one at `mqtt.connect.url`.",
-        }),
-        host: Type.String({
-          default: "127.0.0.1",
-          description: "Address to listen on; 0.0.0.0 lets other machines publish.",
-        }),
-        port: Type.Integer({
-          minimum: 0,
-          maximum: 65_535,
-          default: 1883,
-          description: "Port to listen on; 0: any free one, told in DATA/run.json.",
-        }),
-        clientsMax: Type.Integer({
-          minimum: 1,
-          maximum: 10_000,
-          default: 500,
-          description: "Clients connected at once.",
-        }),
-        packetBytesMax: Type.Integer({
-          minimum: 1_024,
-          maximum: 16_777_216,
-          default: 1_048_576,
-          description: "Largest MQTT packet; a bigger one ends its connection.",
-        }),
-      },
-      { additionalProperties: false, default: {}, description: "The broker inside the agent." },
-    ),
+    broker: brokerOptions,
     connect: Type.Object(
       {
         url: Type.Optional(

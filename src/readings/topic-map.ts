@@ -8,10 +8,14 @@ export interface TopicMapping {
   readonly priority: number;
   readonly expireAfterMs: number;
   readonly format: "any" | "json";
+  readonly keep: "all" | "latest";
+  readonly key?: string;
   received: number;
 }
 
 const CACHE_MAX = 10_000;
+/** Topics of readings are no longer; a publisher of long ones must not fill the memory. */
+const CACHED_TOPIC_MAX = 512;
 
 /** Finds what a topic is mapped to; the first entry that matches counts. */
 export class TopicMap {
@@ -29,6 +33,8 @@ export class TopicMap {
             priority: topic.priority,
             expireAfterMs: topic.expireAfterMs ?? expireAfterMs,
             format: topic.format,
+            keep: topic.keep,
+            ...(topic.key !== undefined && { key: topic.key }),
             received: 0,
           },
           matches: topicMatcher(topic.filter),
@@ -42,6 +48,7 @@ export class TopicMap {
   find(topic: string): TopicMapping | undefined {
     if (this.#cache.has(topic)) return this.#cache.get(topic);
     const mapping = this.#entries.find(({ matches }) => matches(topic))?.mapping;
+    if (topic.length > CACHED_TOPIC_MAX) return mapping;
     if (this.#cache.size >= CACHE_MAX) this.#cache.clear();
     this.#cache.set(topic, mapping);
     return mapping;

@@ -6,6 +6,10 @@ export interface TopicMappingView {
   readonly expireAfterMs: number;
   /** `json` refuses payloads that do not parse; `any` passes bytes on. */
   readonly format: "any" | "json";
+  /** `latest`: while several of one key wait, only the newest is sent. */
+  readonly keep: "all" | "latest";
+  /** JSON Pointer to the key; absent: the topic has one state. */
+  readonly key?: string;
   readonly received: number;
 }
 

@@ -1,7 +1,8 @@
 import type { IPublishPacket, Packet } from "mqtt-packet";
 import type { Broker, BrokerStatus, InboundHandler } from "../broker.ts";
 import type { Logger } from "../logger.ts";
-import { MqttSession, type TlsFiles } from "./mqtt-session.ts";
+import type { TlsFiles } from "../wire/dial.ts";
+import { MqttSession } from "./mqtt-session.ts";
 
 /** Settings for taking readings from a broker that is already on the device. */
 export interface ClientBrokerOptions {
@@ -13,6 +14,8 @@ export interface ClientBrokerOptions {
   readonly protocol: "5" | "3.1.1";
   /** Topic filters to subscribe to. */
   readonly filters: readonly string[];
+  /** The setting that they come from, for the log. */
+  readonly filtersSetting?: string;
   readonly keepaliveSeconds: number;
   readonly connectTimeoutMs: number;
   /** Messages that the broker may send ahead of our acknowledgement. */
@@ -38,6 +41,7 @@ export class ClientBroker implements Broker {
   #reason = "not started";
   #stopped = false;
   #settling = 0;
+  #receivedBytes = 0;
   #idle: (() => void) | undefined;
   /** QoS 2 messages between PUBREC and PUBREL: a repeat of one of these is no new message. */
   readonly #received = new Set<number>();
@@ -74,6 +78,7 @@ export class ClientBroker implements Broker {
       connected: this.#connected,
       url: this.#options.url,
       ...(this.#connected ? {} : { reason: this.#reason }),
+      receivedBytes: this.#receivedBytes + (this.#session?.receivedBytes ?? 0),
     };
   }
 
@@ -134,6 +139,7 @@ export class ClientBroker implements Broker {
   }
 
   #down(reason: string): void {
+    this.#receivedBytes += this.#session?.receivedBytes ?? 0;
     this.#session = undefined;
     this.#connected = false;
     this.#reason = reason;
@@ -176,6 +182,7 @@ export class ClientBroker implements Broker {
         ...(packet.properties?.contentType === undefined
           ? {}
           : { contentType: packet.properties.contentType }),
+        ...userPropertiesOf(packet),
       },
       (refusal) => {
         this.#settling--;
@@ -202,9 +209,20 @@ export class ClientBroker implements Broker {
       if (typeof code === "number" && code >= 128)
         this.#options.logger.error("the MQTT broker refused a subscription", {
           filter: this.#options.filters[at],
-          setting: "mqtt.topics",
+          setting: this.#options.filtersSetting ?? "mqtt.topics",
           code,
         });
     });
   }
+}
+
+function userPropertiesOf({
+  properties,
+}: IPublishPacket): Pick<Parameters<InboundHandler>[0], "userProperties"> {
+  if (properties?.userProperties === undefined) return {};
+  const all = Object.entries(properties.userProperties).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? (value[0] ?? "") : value,
+  ]);
+  return { userProperties: Object.fromEntries(all) as Record<string, string> };
 }

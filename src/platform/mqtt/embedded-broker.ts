@@ -1,94 +1,110 @@
-import { createServer, type Server } from "node:net";
-import { Aedes, type Client } from "aedes";
+import type { Socket } from "node:net";
+import type { Client } from "aedes";
 import type { Broker, BrokerStatus, InboundHandler } from "../broker.ts";
-import type { Logger } from "../logger.ts";
-import { coalesceWrites } from "./coalesce-writes.ts";
+import type { BrokerGate } from "../broker-gate.ts";
+import { deliverOnceEach } from "./aedes-corrections.ts";
+import type { AedesClient, AedesInternals } from "./aedes-internals.ts";
+import { openAedes } from "./aedes-setup.ts";
+import { BrokerState, type BrokerStateParts } from "./broker-state/broker-state.ts";
+import type { Will } from "./broker-state/wills.ts";
+import { ClientConnection, type ConnectionLimits } from "./client-connection.ts";
+import { Doorkeeper, NOT_PERMITTED } from "./doorkeeper.ts";
+import { Inbox } from "./inbox.ts";
+import { type ListenerOptions, Listeners } from "./listeners.ts";
+import { QuietTopics } from "./quiet-topics.ts";
 
-/** Settings of the broker that the agent itself runs. */
-export interface EmbeddedBrokerOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  readonly clientsMax: number;
-  /** Largest packet; a bigger one ends its connection (MQTT 5: DISCONNECT 0x95). */
-  readonly packetBytesMax: number;
-  readonly logger: Logger;
+/** Settings of the broker that the agent itself runs; they are those of `mqtt.broker`. */
+export interface EmbeddedBrokerOptions extends ListenerOptions, ConnectionLimits {
+  /** Decides who may do what; without one everybody may do everything. */
+  readonly gate?: BrokerGate | undefined;
+  /** Where sessions, retained messages and wills outlive the process; without it they do not. */
+  readonly memory?: Omit<BrokerStateParts, "logger" | "maySubscribe">;
 }
 
-const TCP_KEEPALIVE_MS = 60_000;
+const SESSION_EXPIRY_SECONDS_MAX = 7 * 86_400;
+const SESSIONS_MAX = 1_000;
 
-type PublishPacket = Parameters<Aedes["authorizePublish"]>[1];
-
-/** The parts of Aedes that its own types leave out. */
-interface AedesInternals {
-  readonly persistence: {
-    incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>;
-  };
+/** What there is while the broker runs. */
+interface Running {
+  readonly aedes: AedesInternals;
+  readonly inbox: Inbox;
+  /** Grows with every message that is handed to subscribers. */
+  readonly emissions: () => number;
 }
 
 /**
  * MQTT 5, 3.1.1 and 3.1 broker inside the agent. PUBACK and PUBREC are sent only after the handler settled,
- * and the handler settles after the disk did.
+ * and the handler settles after the disk did. Readings go from socket to handler without a detour
+ * ({@link ClientConnection}, {@link Inbox}); subscriptions, QoS 2 and local delivery are Aedes', what outlives
+ * a connection is in {@link BrokerState}.
  */
 export class EmbeddedBroker implements Broker {
   readonly #options: EmbeddedBrokerOptions;
-  #aedes: (Aedes & AedesInternals) | undefined;
-  #server: Server | undefined;
-  #settling = 0;
-  #idle: (() => void) | undefined;
-  #port: number;
+  readonly #listeners: Listeners;
+  readonly #door: Doorkeeper;
+  readonly #connections = new WeakMap<Client, ClientConnection>();
+  #state: BrokerState | undefined;
+  #running: Running | undefined;
+  #undelivered = 0;
 
   constructor(options: EmbeddedBrokerOptions) {
+    const { gate, logger } = options;
     this.#options = options;
-    this.#port = options.port;
+    this.#listeners = new Listeners(options, (socket) => this.#accept(socket));
+    this.#door = new Doorkeeper({
+      gate,
+      logger,
+      socketOf: (client) => this.#connections.get(client)?.socket,
+    });
   }
 
   async start(handler: InboundHandler): Promise<void> {
-    const { packetBytesMax, clientsMax, logger } = this.#options;
-    const aedes = new Aedes({
-      maximumPacketSize: packetBytesMax,
-      sessionExpiryIntervalLimit: 7 * 86_400,
-      pendingSessionsLimit: 1_000,
-      connectTimeout: 10_000,
-      authorizePublish: (client, packet, done) => this.#take(handler, client, packet, done),
-    }) as Aedes & AedesInternals;
-    await aedes.listen();
-    this.#aedes = aedes;
-    aedes.on("clientError", (client, error) =>
-      logger.warn("MQTT client failed", { clientId: client.id, reason: this.#explain(error) }),
-    );
-    aedes.on("connectionError", (client, error) =>
-      logger.warn("MQTT connection failed", { clientId: client.id, reason: this.#explain(error) }),
-    );
-    // Clients may go without MQTT's own keepalive; TCP's finds out when one is gone for good.
-    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS };
-    const server = createServer(options, (socket) => {
-      coalesceWrites(socket);
-      aedes.handle(socket);
+    const { packetBytesMax, receiveMaximum, memory, logger } = this.#options;
+    const door = this.#door;
+    const state =
+      memory &&
+      new BrokerState({
+        ...memory,
+        logger,
+        maySubscribe: (client, filter) => door.maySubscribe(client as Client, filter),
+      });
+    const { aedes, bus } = await openAedes({
+      packetBytesMax,
+      receiveMaximum,
+      sessionExpirySecondsMax: memory?.limits.sessionExpirySecondsMax ?? SESSION_EXPIRY_SECONDS_MAX,
+      sessionsMax: memory?.limits.sessionsMax ?? SESSIONS_MAX,
+      state,
+      door,
+      logger,
+      take: (client, packet, done) => this.#running?.inbox.takeFromAedes(client, packet, done),
+      admitted: (client) => this.#connections.get(client)?.admitted(),
+      fault: (client, reason) => this.#fault(client, reason),
     });
-    server.maxConnections = clientsMax;
-    server.on("drop", () =>
-      logger.warn("MQTT connection turned away: mqtt.broker.clientsMax is reached", { clientsMax }),
-    );
-    this.#server = server;
+    const quiet = new QuietTopics({
+      generation: () => bus.generation + (state?.generation ?? 0),
+      hasListener: (topic) => bus.hasListener(topic),
+      hasSession: async (topic) => (await aedes.persistence.subscriptionsByTopic(topic)).length > 0,
+    });
+    const inbox = new Inbox({ aedes, quiet, state, door, handler });
+    this.#state = state;
+    this.#running = { aedes, inbox, emissions: () => bus.emissions };
+    state?.publishLeftWills((will) => this.#publishLeftWill(inbox, will));
     try {
-      await this.#listen(server);
+      await this.#listeners.open();
     } catch (error) {
       await this.stop();
       throw error;
     }
-    // Running out of file descriptors is no reason to end the agent.
-    server.on("error", (error) => logger.error("MQTT listener failed", { reason: error.message }));
   }
 
   publish(message: Parameters<Broker["publish"]>[0]): Promise<void> {
     const { topic, payload, qos, retain } = message;
     return new Promise((resolve, reject) => {
-      if (this.#aedes === undefined) {
+      if (this.#running === undefined) {
         reject(new Error("the MQTT broker is not running"));
         return;
       }
-      this.#aedes.publish(
+      this.#running.aedes.publish(
         { cmd: "publish", topic, payload: Buffer.from(payload), qos, retain, dup: false },
         (error) => (error === undefined || error === null ? resolve() : reject(error)),
       );
@@ -96,114 +112,75 @@ export class EmbeddedBroker implements Broker {
   }
 
   status(): BrokerStatus {
-    const listening = this.#server?.listening === true;
+    const { listening, ...urls } = this.#listeners.status();
     return {
       kind: "embedded",
       connected: listening,
-      url: `mqtt://${this.#options.host}:${this.#port}`,
-      clients: this.#aedes?.connectedClients ?? 0,
+      ...urls,
+      clients: this.#running?.aedes.connectedClients ?? 0,
+      undelivered: this.#undelivered,
+      ...this.#door.counts,
+      ...(this.#state === undefined ? {} : { remembered: this.#state.use() }),
       ...(listening ? {} : { reason: "not listening" }),
     };
   }
 
   async stop(): Promise<void> {
-    const server = this.#server;
-    const aedes = this.#aedes;
-    this.#server = undefined;
-    this.#aedes = undefined;
-    if (server === undefined || aedes === undefined) return;
-    const closed = new Promise<void>((resolve) => {
-      server.close(() => resolve());
-    });
-    if (this.#settling > 0)
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return;
+    const closed = this.#listeners.close();
+    await running.inbox.close();
     await new Promise<void>((resolve) => {
-      aedes.close(resolve);
+      running.aedes.close(resolve);
     });
     await closed;
+    await this.#state?.destroy();
   }
 
-  #take(
-    handler: InboundHandler,
-    client: Client | null,
-    packet: PublishPacket,
-    done: (error?: Error | null) => void,
-  ): void {
-    const { topic, qos } = packet;
-    // Stopping: what is not taken is not acknowledged either, and its publisher sends it again.
-    if (this.#aedes === undefined) return;
-    if (topic.startsWith("$")) {
-      done(new Error("topics that begin with $ are the broker's own"));
+  #accept(socket: Socket): void {
+    if (this.#running === undefined) {
+      socket.destroy();
       return;
     }
-    const deliver = (): void => {
-      this.#settling++;
-      handler(
-        {
-          topic,
-          payload: packet.payload as Buffer,
-          qos,
-          retain: packet.retain,
-          clientId: client?.id ?? "",
-          ...(packet.properties?.contentType === undefined
-            ? {}
-            : { contentType: packet.properties.contentType }),
+    const { aedes, inbox, emissions } = this.#running;
+    const connection = new ClientConnection(
+      socket,
+      {
+        attach: (link) => {
+          const client = aedes.handle(link) as AedesClient;
+          deliverOnceEach(client, aedes.id, emissions);
+          return client;
         },
-        (refusal) => {
-          this.#settling--;
-          if (this.#settling === 0) this.#idle?.();
-          if (refusal === undefined) done(null);
-          else done(new Error(`${refusal.code}: ${refusal.message}`));
+        publish: (client, message, settle) => inbox.take(client, message, settle),
+        refused: (client, { code, message }) => {
+          // The doorkeeper tells that, once per connection.
+          if (code !== NOT_PERMITTED) this.#fault(client, `${code}: ${message}`);
         },
-      );
-    };
-    if (qos !== 2 || client === null) {
-      deliver();
-      return;
-    }
-    // A QoS 2 publish that comes again before its PUBREL is the same message (MQTT 5 section 4.3.3).
-    const deliverNew = async (): Promise<void> => {
-      if (await this.#isRepeated(client, packet)) done(null);
-      else deliver();
-    };
-    void deliverNew();
+        fault: (client, reason) => this.#fault(client, reason),
+        undelivered: () => {
+          this.#undelivered++;
+        },
+      },
+      this.#options,
+    );
+    this.#connections.set(connection.client, connection);
   }
 
-  async #isRepeated(client: Client, packet: PublishPacket): Promise<boolean> {
-    try {
-      return (await this.#aedes?.persistence.incomingGetPacket(client, packet)) !== undefined;
-    } catch {
-      // Aedes' way of saying that it has no such packet.
-      return false;
-    }
+  #publishLeftWill(inbox: Inbox, will: Will): void {
+    inbox.takeLeftWill(will).catch((error: unknown) =>
+      this.#options.logger.warn("a will could not be published; it waits for the next start", {
+        clientId: will.clientId,
+        topic: will.topic,
+        reason: error instanceof Error ? error.message : String(error),
+      }),
+    );
   }
 
-  #listen(server: Server): Promise<void> {
-    const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      server.once("error", (error: Error & { code?: string }) => {
-        reject(
-          new Error(
-            error.code === "EADDRINUSE"
-              ? `MQTT port ${port} on ${host} is taken; set mqtt.broker.port (0: any free one), or mqtt.broker.embedded=false with mqtt.connect.url to use the broker that is there`
-              : `can not listen for MQTT on ${host}:${port} (mqtt.broker.host, mqtt.broker.port): ${error.message}`,
-            { cause: error },
-          ),
-        );
-      });
-      server.listen(port, host, () => {
-        const address = server.address();
-        if (address !== null && typeof address === "object") this.#port = address.port;
-        resolve();
-      });
-    });
-  }
-
-  #explain(error: Error): string {
-    return /packet.*too large|maximum packet/i.test(error.message)
-      ? `${error.message}; mqtt.broker.packetBytesMax is ${this.#options.packetBytesMax}`
-      : error.message;
+  #fault(client: Client, message: string): void {
+    const reason = /packet.*too large|maximum packet/i.test(message)
+      ? `${message}; mqtt.broker.packetBytesMax is ${this.#options.packetBytesMax}`
+      : message;
+    this.#options.logger.warn("MQTT client failed", { clientId: client.id, reason });
   }
 }

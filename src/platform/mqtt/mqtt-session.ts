@@ -1,19 +1,9 @@
-import { readFileSync } from "node:fs";
-import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import type { Socket } from "node:net";
 import mqttPacket, { type IConnackPacket, type IConnectPacket, type Packet } from "mqtt-packet";
+import { describeDialError, dial, hostOf, type TlsFiles, wireBytesOf } from "../wire/dial.ts";
 import type { EncodedPublish } from "./publish-encoder.ts";
 import { connackReason, disconnectReason } from "./reason-codes.ts";
 import { WriteBuffer } from "./write-buffer.ts";
-
-/** Paths of PEM files; what is absent is the system's default or not used. */
-export interface TlsFiles {
-  readonly caFile?: string | undefined;
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
-  /** Name to verify, where it differs from the URL's host. */
-  readonly serverName?: string | undefined;
-}
 
 /** How to open an MQTT session. */
 export interface SessionOptions {
@@ -35,6 +25,8 @@ export interface SessionOptions {
 export interface SessionListener {
   connected(connack: IConnackPacket): void;
   packet(packet: Packet): void;
+  /** The answer to {@link MqttSession.ping}, under the number that it returned. */
+  pong?(ordinal: number): void;
   closed(reason: string, refusedVersion: boolean): void;
 }
 
@@ -52,6 +44,9 @@ export class MqttSession {
   #connectTimer: NodeJS.Timeout | undefined;
   #keepaliveTimer: NodeJS.Timeout | undefined;
   #heard = true;
+  /** PINGREQ sent and PINGRESP received: answers come in order. */
+  #pings = 0;
+  #pongs = 0;
   readonly #out: WriteBuffer;
 
   constructor(options: SessionOptions, listener: SessionListener) {
@@ -65,7 +60,9 @@ export class MqttSession {
     });
     this.#socket.setNoDelay(true);
     this.#socket.once(secure ? "secureConnect" : "connect", () => this.#introduce());
-    this.#socket.on("error", (error) => this.#close(describe(error, options)));
+    this.#socket.on("error", (error) =>
+      this.#close(describeDialError(error, options.url, "broker")),
+    );
     this.#socket.on("close", () => this.#close("connection closed by the broker"));
     const parser = mqttPacket.parser(this.#writeOptions);
     parser.on("packet", (packet) => this.#receive(packet));
@@ -80,9 +77,14 @@ export class MqttSession {
     );
   }
 
-  /** Bytes written to the socket so far. */
-  get sentBytes(): number {
-    return this.#socket.bytesWritten;
+  /** Bytes written to the socket and read from it so far. */
+  get wireBytes(): number {
+    return wireBytesOf(this.#socket);
+  }
+
+  /** Bytes read from the socket so far. */
+  get receivedBytes(): number {
+    return this.#socket.bytesRead;
   }
 
   /** Writes a packet; those of one turn of the event loop leave together. */
@@ -95,10 +97,22 @@ export class MqttSession {
     if (!this.#ended) this.#out.fill(packet.bytes, (buffer, at) => packet.write(buffer, at));
   }
 
-  /** Says DISCONNECT and closes; `closed` is not called. */
-  end(): Promise<void> {
+  /**
+   * Asks for a PINGRESP. A broker reads one connection in order, so its answer proves that everything sent
+   * before has been read. @returns the number under which the listener hears of it
+   */
+  ping(): number {
+    this.send({ cmd: "pingreq" });
+    return ++this.#pings;
+  }
+
+  /**
+   * Says DISCONNECT and closes; `closed` is not called.
+   * @param reasonCode MQTT 5 section 3.14.2.1: 4 has the will published all the same
+   */
+  end(reasonCode: 0 | 4 = 0): Promise<void> {
     if (this.#ended) return Promise.resolve();
-    if (this.#connected) this.send({ cmd: "disconnect", reasonCode: 0 });
+    if (this.#connected) this.send({ cmd: "disconnect", reasonCode });
     this.#out.flush();
     this.#stop();
     return new Promise((resolve) => {
@@ -141,7 +155,8 @@ export class MqttSession {
       this.#close("protocol error: the broker sent CONNACK twice");
     else if (packet.cmd === "connack") this.#welcome(packet);
     else if (packet.cmd === "disconnect") this.#close(disconnectReason(packet));
-    else if (packet.cmd !== "pingresp") this.#listener.packet(packet);
+    else if (packet.cmd === "pingresp") this.#listener.pong?.(++this.#pongs);
+    else this.#listener.packet(packet);
   }
 
   #welcome(connack: IConnackPacket): void {
@@ -165,7 +180,7 @@ export class MqttSession {
         return;
       }
       this.#heard = false;
-      this.send({ cmd: "pingreq" });
+      this.ping();
     }, intervalMs);
   }
 
@@ -185,46 +200,7 @@ export class MqttSession {
 
 /** @throws Error when a TLS file can not be read. */
 function openSocket({ url, tls }: SessionOptions): Socket {
-  const { hostname, port, protocol } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  if (protocol !== "mqtts:") return connectTcp({ host, port: Number(port || 1883) });
-  const options: ConnectionOptions = {
-    host,
-    port: Number(port || 8883),
-    // RFC 6066 section 3: an address is not a server name; it is verified all the same.
-    ...(tls?.serverName === undefined
-      ? isIP(host) === 0 && { servername: host }
-      : { servername: tls.serverName }),
-    ...(tls?.caFile === undefined ? {} : { ca: readPem(tls.caFile, "tls.caFile") }),
-    ...(tls?.certFile === undefined ? {} : { cert: readPem(tls.certFile, "tls.certFile") }),
-    ...(tls?.keyFile === undefined ? {} : { key: readPem(tls.keyFile, "tls.keyFile") }),
-  };
-  return connectTls(options);
-}
-
-function readPem(path: string, setting: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${setting}: can not read ${path} (${reason})`, { cause: error });
-  }
-}
-
-const UNKNOWN_AUTHORITY = new Set([
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-]);
-
-function describe(error: Error & { code?: string }, { url }: SessionOptions): string {
-  const { host } = new URL(url);
-  const code = error.code ?? "";
-  if (code === "ECONNREFUSED") return `nobody listens at ${host} (connection refused)`;
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return `the name in ${host} can not be resolved (${code})`;
-  if (UNKNOWN_AUTHORITY.has(code))
-    return `the broker's certificate is not signed by a known authority (${code}); set tls.caFile`;
-  return error.message;
+  const { port, protocol } = new URL(url);
+  const secure = protocol === "mqtts:";
+  return dial({ host: hostOf(url), port: Number(port || (secure ? 8883 : 1883)), secure, tls });
 }

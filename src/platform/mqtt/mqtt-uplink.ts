@@ -1,12 +1,17 @@
+import { randomBytes } from "node:crypto";
 import type { IPubackPacket, IPublishPacket, Packet } from "mqtt-packet";
+import { encodeMarksRequest, parseMarksAnswer } from "../../sync/marks-wire.ts";
 import type {
+  Marks,
   OutboundUpdate,
   SendOutcome,
   UplinkConnection,
   UplinkListener,
 } from "../uplink-connection.ts";
+import type { TlsFiles } from "../wire/dial.ts";
 import { envelope } from "./envelope.ts";
-import { MqttSession, type TlsFiles } from "./mqtt-session.ts";
+import type { Announcer } from "./home-assistant/announcer.ts";
+import { MqttSession } from "./mqtt-session.ts";
 import { PublishEncoder } from "./publish-encoder.ts";
 import { isPermanent, reasonText } from "./reason-codes.ts";
 
@@ -27,11 +32,19 @@ export interface MqttUplinkOptions {
   readonly keepaliveSeconds: number;
   readonly connectTimeoutMs: number;
   readonly inFlightMax: number;
+  /** Whether there may be a receiver behind the broker that answers questions for marks. */
+  readonly sync: "auto" | "off";
   /** Retained state that the broker publishes when it loses us (LWT). */
   readonly will: Uint8Array;
+  /** Tells Home Assistant what goes out here. */
+  readonly announcer?: Announcer | undefined;
 }
 
 const QOS = 1;
+/** A receiver that is there answers sooner; a broker without one never does. */
+const MARKS_TIMEOUT_MS = 3_000;
+/** Commands of this name are answers to questions for marks. */
+const MARKS_TOPIC = "marks";
 const IDS = 65_535;
 /** The largest remaining length there is, and its header (MQTT 5 section 1.5.5). */
 const PACKET_BYTES_MAX = 268_435_455 + 5;
@@ -50,6 +63,16 @@ export class MqttUplink implements UplinkConnection {
   #enveloped: boolean;
   #lastId = 0;
   #packetBytesMax = PACKET_BYTES_MAX;
+  #pastBytes = 0;
+  #marksAsked:
+    | {
+        readonly replyTo: string;
+        readonly settle: (marks: Marks | undefined) => void;
+        readonly timer: NodeJS.Timeout;
+      }
+    | undefined;
+  readonly askMarks?: NonNullable<UplinkConnection["askMarks"]>;
+  readonly tellFirst?: NonNullable<UplinkConnection["tellFirst"]>;
   /** A failed start is told in a later turn, like every other failure. */
   #generation = 0;
 
@@ -58,6 +81,13 @@ export class MqttUplink implements UplinkConnection {
     this.#version = options.protocol === "3.1.1" ? 4 : 5;
     this.#encoder = this.#newEncoder();
     this.#enveloped = this.#wantsEnvelope();
+    if (options.sync === "off") return;
+    this.askMarks = (streams, settle) => this.#askMarks(streams, settle);
+    this.tellFirst = (firsts) => this.#sendQuestion(firsts);
+  }
+
+  get wireBytes(): number {
+    return this.#pastBytes + (this.#session?.wireBytes ?? 0);
   }
 
   connect(listener: UplinkListener): void {
@@ -68,6 +98,7 @@ export class MqttUplink implements UplinkConnection {
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     const session = this.#session;
     if (session === undefined) return;
+    this.#options.announcer?.saw(update);
     const messageId = this.#nextId();
     const packet = this.#enveloped
       ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
@@ -98,17 +129,24 @@ export class MqttUplink implements UplinkConnection {
   async disconnect(): Promise<void> {
     this.#generation++;
     const session = this.#session;
+    this.#forget();
+    await session?.end();
+  }
+
+  #forget(): void {
+    this.#pastBytes = this.wireBytes;
+    clearTimeout(this.#marksAsked?.timer);
+    this.#marksAsked = undefined;
     this.#session = undefined;
     this.#waiting.clear();
-    await session?.end();
+    this.#options.announcer?.disconnected();
   }
 
   #open(listener: UplinkListener, generation: number): void {
     const options = this.#options;
     const down = (reason: string, refusedVersion: boolean): void => {
       if (generation !== this.#generation) return;
-      this.#session = undefined;
-      this.#waiting.clear();
+      this.#forget();
       if (refusedVersion && options.protocol === "auto" && this.#version === 5) {
         this.#version = 4;
         this.#encoder = this.#newEncoder();
@@ -143,6 +181,7 @@ export class MqttUplink implements UplinkConnection {
             if (generation !== this.#generation) return;
             this.#packetBytesMax = properties?.maximumPacketSize ?? PACKET_BYTES_MAX;
             this.#subscribeToCommands();
+            this.#announce();
             listener.up({
               inFlightMax: Math.min(options.inFlightMax, properties?.receiveMaximum ?? IDS),
             });
@@ -178,18 +217,76 @@ export class MqttUplink implements UplinkConnection {
       });
   }
 
+  #announce(): void {
+    this.#options.announcer?.connected({
+      topicPrefix: this.#topic(""),
+      enveloped: this.#enveloped,
+      publishRetained: ({ topic, payload }) =>
+        this.#session?.send({ cmd: "publish", topic, payload, qos: 0, dup: false, retain: true }),
+    });
+  }
+
   #takeCommand({ topic, payload, qos, messageId }: IPublishPacket): void {
+    const { announcer } = this.#options;
+    if (topic === announcer?.statusTopic) announcer?.heard(Buffer.from(payload));
     const prefix = this.#topic("$command/");
-    if (topic.startsWith(prefix))
+    if (topic === `${prefix}${MARKS_TOPIC}` && this.askMarks !== undefined)
+      this.#takeAnswer(Buffer.from(payload).toString("utf8"));
+    else if (topic.startsWith(prefix))
       this.#listener?.command(topic.slice(prefix.length), Buffer.from(payload));
     if (qos === 1 && messageId !== undefined) this.#session?.send({ cmd: "puback", messageId });
   }
 
+  /** Asks on `{prefix}/{agentId}/$sync/marks`; the answer comes as a command. */
+  #askMarks(streams: readonly string[], settle: (marks: Marks | undefined) => void): void {
+    if (this.#session === undefined) return;
+    this.#answerMarks(undefined);
+    const timer = setTimeout(() => this.#answerMarks(undefined), MARKS_TIMEOUT_MS);
+    // An answer to a question of an earlier connection may still be on its way.
+    const replyTo = randomBytes(6).toString("base64url");
+    this.#marksAsked = { replyTo, settle, timer };
+    this.#sendQuestion(new Map(streams.map((name) => [name, undefined])), replyTo);
+  }
+
+  #sendQuestion(streams: ReadonlyMap<string, number | undefined>, replyTo = "none"): void {
+    const question = encodeMarksRequest({ agent: this.#options.agentId, streams, replyTo });
+    const payload = Buffer.from(question);
+    const topic = this.#topic("$sync/marks");
+    // A packet over the broker's maximum would cost the connection.
+    if (payload.length + 4 * topic.length + 16 > this.#packetBytesMax) return;
+    this.#session?.send({
+      cmd: "publish",
+      topic,
+      payload,
+      qos: 0,
+      dup: false,
+      retain: false,
+    });
+  }
+
+  #takeAnswer(text: string): void {
+    try {
+      const { marks, replyTo } = parseMarksAnswer(text);
+      if (replyTo === undefined || replyTo === this.#marksAsked?.replyTo) this.#answerMarks(marks);
+    } catch {
+      // Then everything is sent.
+      this.#answerMarks(undefined);
+    }
+  }
+
+  #answerMarks(marks: Marks | undefined): void {
+    const asked = this.#marksAsked;
+    this.#marksAsked = undefined;
+    clearTimeout(asked?.timer);
+    asked?.settle(marks);
+  }
+
   #subscribeToCommands(): void {
+    const topics = [this.#topic("$command/#"), this.#options.announcer?.statusTopic];
     this.#session?.send({
       cmd: "subscribe",
       messageId: this.#nextId(),
-      subscriptions: [{ topic: this.#topic("$command/#"), qos: QOS }],
+      subscriptions: topics.flatMap((topic) => (topic === undefined ? [] : { topic, qos: QOS })),
     });
   }
 

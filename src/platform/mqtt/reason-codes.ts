@@ -55,6 +55,25 @@ export function isPermanent(code: number): boolean {
   return PERMANENT.has(code);
 }
 
+const REFUSALS: Readonly<Record<string, number>> = {
+  "outbox.full": 151,
+  "outbox.busy": 151,
+  "outbox.too-many-streams": 151,
+  "outbox.closed": 131,
+  "outbox.store-failed": 131,
+  "mqtt.delivery-failed": 131,
+  "broker.store-failed": 131,
+};
+
+/**
+ * @param code stable code of a refusal, for example `outbox.full`
+ * @returns what PUBACK says to an MQTT 5 publisher (section 3.4.2.1): refusals that pass have reason codes that
+ * another agent does not take for final
+ */
+export function refusalReason(code: string): number {
+  return REFUSALS[code] ?? 135;
+}
+
 /** @returns undefined when the connection was accepted. */
 export function connackReason(
   connack: IConnackPacket,

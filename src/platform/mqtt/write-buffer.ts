@@ -6,14 +6,16 @@ const CHUNK_BYTES = 32 * 1_024;
  */
 export class WriteBuffer {
   readonly #write: (chunk: Buffer) => void;
-  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  readonly #chunkBytes: number;
+  #buffer = Buffer.alloc(0);
   /** Written to the stream up to here; filled up to `#at`. */
   #start = 0;
   #at = 0;
   #scheduled = false;
 
-  constructor(write: (chunk: Buffer) => void) {
+  constructor(write: (chunk: Buffer) => void, chunkBytes = CHUNK_BYTES) {
     this.#write = write;
+    this.#chunkBytes = chunkBytes;
   }
 
   /** Makes room for `size` bytes and has `fill` write exactly that many from its offset on. */
@@ -21,7 +23,7 @@ export class WriteBuffer {
     if (size > this.#buffer.length - this.#at) {
       this.flush();
       // The old buffer may still be on its way to the socket: it is not used again.
-      this.#buffer = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, size));
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(this.#chunkBytes, size));
       this.#start = 0;
       this.#at = 0;
     }
