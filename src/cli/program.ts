@@ -3,7 +3,9 @@ import type { Installation } from "../platform/node/installation.ts";
 import { registerConfig } from "./config.ts";
 import { registerDevice } from "./device.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
+import { registerReceive } from "./receive.ts";
 import { registerRun } from "./run.ts";
 import { registerStatus } from "./status.ts";
 import { registerToken } from "./token.ts";
@@ -18,12 +20,14 @@ export function createProgram(installation: Installation): Command {
     .showHelpAfterError("(add --help for what is possible)")
     .showSuggestionAfterError();
   registerRun(program, installation);
+  registerReceive(program);
   registerStatus(program);
   registerDoctor(program, installation);
   registerDevice(program);
   registerQueue(program);
   registerConfig(program);
   registerToken(program);
+  registerMqtt(program);
   program
     .command("version")
     .description("print the version of the agent and what it runs on")

@@ -146,6 +146,19 @@ function printQueue(status: Body<typeof queue>): void {
     ["delivered", plural(status.acknowledged, "update")],
     ["shed", plural(status.shed, "update")],
     ["expired", plural(status.expired, "update")],
+    ...(status.lost > 0 ? [["lost", plural(status.lost, "update")] as const] : []),
+    [
+      "written",
+      `${bytes(status.written.deviceBytes ?? status.written.bytes)} to flash in ${plural(status.written.syncs, "sync")}`,
+    ],
+    ...(status.written.bytesPerDayMax === 0
+      ? []
+      : [
+          [
+            "flash budget",
+            `${Math.round(status.written.budgetUsed * 100)} % of ${bytes(status.written.bytesPerDayMax)} a day`,
+          ] as const,
+        ]),
     ["dead letters", `${status.deadLetters}, ${bytes(status.deadLetterBytes)}`],
     ...(status.storeFault === undefined ? [] : [["store fault", status.storeFault] as const]),
   ]);

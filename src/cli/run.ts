@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import type { Installation } from "../platform/node/installation.ts";
 import { type ConfigSourceOptions, readConfig, withConfigSource } from "./config-source.ts";
 import { loadFirmwareProfiles } from "./firmware-profiles.ts";
+import { stopSignal } from "./stop-signal.ts";
 
 interface RunOptions extends ConfigSourceOptions {
   readonly data: string;
@@ -56,17 +57,6 @@ async function run(config: Config, options: RunOptions, installation: Installati
   logger.info("stopping", { signal });
   await agent.stop();
   logger.info("stopped");
-}
-
-/** The first signal asks for an orderly stop; a second one does not wait for it. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const)
-      process.on(signal, () => {
-        process.once(signal, () => process.exit(1));
-        resolve(signal);
-      });
-  });
 }
 
 function greeting({ info, context }: Agent, config: Config, data: string): string {

@@ -64,5 +64,10 @@ function describeUplink(uplink: Status["uplinks"][number]): string {
   const reason = uplink.reason === undefined ? "" : `: ${uplink.reason}`;
   const retry =
     uplink.retryInMs === undefined ? "" : `, tries again in ${duration(uplink.retryInMs)}`;
-  return `${uplink.state}${reason}${retry} (${uplink.url}), ${plural(uplink.acknowledged, "update")} delivered`;
+  const day =
+    uplink.dayBytes === undefined || uplink.dayBytesMax === undefined
+      ? ""
+      : `, ${bytes(uplink.dayBytes)} of ${bytes(uplink.dayBytesMax)} today`;
+  const active = uplink.active ? ", carries the updates" : "";
+  return `${uplink.state}${active}${reason}${retry} (${uplink.url}), ${plural(uplink.acknowledged, "update")} delivered${day}`;
 }

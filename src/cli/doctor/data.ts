@@ -130,17 +130,22 @@ async function checkStore(data: string, owner: Stats): Promise<Finding> {
   const directory = join(data, "store");
   if (statOf(directory) === undefined) return skipped("store", "made at the first start");
   try {
-    await asOwner(owner, async () => {
+    const repair = await asOwner(owner, async () => {
       const { LevelStore } = await import("../../platform/level/level-store.ts");
       const store = await LevelStore.open({ directory, logger: silent });
       await store.close();
+      return store.repairs().at(-1);
     });
-    return ok("store", `${directory} opens`);
+    if (repair === undefined) return ok("store", `${directory} opens`);
+    return warn(
+      "store",
+      `${directory} was damaged and has been repaired: ${repair.reason}; readings may be missing`,
+      `the damaged files are in ${repair.quarantine}; if it happens again, replace the card or disk`,
+    );
   } catch (error) {
     const fixes: Record<string, string> = {
       "store.locked": `another process has it: 'sudo fuser -v ${directory}/LOCK' names it; end that one, or choose another --data`,
       "store.full": "free some space on that disk",
-      "store.corrupt": `keep a copy for inspection and start anew: 'mv ${directory} ${directory}.broken'; what was queued in it is not sent`,
     };
     const fix = fixes[codeOf(error)] ?? `check who may read ${directory}`;
     return fail("store", `${directory} does not open: ${wordsOf(error)}`, fix);

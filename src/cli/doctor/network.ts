@@ -52,10 +52,18 @@ function reach(host: string, port: number): Promise<unknown> {
   });
 }
 
+const defaultPorts: Readonly<Record<string, number>> = {
+  "mqtts:": 8883,
+  "https:": 443,
+  "http:": 80,
+  "nats:": 4222,
+  "tls:": 4222,
+};
+
 async function checkServer(subject: string, setting: string, address: string): Promise<Finding> {
   const url = new URL(address);
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(url.port) || (url.protocol === "mqtts:" ? 8883 : 1883);
+  const port = Number(url.port) || (defaultPorts[url.protocol] ?? 1883);
   try {
     await lookup(host);
   } catch {
@@ -64,7 +72,7 @@ async function checkServer(subject: string, setting: string, address: string): P
   }
   const error = await reach(host, port);
   if (error === undefined) return ok(subject, `${host}:${port} accepts connections`);
-  const fix = `start the broker there, open the port in its firewall, or correct ${setting}`;
+  const fix = `start the server there, open the port in its firewall, or correct ${setting}`;
   return fail(subject, `${host}:${port} can not be reached: ${wordsOf(error)}`, fix);
 }
 
@@ -99,6 +107,8 @@ function checkCertificate(
 
 interface Credentials {
   readonly passwordFile?: string;
+  readonly tokenFile?: string;
+  readonly credentialsFile?: string;
   readonly tls?: {
     readonly caFile?: string;
     readonly certFile?: string;
@@ -107,10 +117,12 @@ interface Credentials {
 }
 
 function checkCredentials(subject: string, setting: string, options: Credentials): Finding[] {
-  const files = { passwordFile: options.passwordFile, ...options.tls };
+  const { passwordFile, tokenFile, credentialsFile } = options;
+  const secrets = { passwordFile, tokenFile, credentialsFile };
+  const files = { ...secrets, ...options.tls };
   return Object.entries(files).flatMap(([name, file]) => {
     if (file === undefined || !name.endsWith("File")) return [];
-    const key = name === "passwordFile" ? `${setting}.${name}` : `${setting}.tls.${name}`;
+    const key = Object.hasOwn(secrets, name) ? `${setting}.${name}` : `${setting}.tls.${name}`;
     try {
       if (name === "certFile" || name === "caFile")
         return checkCertificate(subject, key, file, Date.now());
