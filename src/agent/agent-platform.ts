@@ -3,9 +3,9 @@ import type { ApiOptions } from "../api/options.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { DeviceProbe } from "../platform/device-probe.ts";
+import type { DeviceIdentity, DeviceProbe } from "../platform/device-probe.ts";
 import type { Hasher } from "../platform/hasher.ts";
-import type { KeyValueStore } from "../platform/key-value-store.ts";
+import type { KeyValueStore, StoreRepair } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { MetricsRegistry } from "../platform/metrics-registry.ts";
 import type { Random } from "../platform/random.ts";
@@ -17,7 +17,7 @@ import type { UplinkOptions } from "../uplink/options.ts";
 /** Where the agent can be reached, for other programs on the device (`DATA/run.json`). */
 export interface RunInfo {
   readonly api?: { readonly url: string };
-  readonly mqtt: { readonly url: string };
+  readonly mqtt: { readonly url: string; readonly tlsUrl?: string };
 }
 
 /** What a front door needs beyond the context that the agent makes. */
@@ -27,6 +27,15 @@ export type AgentContext = Omit<ApiContext, "assets" | "configSchema" | "effecti
 export interface FrontDoor {
   readonly url: string;
   close(): Promise<void>;
+}
+
+/** What an uplink stands on, and may tell of the agent and the device it runs on. */
+export interface UplinkSurroundings {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly store: KeyValueStore;
+  readonly identity: DeviceIdentity;
 }
 
 /** The ground an agent stands on: the real device, or a simulated one. */
@@ -40,11 +49,21 @@ export interface AgentPlatform {
   readonly probe: DeviceProbe;
   readonly service: ServiceManager;
   readonly firmwareProfiles: () => Promise<readonly FirmwareProfile[]>;
-  /** @throws StoreError */
-  openStore(): Promise<KeyValueStore>;
-  createBroker(options: MqttOptions, agentId: string): Broker;
+  /**
+   * Opens the store, mended where it was damaged.
+   * @param onRepaired hears of every repair, now and later
+   * @throws StoreError
+   */
+  openStore(onRepaired: (repair: StoreRepair) => void): Promise<KeyValueStore>;
+  /** @param store where a broker of our own keeps what it remembers */
+  createBroker(options: MqttOptions, agentId: string, store: KeyValueStore): Broker;
   /** @param will the state document that stands for an agent that is gone */
-  createUplink(options: UplinkOptions, agentId: string, will: Uint8Array): UplinkConnection;
+  createUplink(
+    options: UplinkOptions,
+    agentId: string,
+    will: Uint8Array,
+    surroundings: UplinkSurroundings,
+  ): UplinkConnection;
   /** Opens REST and page; undefined where nobody would come. */
   readonly openFrontDoor?: (context: AgentContext, options: ApiOptions) => Promise<FrontDoor>;
   /** Keeps the first admin token where the owner of the device finds it. */

@@ -49,7 +49,7 @@ export async function startAgent(
     const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
     return new Intake({ outbox, topics, events, updateBytesMax: config.outbox.updateBytesMax });
   });
-  const broker = await lifecycle.guard(() => platform.createBroker(config.mqtt, agentId));
+  const broker = await lifecycle.guard(() => platform.createBroker(config.mqtt, agentId, store));
   const about = { agentId, version, startedAtMs };
   const { dispatcher, uplinks } = await lifecycle.guard(() =>
     createRoadOut(config.uplinks, about, platform, { outbox, store, device, broker, events }),
@@ -107,9 +107,10 @@ export async function startAgent(
     start: () => broker.start((message, settle) => intake.take(message, settle)),
     stop: () => broker.stop(),
   });
+  const { url, tlsUrl } = broker.status();
   const info: RunInfo = {
     ...(door === undefined ? {} : { api: { url: door.url } }),
-    mqtt: { url: broker.status().url },
+    mqtt: { url, ...(tlsUrl === undefined ? {} : { tlsUrl }) },
   };
   await lifecycle.start(watchdog({ service, store, clock, queue: outbox, uplinks: dispatcher }), {
     name: "announcement",
@@ -139,7 +140,7 @@ async function openRooms(
   const body = Promise.all([probe.identify(), platform.firmwareProfiles()]);
   // Its failure is told when its turn comes, which is after the store's.
   body.catch(() => undefined);
-  const store = await platform.openStore();
+  const store = await platform.openStore((repair) => events.emit("store.repaired", { ...repair }));
   await lifecycle.start({ name: "store", stop: () => store.close() });
   return lifecycle.guard(async () => {
     const [tokens, outbox, [identity, profiles]] = await Promise.all([
@@ -166,6 +167,7 @@ async function openRooms(
       chosenBecause: because,
       options: { device: config.device, power: config.power, budget: config.budget },
     });
+    outbox.setFlashBudget(profile.flash.bytesPerDayMax ?? 0);
     return { store, tokens, device, outbox };
   });
 }

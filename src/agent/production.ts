@@ -7,18 +7,20 @@ import { LinuxDeviceProbe } from "../platform/linux/linux-device-probe.ts";
 import type { Logger } from "../platform/logger.ts";
 import { ClientBroker } from "../platform/mqtt/client-broker.ts";
 import { EmbeddedBroker } from "../platform/mqtt/embedded-broker.ts";
-import { MqttUplink } from "../platform/mqtt/mqtt-uplink.ts";
 import { NodeAssetDirectory } from "../platform/node/asset-directory.ts";
 import { DataDirectory, readPasswordFile } from "../platform/node/data-directory.ts";
 import { nodeHasher } from "../platform/node/hasher.ts";
 import type { Installation } from "../platform/node/installation.ts";
+import { scryptHasher } from "../platform/node/scrypt-hasher.ts";
 import { SystemClock } from "../platform/node/system-clock.ts";
 import { SystemRandom } from "../platform/node/system-random.ts";
 import { PrometheusRegistry } from "../platform/prometheus/registry.ts";
 import { systemdServiceManager } from "../platform/systemd/notify.ts";
 import { backoffMs } from "../uplink/backoff.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
+import { createBrokerGate } from "./broker-gate.ts";
 import { type Agent, startAgent } from "./compose.ts";
+import { loadUplinks, passwordOf } from "./production-uplinks.ts";
 
 /** Room kept free beside the store, so that it can be opened on a full disk. */
 const RESERVE_BYTES = 8 * 1024 * 1024;
@@ -44,7 +46,11 @@ export async function startProductionAgent(parts: ProductionParts): Promise<Agen
   const data = new DataDirectory(parts.dataDirectory);
   const random = new SystemRandom();
   const agentId = config.agent.id ?? data.agentId(random);
-  const agent = await startAgent(config, agentId, platformOf(parts, data, random, logger));
+  const createUplink = await loadUplinks(config.uplinks);
+  const agent = await startAgent(config, agentId, {
+    ...platformOf(parts, data, random, logger),
+    createUplink,
+  });
   return {
     ...agent,
     stop: async () => {
@@ -59,11 +65,12 @@ function platformOf(
   data: DataDirectory,
   random: SystemRandom,
   logger: Logger,
-): AgentPlatform {
+): Omit<AgentPlatform, "createUplink"> {
   const { installation, config, environment, pid } = parts;
+  const clock = new SystemClock();
   return {
     version: installation.version,
-    clock: new SystemClock(),
+    clock,
     random,
     logger,
     hasher: nodeHasher,
@@ -75,20 +82,34 @@ function platformOf(
       onFault: (reason) => logger.warn("could not tell the service manager", { reason }),
     }),
     firmwareProfiles: parts.firmwareProfiles,
-    openStore: () =>
+    openStore: (onRepaired) =>
       LevelStore.open({
+        onRepaired,
         directory: data.storeDirectory,
         logger: logger.child("store"),
         reserveBytes: RESERVE_BYTES,
       }),
-    createBroker: ({ broker, connect, topics }, agentId) =>
+    createBroker: ({ broker, connect, topics }, agentId, store) =>
       broker.embedded
-        ? new EmbeddedBroker({ ...broker, logger: logger.child("mqtt") })
+        ? new EmbeddedBroker({
+            ...broker,
+            tls: broker.tls && { ...broker.tls, host: broker.tls.host ?? broker.host, clock },
+            gate: createBrokerGate(broker, {
+              passwords: scryptHasher,
+              hasher: nodeHasher,
+              random,
+              clock,
+              logger: logger.child("access"),
+              readLine: readPasswordFile,
+            }),
+            memory: { store, clock, limits: broker },
+            logger: logger.child("mqtt"),
+          })
         : new ClientBroker({
             url: connect.url ?? "",
             clientId: connect.clientId ?? `agent-mesh-${agentId}`,
             username: connect.username,
-            password: passwordOf(connect, "mqtt.connect.passwordFile"),
+            password: passwordOf(connect, "mqtt.connect"),
             tls: connect.tls,
             protocol: connect.protocol,
             filters: topics.map(({ filter }) => filter),
@@ -99,14 +120,6 @@ function platformOf(
             backoffMs: (attempt) => backoffMs(attempt, CONNECT_RETRY, random),
             logger: logger.child("mqtt"),
           }),
-    createUplink: (options, agentId, will) =>
-      new MqttUplink({
-        ...options,
-        agentId,
-        clientId: options.clientId ?? `agent-mesh-${agentId}`,
-        password: passwordOf(options, `uplinks.${options.name}.passwordFile`),
-        will,
-      }),
     openFrontDoor: async (context, options) => {
       const api = await createApi(
         {
@@ -127,12 +140,4 @@ function platformOf(
     keepFirstToken: (token) => data.writeFirstToken(token),
     announce: (info) => data.writeRunInfo(info),
   };
-}
-
-function passwordOf(
-  options: { password?: string; passwordFile?: string },
-  setting: string,
-): string | undefined {
-  if (options.passwordFile === undefined) return options.password;
-  return readPasswordFile(options.passwordFile, setting);
 }

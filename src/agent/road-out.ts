@@ -5,7 +5,7 @@ import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { Dispatcher } from "../uplink/dispatcher.ts";
 import type { UplinkOptions } from "../uplink/options.ts";
-import { Uplink } from "../uplink/uplink.ts";
+import { type Presence, Uplink } from "../uplink/uplink.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import { stateDocument } from "./state-document.ts";
 
@@ -31,9 +31,9 @@ export function createRoadOut(
   const { clock, random, logger } = platform;
   const { outbox, store, device, broker, events } = parts;
   const roadLogger = logger.child("uplink");
-  const dispatcher = new Dispatcher({ outbox, store, clock, logger: roadLogger });
-  const state = (online: boolean): Uint8Array =>
-    stateDocument({ ...about, online, mode: device.power().mode });
+  const dispatcher = new Dispatcher({ outbox, store, clock, logger: roadLogger, events });
+  const state = (presence: Presence): Uint8Array =>
+    stateDocument({ ...about, presence, mode: device.power().mode });
   const passOn = (topic: string, payload: Uint8Array): void => {
     broker
       .publish({ topic: `commands/${topic}`, payload, qos: 1, retain: false })
@@ -45,7 +45,14 @@ export function createRoadOut(
     (uplink) =>
       new Uplink({
         options: uplink,
-        connection: platform.createUplink(uplink, about.agentId, state(false)),
+        connection: platform.createUplink(uplink, about.agentId, state("offline"), {
+          clock,
+          logger: roadLogger,
+          version: about.version,
+          store,
+          identity: device.identity(),
+        }),
+        store,
         clock,
         random: random.fork(`uplink.${uplink.name}`),
         logger: roadLogger,

@@ -1,8 +1,9 @@
 import type { PowerMode } from "../device/view.ts";
+import type { Presence } from "../uplink/uplink.ts";
 
 /** What `agent-mesh/{agentId}/$state` says of an agent. */
 interface AgentState {
-  readonly online: boolean;
+  readonly presence: Presence;
   readonly agentId: string;
   readonly version: string;
   readonly startedAtMs: number;
@@ -11,9 +12,10 @@ interface AgentState {
 
 /** @returns the retained state document: one short JSON object. */
 export function stateDocument(state: AgentState): Uint8Array {
-  const { online, agentId, version, startedAtMs, mode } = state;
-  const document = online
-    ? { state: "online", agentId, version, startedAtMs, powerMode: mode }
-    : { state: "offline", agentId, version };
+  const { presence, agentId, version, startedAtMs, mode } = state;
+  const document =
+    presence === "offline"
+      ? { state: presence, agentId, version }
+      : { state: presence, agentId, version, startedAtMs, powerMode: mode };
   return Buffer.from(JSON.stringify(document));
 }

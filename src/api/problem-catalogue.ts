@@ -191,7 +191,7 @@ export const problemCatalogue = {
   "store.corrupt": {
     status: 503,
     title: "The store is damaged",
-    fix: "Run `agent-mesh doctor`, which tells how to mend it.",
+    fix: "It was repaired: see `quarantine` in the data directory and the log. Send the request again.",
   },
   "store.closed": {
     status: 503,

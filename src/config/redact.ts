@@ -1,4 +1,4 @@
-const SECRET = /password$|secret$|token$/i;
+const SECRET = /password$|passwordhash$|secret$|token$/i;
 
 /** @returns a copy to show: the values of keys that hold secrets are replaced. */
 export function redacted<T>(value: T): T {

@@ -112,18 +112,26 @@ interface SchemaNode {
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 /** Text stays text where the schema wants it; otherwise it is read as JSON, and as text if it is none. */
 function valueOf(text: string, path: readonly string[]): unknown {
-  let node: SchemaNode | undefined = configSchema;
-  for (const key of path) node = node?.properties?.[key] ?? node?.items;
-  if (node?.type === "string" || node?.enum?.includes(text) === true) return text;
+  const nodes = path.reduce<readonly SchemaNode[]>(below, [configSchema]);
+  if (nodes.some(({ type, enum: texts }) => type === "string" || texts?.includes(text) === true))
+    return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {
     return text;
   }
+}
+
+/** One step down; where there are alternatives, into each that has the key. */
+function below(nodes: readonly SchemaNode[], key: string): readonly SchemaNode[] {
+  return nodes
+    .flatMap(({ properties, items }) => properties?.[key] ?? items ?? [])
+    .flatMap((node) => [node, ...(node.anyOf ?? [])]);
 }
 
 /** `BYTES_MAX` is `bytesMax`; a name that has lower case letters already stays as it is. */

@@ -97,6 +97,13 @@ export const firmwareProfileSchema = Type.Object(
       Type.Object(
         {
           kind: Type.Enum(["sd", "emmc", "nvme", "disk", "unknown"]),
+          bytesPerDayMax: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              description:
+                "What the agent may write to it in a day; `outbox.flashBytesPerDayMax` overrides it.",
+            }),
+          ),
           notes: Type.Optional(Type.String({ maxLength: 1_024 })),
         },
         { additionalProperties: false, description: "What the data is usually kept on." },
@@ -123,7 +130,12 @@ export interface FirmwareProfile {
   readonly probe: ProbeHints;
   readonly power: PowerOverrides;
   readonly budget: Budget;
-  readonly flash: { readonly kind: string; readonly notes?: string };
+  readonly flash: {
+    readonly kind: string;
+    /** What the agent may write to it in a day; absent: as much as it likes. */
+    readonly bytesPerDayMax?: number;
+    readonly notes?: string;
+  };
 }
 
 /** A profile is faulty, or none fits; the message names file, key and what to write instead. */

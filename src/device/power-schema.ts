@@ -41,6 +41,11 @@ const settings = (mode: PowerMode) =>
             description: `Updates of at least this priority never wait in ${mode} mode; 10: all wait.`,
           }),
         ),
+        uplinkDisconnectBetweenBatches: Type.Optional(
+          Type.Boolean({
+            description: `Uplinks are disconnected while updates gather in ${mode} mode, so that the radio sleeps; no commands come in meanwhile.`,
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

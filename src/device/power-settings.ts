@@ -34,6 +34,8 @@ const settings = (
   uplinkBatchIntervalMs: uplinkBatchSeconds * 1_000,
   uplinkBatchUpdatesMax,
   uplinkUrgentPriorityMin: 8,
+  // Dialling anew costs something too: it pays where the pause is long.
+  uplinkDisconnectBetweenBatches: uplinkBatchSeconds >= 300,
 });
 
 /** The policy where neither profile nor configuration says anything. */

@@ -13,6 +13,8 @@ export interface PowerSettings {
   readonly uplinkBatchUpdatesMax: number;
   /** Updates of at least this priority leave at once all the same. */
   readonly uplinkUrgentPriorityMin: number;
+  /** Uplinks are disconnected while updates gather, so that the radio sleeps. */
+  readonly uplinkDisconnectBetweenBatches: boolean;
 }
 
 /** The power mode in force. */

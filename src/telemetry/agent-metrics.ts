@@ -1,7 +1,9 @@
 import type { DeviceView, PowerMode } from "../device/view.ts";
-import type { QueueView } from "../outbox/view.ts";
+import type { QueueView, WrittenStatus } from "../outbox/view.ts";
+import type { BrokerStatus } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { DeviceSample } from "../platform/device-probe.ts";
+import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { MetricSample, MetricsRegistry } from "../platform/metrics-registry.ts";
 import type { ReadingsView } from "../readings/view.ts";
 import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
@@ -14,8 +16,10 @@ export interface MetricViews {
   readonly clock: Clock;
   readonly device: DeviceView;
   readonly queue: QueueView;
+  readonly store: KeyValueStore;
   readonly uplinks: UplinkView;
   readonly readings: ReadingsView;
+  brokerStatus(): BrokerStatus;
 }
 
 type Read = () => readonly MetricSample[] | number | undefined;
@@ -49,7 +53,13 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addResources(gauge, views.device);
   addPower(gauge, counter, views.device);
   addQueue(gauge, counter, views.queue);
+  counter(
+    "store_repairs_total",
+    "Repairs that may have cost readings, since the store was made.",
+    () => views.store.generation,
+  );
   addReadings(counter, views.readings);
+  addBroker(gauge, counter, () => views.brokerStatus());
   addUplinks(gauge, counter, views.uplinks);
 }
 
@@ -181,7 +191,18 @@ function addQueue(gauge: Add, counter: Add, queue: QueueView): void {
   counter("queue_appended_total", "Updates taken.", () => status().appended);
   counter("queue_acknowledged_total", "Updates delivered.", () => status().acknowledged);
   counter("queue_shed_total", "Updates dropped to keep the quota.", () => status().shed);
+  counter(
+    "queue_superseded_total",
+    "State-like updates that a newer one replaced in the queue.",
+    () => status().superseded,
+  );
+  counter(
+    "queue_lost_total",
+    "Queued updates that could not be read back from the disk.",
+    () => status().lost,
+  );
   counter("queue_expired_total", "Updates that grew too old.", () => status().expired);
+  addWear(gauge, counter, () => status().written);
   counter(
     "queue_refused_total",
     "Updates refused for want of room or of a working store.",
@@ -192,6 +213,34 @@ function addQueue(gauge: Add, counter: Add, queue: QueueView): void {
     "queue_store_recoveries_total",
     "Times the store was reopened after a failed write.",
     () => status().storeRecoveries,
+  );
+}
+
+function addWear(gauge: Add, counter: Add, written: () => WrittenStatus): void {
+  counter(
+    "store_written_bytes_total",
+    "Keys and values handed to the store.",
+    () => written().bytes,
+  );
+  counter(
+    "store_syncs_total",
+    "Durable writes, each with a sync of the disk.",
+    () => written().syncs,
+  );
+  counter(
+    "flash_written_bytes_total",
+    "Bytes that the process sent to its disks, in whole pages.",
+    () => written().deviceBytes,
+  );
+  gauge(
+    "flash_budget_used_ratio",
+    "Part of the day's flash budget that is in use; 1 is all of it.",
+    () => (written().bytesPerDayMax === 0 ? undefined : written().budgetUsed),
+  );
+  gauge(
+    "commit_linger_seconds",
+    "How long a commit waits for company now.",
+    () => written().lingerMs / 1_000,
   );
 }
 
@@ -207,6 +256,41 @@ function addReadings(counter: Add, readings: ReadingsView): void {
   );
 }
 
+function addBroker(gauge: Add, counter: Add, status: () => BrokerStatus): void {
+  const kept = () => status().remembered;
+  gauge("mqtt_clients", "Clients connected to the embedded MQTT broker.", () => status().clients);
+  counter(
+    "mqtt_undelivered_total",
+    "Messages that local MQTT subscribers missed because they did not keep up.",
+    () => status().undelivered,
+  );
+  gauge("mqtt_sessions", "Sessions that outlive their connection.", () => kept()?.sessions);
+  gauge("mqtt_session_messages", "Messages on disk for them.", () => kept()?.queuedMessages);
+  gauge("mqtt_session_bytes", "Bytes of those.", () => kept()?.queuedBytes);
+  gauge("mqtt_retained_messages", "Retained messages.", () => kept()?.retained);
+  gauge("mqtt_retained_bytes", "Bytes of those.", () => kept()?.retainedBytes);
+  counter(
+    "mqtt_messages_dropped_total",
+    "Messages for sessions, or retained, that no room was left for.",
+    () => kept()?.dropped,
+  );
+  counter(
+    "mqtt_messages_expired_total",
+    "Messages for sessions that expired before their receiver came.",
+    () => kept()?.expired,
+  );
+  counter(
+    "mqtt_connections_refused_total",
+    "Connections turned away for their credentials.",
+    () => status().refusedConnections,
+  );
+  counter(
+    "mqtt_denied_total",
+    "Publishes and subscriptions that were not permitted.",
+    () => status().denied,
+  );
+}
+
 function addUplinks(gauge: Add, counter: Add, uplinks: UplinkView): void {
   const each = (read: (status: UplinkStatus) => number | undefined) => () =>
     uplinks.status().flatMap((status) => {
@@ -217,6 +301,11 @@ function addUplinks(gauge: Add, counter: Add, uplinks: UplinkView): void {
     "uplink_up",
     "1 while the uplink is connected.",
     each(({ state }) => Number(state === "up")),
+  );
+  gauge(
+    "uplink_active",
+    "1 for the uplink that carries the updates.",
+    each(({ active }) => Number(active)),
   );
   gauge(
     "uplink_in_flight",
@@ -246,8 +335,33 @@ function addUplinks(gauge: Add, counter: Add, uplinks: UplinkView): void {
     each(({ refused }) => refused),
   );
   counter(
+    "uplink_skipped_total",
+    "Updates that were not sent, since the receiver said that it has them.",
+    each(({ skipped }) => skipped),
+  );
+  counter(
     "uplink_sent_bytes_total",
     "Payload bytes sent.",
     each(({ sentBytes }) => sentBytes),
+  );
+  counter(
+    "uplink_wire_bytes_total",
+    "Bytes on the wire both ways.",
+    each(({ wireBytes }) => wireBytes),
+  );
+  counter(
+    "uplink_takeovers_total",
+    "Times the uplink took the updates over from another.",
+    each(({ takeovers }) => takeovers),
+  );
+  gauge(
+    "uplink_day_bytes",
+    "Bytes on the wire this UTC day, where they are limited.",
+    each(({ dayBytes }) => dayBytes),
+  );
+  gauge(
+    "uplink_day_limit_bytes",
+    "That limit.",
+    each(({ dayBytesMax }) => dayBytesMax),
   );
 }

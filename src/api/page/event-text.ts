@@ -4,9 +4,12 @@ import type { Tone } from "./verdict.ts";
 const TONES: Readonly<Record<string, Tone>> = {
   "uplink.up": "good",
   "uplink.down": "bad",
+  "queue.lost": "bad",
+  "uplink.took-over": "warn",
   "queue.shed": "warn",
   "queue.dead-lettered": "warn",
   "queue.store-recovered": "warn",
+  "store.repaired": "bad",
   "readings.refused": "warn",
 };
 
@@ -15,11 +18,14 @@ const TITLES: Readonly<Record<string, string>> = {
   "agent.stopping": "Agent stopping",
   "power.mode-changed": "Power mode changed",
   "readings.refused": "Reading refused",
+  "queue.lost": "Queued updates could not be read back",
   "queue.shed": "Updates dropped to keep the quota",
   "queue.dead-lettered": "Set aside as dead letter",
   "queue.store-recovered": "Store reopened after a failed write",
+  "store.repaired": "Store was damaged and is repaired",
   "uplink.up": "Uplink up",
   "uplink.down": "Uplink down",
+  "uplink.took-over": "Uplink took over",
   "uplink.command": "Command from upstream",
   "token.created": "Token created",
   "token.revoked": "Token revoked",

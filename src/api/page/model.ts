@@ -138,7 +138,7 @@ export interface Queue {
   readonly updates: number;
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly evict: "drop-oldest" | "drop-lowest-priority" | "reject";
+  readonly evict: "drop-oldest" | "drop-lowest-priority" | "thin" | "reject";
   readonly paused: boolean;
   readonly updatesByPriority: readonly { readonly priority: number; readonly updates: number }[];
   readonly oldestObservedAtMs?: number | undefined;
@@ -146,6 +146,15 @@ export interface Queue {
   readonly acknowledged: number;
   readonly shed: number;
   readonly expired: number;
+  readonly superseded: number;
+  readonly written: {
+    readonly bytes: number;
+    readonly deviceBytes?: number;
+    readonly syncs: number;
+    readonly bytesPerDayMax: number;
+    readonly budgetUsed: number;
+  };
+  readonly lost: number;
   readonly refused: number;
   readonly deadLetters: number;
   readonly deadLetterBytes: number;
@@ -174,7 +183,7 @@ export interface Uplink {
   readonly name: string;
   readonly kind: string;
   readonly url: string;
-  readonly state: "connecting" | "up" | "waiting" | "stopped";
+  readonly state: "connecting" | "up" | "waiting" | "idle" | "stopped";
   readonly active: boolean;
   readonly reason?: string | undefined;
   readonly retryInMs?: number | undefined;

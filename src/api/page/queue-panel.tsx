@@ -197,6 +197,11 @@ function warn(count: number): { tone?: Tone } {
   return count > 0 ? { tone: "warn" } : {};
 }
 
+function written({ bytes, deviceBytes, bytesPerDayMax, budgetUsed }: Queue["written"]): string {
+  const amount = formatBytes(deviceBytes ?? bytes);
+  return bytesPerDayMax === 0 ? amount : `${amount}, ${Math.round(budgetUsed * 100)} % of budget`;
+}
+
 function Counters({ queue }: { queue: Queue }) {
   return (
     <dl class="facts counters" aria-label="Since the agent started">
@@ -217,6 +222,9 @@ function Counters({ queue }: { queue: Queue }) {
         ) : (
           <a href="#dead-letters">{formatCount(queue.deadLetters)}</a>
         )}
+      </Fact>
+      <Fact label="Written to flash" {...warn(queue.written.budgetUsed > 1 ? 1 : 0)}>
+        {written(queue.written)}
       </Fact>
       <Fact label="Last commit">{formatDuration(queue.lastCommitMs)}</Fact>
       <Fact label="Store reopened" {...warn(queue.storeRecoveries)}>

@@ -8,6 +8,7 @@ const TONES: Readonly<Record<Uplink["state"], Tone>> = {
   up: "good",
   connecting: "idle",
   waiting: "bad",
+  idle: "idle",
   stopped: "idle",
 };
 

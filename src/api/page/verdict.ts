@@ -56,7 +56,9 @@ function queueConcerns(queue: Queue): string[] {
 
 function uplinkConcerns(uplinks: readonly Uplink[]): string[] {
   if (uplinks.length === 0 || uplinks.some(({ state }) => state === "up")) return [];
-  const [first] = uplinks;
+  // Nothing is to be sent now: the radio sleeps, or a link is kept in reserve.
+  if (uplinks.every(({ state }) => state === "idle")) return [];
+  const first = uplinks.find(({ state }) => state !== "idle");
   if (first === undefined || first.state === "connecting") return [];
   const why = first.reason === undefined ? "" : `: ${first.reason}`;
   return [`No uplink is up. ${first.name} is ${first.state}${why}`];

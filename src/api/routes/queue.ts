@@ -187,9 +187,24 @@ function unknownDeadLetter(id: string): ApiProblem {
   );
 }
 
-function showUpdate({ agentId: _, payload, ...update }: Update) {
-  const id = updateId({ ...update, agentId: _ });
-  return { id, ...update, payload: showBytes(payload) };
+function showUpdate(update: Update) {
+  const { stream, sequence, ordinal, priority, contentType, payload, key } = update;
+  const { bootId, observedAtMs, observedAtTrusted, monotonicMs, expiresAfterMs = 0 } = update;
+  return {
+    id: updateId(update),
+    stream,
+    sequence,
+    ordinal,
+    priority,
+    bootId,
+    observedAtMs,
+    observedAtTrusted,
+    monotonicMs,
+    ...(expiresAfterMs > 0 && { expiresAfterMs }),
+    ...(key !== undefined && { key }),
+    contentType,
+    payload: showBytes(payload),
+  };
 }
 
 function showDeadLetter({ payload, ...letter }: DeadLetter) {

@@ -17,6 +17,9 @@ export const power = Type.Object(
       uplinkUrgentPriorityMin: Type.Number({
         description: "Updates of at least this priority leave at once all the same.",
       }),
+      uplinkDisconnectBetweenBatches: Type.Boolean({
+        description: "Whether uplinks are disconnected while updates gather.",
+      }),
     }),
     transitions: count("Mode changes since the agent started."),
   },

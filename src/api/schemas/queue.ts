@@ -7,7 +7,7 @@ export const queue = Type.Object(
     updates: count("Updates waiting."),
     bytes: count("Bytes they take."),
     bytesMax: count("The quota (`outbox.bytesMax`)."),
-    evict: Type.Enum(["drop-oldest", "drop-lowest-priority", "reject"]),
+    evict: Type.Enum(["drop-oldest", "drop-lowest-priority", "thin", "reject"]),
     paused: Type.Boolean(),
     streams: count("Streams that ever had an update."),
     updatesByPriority: Type.Array(
@@ -18,6 +18,23 @@ export const queue = Type.Object(
     acknowledged: count("Updates delivered since the agent started."),
     shed: count("Updates dropped to keep the quota, since the agent started."),
     expired: count("Updates that grew too old, since the agent started."),
+    superseded: count(
+      "State-like updates not sent because a newer one of the same key was queued.",
+    ),
+    written: Type.Object(
+      {
+        bytes: count("Keys and values handed to the store, since the agent started."),
+        syncs: count("Durable writes; each waits for one sync of the disk."),
+        deviceBytes: Type.Optional(
+          count("What the whole process sent to its disks, as the kernel counts: whole pages."),
+        ),
+        bytesPerDayMax: count("The day's flash budget; 0: none."),
+        budgetUsed: Type.Number({ description: "Part of the budget that is in use; 1 is all." }),
+        lingerMs: Type.Number({ description: "How long a commit waits for company now." }),
+      },
+      { description: "What the flash had to take." },
+    ),
+    lost: count("Queued updates that could not be read back from the disk."),
     refused: count("Updates refused because the quota was used up, since the agent started."),
     deadLetters: count("Dead letters kept now."),
     deadLetterBytes: count("Bytes they take."),

@@ -42,6 +42,8 @@ export const mapping = Type.Object(
     priority: Type.Integer({ minimum: 0, maximum: 9 }),
     expireAfterMs: Type.Number({ description: "0: never." }),
     format: Type.Enum(["any", "json"]),
+    keep: Type.Enum(["all", "latest"]),
+    key: Type.Optional(Type.String()),
     received: count("Readings that matched since the agent started."),
   },
   { $id: "TopicMapping" },
@@ -53,7 +55,33 @@ export const mappings = list("TopicMappings", mapping, {
     kind: Type.Enum(["embedded", "client"]),
     connected: Type.Boolean(),
     url: Type.String({ description: "Without credentials." }),
+    tlsUrl: Type.Optional(Type.String({ description: "Where the embedded broker takes TLS." })),
     clients: Type.Optional(count("Clients connected to the embedded broker.")),
+    refusedConnections: Type.Optional(
+      count("Connections turned away for their credentials since the agent started."),
+    ),
+    denied: Type.Optional(
+      count("Publishes and subscriptions that were not permitted since the agent started."),
+    ),
+    remembered: Type.Optional(
+      Type.Object(
+        {
+          sessions: count("Sessions that outlive their connection."),
+          subscriptions: count("Their subscriptions of QoS 1 and 2."),
+          queuedMessages: count("Messages on disk for them."),
+          queuedBytes: count("Bytes of those."),
+          retained: count("Retained messages."),
+          retainedBytes: count("Bytes of those."),
+          dropped: count("Messages that no room was left for since the agent started."),
+          expired: count("Queued messages that expired since the agent started."),
+          damaged: count("Entries that could not be read and were set aside."),
+        },
+        { description: "What the embedded broker remembers across restarts." },
+      ),
+    ),
+    undelivered: Type.Optional(
+      count("Messages that its subscribers missed because they did not keep up, since it started."),
+    ),
     reason: Type.Optional(Type.String({ description: "Why it is not connected." })),
   }),
 });
