@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import type { Figure } from "./figure.ts";
 import { root } from "./support/processes.ts";
 
-const suites = ["outbox", "bridge", "startup", "footprint", "api"];
+const suites = ["outbox", "bridge", "backlog", "wear", "sync", "startup", "footprint", "api"];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]
 

@@ -3,67 +3,26 @@
  * `node load.ts FROM_PORT TO_PORT TOPIC MESSAGES`. Publishes QoS 1 with 256 in flight to one port, waits for
  * all of them at the other, and prints `{ms, received, repeated, disordered}` as JSON.
  */
-import { connect, type Socket } from "node:net";
 import mqttPacket from "mqtt-packet";
+import {
+  admitted,
+  CONNACK,
+  dial,
+  giveUpAfter,
+  PAYLOAD_BYTES,
+  PUBACK,
+  PUBLISH,
+  packets,
+  publish,
+  SUBACK,
+} from "./mqtt-wire.ts";
 
 const IN_FLIGHT = 256;
-const PAYLOAD_BYTES = 200;
-const PUBLISH = 3;
-const PUBACK = 4;
-const CONNACK = 2;
-const SUBACK = 9;
 
 const [fromPort, toPort, topic = "", count] = process.argv.slice(2);
 const messages = Number(count);
-const session = { cmd: "connect", clean: true, keepalive: 0, protocolVersion: 4 } as const;
 
-/** Calls `take` with type, first byte, and body of each packet. */
-function packets(socket: Socket, take: (type: number, head: number, body: Buffer) => void): void {
-  let rest: Buffer = Buffer.alloc(0);
-  socket.on("data", (chunk: Buffer) => {
-    const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let at = 0;
-    for (;;) {
-      let length = 0;
-      let digits = 0;
-      let byte = 0x80;
-      while (byte & 0x80 && at + 1 + digits < data.length) {
-        byte = data[at + 1 + digits] ?? 0;
-        length += (byte & 0x7f) << (7 * digits++);
-      }
-      const end = at + 1 + digits + length;
-      if (byte & 0x80 || end > data.length || at + 1 >= data.length) break;
-      const head = data[at] ?? 0;
-      take(head >> 4, head, data.subarray(at + 1 + digits, end));
-      at = end;
-    }
-    rest = data.subarray(at);
-  });
-}
-
-function dial(port: string | undefined, clientId: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), "127.0.0.1");
-    socket.setNoDelay(true);
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.write(mqttPacket.generate({ ...session, clientId }));
-      resolve(socket);
-    });
-  });
-}
-
-const DEADLINE_MS = 120_000;
-setTimeout(() => {
-  process.stderr.write(`not done after ${DEADLINE_MS} ms\n`);
-  process.exit(1);
-}, DEADLINE_MS);
-
-/** @throws Error when the broker did not let us in. */
-function admitted(body: Buffer): void {
-  if (body[1] !== 0) throw new Error(`CONNACK with return code ${body[1]}`);
-}
-
+giveUpAfter(120_000);
 const sink = await dial(toPort, "bench-sink");
 const seen = new Uint8Array(messages);
 const result = { ms: 0, received: 0, repeated: 0, disordered: 0 };
@@ -111,17 +70,7 @@ const startedMs = performance.now();
 function fill(): void {
   const batch: Buffer[] = [];
   for (; sent < messages && sent - acknowledged < IN_FLIGHT; sent++)
-    batch.push(
-      mqttPacket.generate({
-        cmd: "publish",
-        topic,
-        payload: String(sent).padStart(8, "0") + filler,
-        qos: 1,
-        messageId: (sent % 65_535) + 1,
-        dup: false,
-        retain: false,
-      }),
-    );
+    batch.push(publish(topic, String(sent).padStart(8, "0") + filler, sent));
   if (batch.length > 0) source.write(Buffer.concat(batch));
 }
 let filling = false;

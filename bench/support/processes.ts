@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 
 /** The repository. */
 export const root = resolve(import.meta.dirname, "../..");
@@ -98,6 +99,46 @@ export async function httpStatus(url: string): Promise<number | undefined> {
   }
 }
 
+/** Bytes that a process sent to block devices, as the kernel counts: whole pages. */
+export function deviceBytesWritten(pid: number): number {
+  const [, bytes] = /^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8")) ?? [];
+  return Number(bytes);
+}
+
+/** Runs a program of bench/support to its end. @returns what it printed last, as JSON. */
+export async function runTool(tool: string, ...args: (string | number)[]): Promise<unknown> {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(import.meta.dirname, tool),
+    ...args.map(String),
+  ]);
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
+/** A subscriber that is ready; `done` settles with what it prints when everything has come. */
+export async function startSink(
+  port: number,
+  topic: string,
+  messages: number,
+): Promise<{ done: Promise<{ ms: number; repeated: number; disordered: number }> }> {
+  const args = [join(import.meta.dirname, "sink.ts"), port, topic, messages].map(String);
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ready = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<{ ms: number; repeated: number; disordered: number }>();
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+    if (said.startsWith("ready")) ready.resolve();
+  });
+  child.once("exit", (code) => {
+    const line = said.trim().split("\n").at(-1) ?? "";
+    if (code === 0) ended.resolve(JSON.parse(line));
+    else ended.reject(new Error(`the subscriber ended with ${code}`));
+  });
+  ended.promise.catch(ready.reject);
+  await ready.promise;
+  return { done: ended.promise };
+}
+
 /** The agent as built, on its own data directory. */
 export async function startAgent(options: {
   readonly data: string;
@@ -130,7 +171,8 @@ export async function startMosquitto(
   return broker;
 }
 
-async function waitForPort(port: number): Promise<void> {
+/** Waits until somebody listens. */
+export async function waitForPort(port: number): Promise<void> {
   const { connect } = await import("node:net");
   await until(
     `port ${port}`,
