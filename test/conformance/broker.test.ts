@@ -3,6 +3,7 @@ import t, { type Test } from "tap";
 import { ClientBroker } from "../../src/platform/mqtt/client-broker.ts";
 import { EmbeddedBroker } from "../../src/platform/mqtt/embedded-broker.ts";
 import { VirtualBroker } from "../../src/simulator/virtual-broker.ts";
+import { brokerMemory } from "../support/broker-state.ts";
 import { keptLog } from "../support/kept-log.ts";
 import { eventually, mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { type BrokerUnderTest, brokerConformance } from "./broker.ts";
@@ -61,19 +62,28 @@ function sensor(
   };
 }
 
-for (const version of [4, 5] as const)
-  brokerConformance(t, `EmbeddedBroker, MQTT ${version === 5 ? "5" : "3.1.1"}`, (t) => {
+for (const [version, memory] of [
+  [4, brokerMemory()],
+  [5, brokerMemory()],
+  [5, undefined],
+] as const) {
+  const name = `MQTT ${version === 5 ? "5" : "3.1.1"}${memory === undefined ? ", no disk" : ""}`;
+  brokerConformance(t, `EmbeddedBroker, ${name}`, (t) => {
     const broker = new EmbeddedBroker({
       host: "127.0.0.1",
       port: 0,
       clientsMax: 10,
       packetBytesMax: 100_000,
+      receiveMaximum: 100,
+      outboundBytesMax: 100_000,
+      ...(memory === undefined ? {} : { memory }),
       logger: keptLog(),
     });
     t.teardown(() => broker.stop());
     const client = sensor(t, () => broker.status().url, version);
     return Promise.resolve({ broker, ...client, tellsRefusal: true, close: () => client.end() });
   });
+}
 
 const missing = mosquittoMissing();
 if (missing === false)

@@ -46,6 +46,19 @@ export function keyValueStoreConformance(
     await store.close();
   });
 
+  t.test(`${name}: counts what it wrote`, async (t) => {
+    const store = await make(t).open();
+    const before = store.written();
+    await store.write([{ type: "put", key: "key", value: bytes("12345") }], { durable: true });
+    await store.write([{ type: "del", key: "key" }], { durable: false });
+    const after = store.written();
+    t.equal(after.bytes - before.bytes, 11, "keys and values handed to it");
+    t.equal(after.syncs - before.syncs, 1);
+    t.ok((after.deviceBytes ?? 0) >= (before.deviceBytes ?? 0));
+    await store.close();
+    t.equal(store.written().bytes, after.bytes, "the count outlives the store");
+  });
+
   t.test(`${name}: ranges`, async (t) => {
     const store = await make(t).open();
     const keys = ["q1", "q2", "q10", "Q", "q~", "r", "p/z"];

@@ -1,7 +1,11 @@
+import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { HttpsUplink } from "../../src/platform/https/https-uplink.ts";
 import { MqttUplink } from "../../src/platform/mqtt/mqtt-uplink.ts";
+import { NatsUplink } from "../../src/platform/nats/nats-uplink.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualReceiver } from "../../src/simulator/virtual-uplink.ts";
+import { BatchReceiver } from "../support/batch-receiver.ts";
 import {
   freePort,
   mosquittoClient,
@@ -9,11 +13,20 @@ import {
   startMosquitto,
   subscribe,
 } from "../support/mosquitto.ts";
-import { type UplinkUnderTest, uplinkConnectionConformance } from "./uplink-connection.ts";
+import { NatsServer, natsMissing } from "../support/nats-server.ts";
+import { SparkplugHost } from "../support/sparkplug-host.ts";
+import { sparkplugUplink } from "../support/sparkplug-uplink.ts";
+import { httpsOptions, natsOptions } from "../support/uplink-settings.ts";
+import {
+  outbound,
+  type UplinkUnderTest,
+  uplinkConnectionConformance,
+} from "./uplink-connection.ts";
 
 uplinkConnectionConformance(t, "VirtualUplink", (t) => {
   const clock = new VirtualClock();
   const receiver = new VirtualReceiver(clock);
+  receiver.marks = () => new Map([["sensors/a", { through: 20, ranges: [] }]]);
   const ticking = setInterval(() => void clock.advance(10), 1);
   t.teardown(() => clearInterval(ticking));
   return Promise.resolve({
@@ -58,6 +71,7 @@ const mqtt =
       protocol,
       topicPrefix: "fleet",
       envelope: "auto",
+      sync: "off",
       keepaliveSeconds: 30,
       connectTimeoutMs: 5_000,
       inFlightMax: 100,
@@ -88,8 +102,102 @@ const mqtt =
     };
   };
 
+for (const compression of ["gzip", "zstd", "none"] as const)
+  uplinkConnectionConformance(t, `HttpsUplink with ${compression}`, async (t) => {
+    const receiver = await BatchReceiver.start(t);
+    const has = { through: 18, ranges: [[20, 20]] };
+    receiver.marks = { status: 200, body: { marks: { "sensors/a": has } } };
+    const connection = new HttpsUplink(httpsOptions(receiver.url, { compression }));
+    return {
+      connection,
+      received: () => receiver.accepted,
+      lossShowsInUse: true,
+      inFlightMax: 100,
+      cut: () => receiver.close(),
+      restore: () => receiver.open(),
+      close: () => receiver.close(),
+    };
+  });
+
+const nats =
+  (ordering: "window" | "strict") =>
+  async (t: Test): Promise<UplinkUnderTest> => {
+    const server = await NatsServer.start(t);
+    const connection = new NatsUplink(natsOptions(server.url, { ordering }));
+    let stored: readonly string[] = [];
+    const state = { asking: true };
+    const ask = async (): Promise<void> => {
+      while (state.asking) {
+        const messages = await server.stored("UPDATES").catch(() => []);
+        const ids = messages
+          .map(({ header }) => header.get("Nats-Msg-Id"))
+          .filter((id) => id !== "");
+        if (ids.length > 0) stored = ids;
+        await delay(20);
+      }
+    };
+    const asked = ask();
+    return {
+      connection,
+      received: () => stored,
+      state: () =>
+        server.ask(async (manager) => {
+          const subject = "fleet.agent-1.$state";
+          const message = await manager.streams.getMessage("UPDATES", { last_by_subj: subject });
+          return message?.string() ?? "";
+        }),
+      inFlightMax: 100,
+      cut: () => server.kill(),
+      restore: () => server.start(),
+      close: async () => {
+        state.asking = false;
+        await asked;
+        await server.stop();
+      },
+    };
+  };
+
+const sparkplug =
+  (protocol: "5" | "3.1.1", qos: 0 | 1) =>
+  async (t: Test): Promise<UplinkUnderTest> => {
+    const port = await freePort();
+    const start = () => startMosquitto(t, { port, lines: ["max_inflight_messages 7"] });
+    let broker = await start();
+    const host = await SparkplugHost.connect(t, broker.url);
+    return {
+      connection: sparkplugUplink({ urls: [broker.url], protocol, qos, inFlightMax: 100 }),
+      // The wire carries no ids; these updates' values are their sequence numbers.
+      received: () => host.values("sensors/a").map(({ value }) => outbound(Number(value)).id),
+      state: async () => {
+        await host.caughtUp();
+        const told = host.seen.flatMap(({ payload }) => payload.metrics);
+        return String(told.findLast(({ name }) => name === "Agent/State")?.value);
+      },
+      inFlightMax: protocol === "5" && qos === 1 ? 7 : 100,
+      cut: () => broker.kill(),
+      restore: async () => {
+        broker = await start();
+        await host.listening();
+      },
+      close: async () => {
+        t.same(host.faults, []);
+        await host.stop();
+        await broker.stop();
+      },
+    };
+  };
+
+const noNats = natsMissing();
+if (noNats === false) {
+  uplinkConnectionConformance(t, "NatsUplink", nats("window"));
+  uplinkConnectionConformance(t, "NatsUplink with strict ordering", nats("strict"));
+} else t.test("NatsUplink", { skip: noNats }, () => undefined);
+
 const missing = mosquittoMissing();
 if (missing === false) {
   uplinkConnectionConformance(t, "MqttUplink with MQTT 5", mqtt("5"));
   uplinkConnectionConformance(t, "MqttUplink with MQTT 3.1.1", mqtt("3.1.1"));
+  uplinkConnectionConformance(t, "SparkplugUplink with MQTT 5", sparkplug("5", 0));
+  uplinkConnectionConformance(t, "SparkplugUplink with MQTT 3.1.1", sparkplug("3.1.1", 0));
+  uplinkConnectionConformance(t, "SparkplugUplink with QoS 1", sparkplug("5", 1));
 } else t.test("MqttUplink", { skip: missing }, () => undefined);

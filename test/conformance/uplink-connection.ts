@@ -1,5 +1,6 @@
 import type { Test } from "tap";
 import type {
+  Marks,
   OutboundUpdate,
   SendOutcome,
   UplinkConnection,
@@ -11,8 +12,10 @@ export interface UplinkUnderTest {
   readonly connection: UplinkConnection;
   /** Ids of the updates that arrived, in order of arrival. */
   received(): readonly string[];
-  /** The retained state document as a newcomer would see it. */
-  state(): Promise<string>;
+  /** The retained state document as a newcomer would see it; absent where nothing is retained. */
+  state?(): Promise<string>;
+  /** A connection that is not in use shows its loss only when it is used. */
+  readonly lossShowsInUse?: boolean;
   /** What {@link UplinkListener.up} should tell. */
   readonly inFlightMax: number;
   /** The receiver vanishes without a word. */
@@ -40,6 +43,7 @@ export function outbound(sequence: number, over: Partial<OutboundUpdate> = {}): 
 /** Notes what a connection tells its owner. */
 export class Witness {
   readonly told: string[] = [];
+  readonly waiting: string[] = [];
   inFlightMax = 0;
 
   connect(connection: UplinkConnection): void {
@@ -49,6 +53,7 @@ export class Witness {
         this.told.push("up");
       },
       down: () => this.told.push("down"),
+      waiting: (reason) => this.waiting.push(reason),
       command: (topic, payload) => this.told.push(`${topic} ${Buffer.from(payload).toString()}`),
     });
   }
@@ -82,11 +87,25 @@ export function uplinkConnectionConformance(
       under.received(),
       Array.from({ length: 20 }, (_, n) => outbound(n + 1).id),
     );
-    t.equal(await under.state(), "here");
+    if (under.state !== undefined) t.equal(await under.state(), "here");
+    if (connection.askMarks !== undefined) {
+      const answers: (Marks | undefined)[] = [];
+      connection.askMarks(["sensors/a", "sensors/none"], (marks) => answers.push(marks));
+      t.same(answers, [], "not before the call has returned");
+      await eventually(() => answers.length === 1, "an answer to a question for marks");
+      const { through = 0, ranges = [] } = answers[0]?.get("sensors/a") ?? {};
+      t.ok(Math.max(through, ...ranges.map(([, last]) => last)) <= 20, "only what was sent");
+      t.notOk(answers[0]?.get("sensors/none")?.through, "nothing of what was never sent");
+      t.equal(answers.length, 1);
+    }
+    t.ok(connection.wireBytes >= 20, "and what it costs is counted");
     connection.publishState(Buffer.from("gone"));
     await connection.disconnect();
     await connection.disconnect();
-    t.equal(await under.state(), "gone", "what was said before disconnect has arrived");
+    if (under.state !== undefined)
+      t.equal(await under.state(), "gone", "what was said before disconnect has arrived");
+    const { wireBytes } = connection;
+    t.ok(wireBytes >= 20, "the count outlives the connection");
     t.same(witness.told, ["up"], "an orderly end is not told as a loss");
     await under.close();
   });
@@ -100,6 +119,8 @@ export function uplinkConnectionConformance(
       witness.connect(connection);
       await witness.until(1);
       await under.cut();
+      if (under.lossShowsInUse === true)
+        connection.send(outbound(7), () => t.fail("nobody is there to take it"));
       await witness.until(2);
       t.same(witness.told, ["up", "down"]);
       let settled = 0;

@@ -52,19 +52,22 @@ async function openRoad(t: Test, data: string) {
 
 const big = (bytes: number): Buffer => Buffer.alloc(bytes, 0x61);
 const acknowledged: Answer = { packets: ["puback 0"], closed: false };
-const hungUp: Answer = { packets: [], closed: true };
+const told = (reasonCode: number): Answer => ({
+  packets: [`disconnect ${reasonCode}`],
+  closed: true,
+});
 const refused: Answer = { packets: ["puback 135"], closed: false };
 
 /** Topic or packet, payload, what the client hears, and the code of the dead letter if there is one. */
 const messages: [name: string, bytes: Buffer, answer: Answer, deadLetter?: string][] = [
-  ["a wildcard +", publish("sensors/+/a"), hungUp],
-  ["a wildcard #", publish("sensors/#"), hungUp],
-  ["no topic", publish(""), hungUp],
+  ["a wildcard +", publish("sensors/+/a"), told(144)],
+  ["a wildcard #", publish("sensors/#"), told(144)],
+  ["no topic", publish(""), told(144)],
   ["a topic of the broker's own", publish("$SYS/a"), refused],
-  ["a shared subscription as topic", publish("$share/a/b"), refused],
+  ["a shared subscription as topic", publish("$share/a/b"), acknowledged],
   ["a control character", publish("sensors/\u0001a"), acknowledged, "topic.malformed"],
-  ["a NUL", publish("sensors/\u0000"), acknowledged, "topic.malformed"],
-  ["not UTF-8", publish(Buffer.from("sensors/\xff", "latin1")), acknowledged, "topic.malformed"],
+  ["a NUL", publish("sensors/\u0000"), told(129)],
+  ["not UTF-8", publish(Buffer.from("sensors/\xff", "latin1")), told(129)],
   ["a long topic", publish(`sensors/${"x".repeat(600)}`), acknowledged, "topic.malformed"],
   ["many levels", publish(`sensors${"/x".repeat(40)}`), acknowledged, "topic.malformed"],
   ["broken JSON", publish("json/a", Buffer.from("{no")), acknowledged, "payload.not-json"],
@@ -74,10 +77,10 @@ const messages: [name: string, bytes: Buffer, answer: Answer, deadLetter?: strin
     publish("sensors/a", big(2_000_000)),
     { packets: ["disconnect 149"], closed: true },
   ],
-  ["QoS 3", rawPublish(Buffer.from("sensors/a"), big(1), 0x06), hungUp],
-  ["a length without end", Buffer.from([0x32, 0xff, 0xff, 0xff, 0xff, 0xff]), hungUp],
-  ["a packet of no type", Buffer.from([0, 0]), hungUp],
-  ["another protocol", Buffer.from("GET / HTTP/1.1\r\n\r\n"), hungUp],
+  ["QoS 3", rawPublish(Buffer.from("sensors/a"), big(1), 0x06), told(129)],
+  ["a length without end", Buffer.from([0x32, 0xff, 0xff, 0xff, 0xff, 0xff]), told(129)],
+  ["a packet of no type", Buffer.from([0, 0]), told(129)],
+  ["another protocol", Buffer.from("GET / HTTP/1.1\r\n\r\n"), told(129)],
 ];
 
 function publish(topic: string | Buffer, payload: Buffer = Buffer.from("1")): Buffer {

@@ -11,8 +11,29 @@ const SOURCE = ["--config", "--set", "--json"];
 const REST = ["--data", "--url", "--token-file", "--json"];
 const PAGE = [...REST, "--limit", "--cursor"];
 const commands: Readonly<Record<string, readonly string[]>> = {
-  "": ["run", "status", "doctor", "device", "queue", "config", "token", "version"],
+  "": [
+    "run",
+    "receive",
+    "status",
+    "doctor",
+    "device",
+    "queue",
+    "config",
+    "token",
+    "mqtt",
+    "version",
+  ],
   run: [...SOURCE, "--data", "--profile"],
+  receive: [
+    "--listen",
+    "--data",
+    "--token-file",
+    "--mqtt",
+    "--nats",
+    "--forward-to",
+    "--keep-bytes",
+    "--json",
+  ],
   status: REST,
   doctor: [...SOURCE, "--data", "--root"],
   device: ["--root", "--data", "--profile", "--json"],
@@ -34,6 +55,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "token create": ["--name", "--scope", "--expires", ...REST],
   "token list": REST,
   "token revoke": ["<id>", ...REST],
+  mqtt: ["hash-password"],
+  "mqtt hash-password": ["--json"],
   version: ["--json"],
 };
 

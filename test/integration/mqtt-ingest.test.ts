@@ -160,7 +160,14 @@ t.test("malformed and oversize packets end their connection and nothing else", a
 });
 
 t.test("a taken port is told with the settings that mend it", async (t) => {
-  const options = { host: "127.0.0.1", clientsMax: 5, packetBytesMax: 2_048, logger: keptLog() };
+  const options = {
+    host: "127.0.0.1",
+    clientsMax: 5,
+    packetBytesMax: 2_048,
+    receiveMaximum: 100,
+    outboundBytesMax: 100_000,
+    logger: keptLog(),
+  };
   const first = new EmbeddedBroker({ ...options, port: await freePort() });
   await first.start((_, settle) => settle());
   const port = Number(new URL(first.status().url).port);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t, { type Test } from "tap";
 import { MqttUplink, type MqttUplinkOptions } from "../../src/platform/mqtt/mqtt-uplink.ts";
-import type { SendOutcome } from "../../src/platform/uplink-connection.ts";
+import type { Marks, SendOutcome } from "../../src/platform/uplink-connection.ts";
 import { outbound, Witness } from "../conformance/uplink-connection.ts";
 import { fakeBroker, welcome } from "../support/fake-broker.ts";
 import {
@@ -24,6 +24,7 @@ function options(url: string, over: Partial<MqttUplinkOptions> = {}): MqttUplink
     protocol: "auto",
     topicPrefix: "fleet",
     envelope: "auto",
+    sync: "off",
     keepaliveSeconds: 30,
     connectTimeoutMs: 5_000,
     inFlightMax: 100,
@@ -90,6 +91,39 @@ if (process.argv[2] === "connect") {
       );
       await heard.stop();
     });
+
+    t.test(
+      "marks are asked for behind the broker, and done without where nobody answers",
+      async (t) => {
+        const { connection, told } = await attempt(t, mosquitto.url, { sync: "auto" });
+        const questions = await subscribe(t, mosquitto.port, "fleet/agent-1/$sync/marks", {
+          format: "%p",
+        });
+        const ask = () =>
+          new Promise<Marks | undefined>((resolve) =>
+            connection.askMarks?.(["sensors/a"], resolve),
+          );
+        const answer = ask();
+        await eventually(() => questions.lines.length === 1);
+        const question = JSON.parse(questions.lines[0] ?? "") as { replyTo: string };
+        t.match(question, { agent: "agent-1", streams: ["sensors/a"], replyTo: /^[\w-]{8}$/ });
+        const marks = { "sensors/a": { through: 3, ranges: [[5, 6]] } };
+        const reply = async (document: object): Promise<void> => {
+          const words = ["-t", "fleet/agent-1/$command/marks", "-m", JSON.stringify(document)];
+          await mosquittoClient("mosquitto_pub", mosquitto.port, words);
+        };
+        await reply({ marks: {}, replyTo: "of an earlier connection" });
+        await reply({ marks, replyTo: question.replyTo });
+        t.same(await answer, new Map([["sensors/a", { through: 3, ranges: [[5, 6]] }]]));
+        t.equal(await ask(), undefined, "this time nobody answered");
+        t.equal(told.length, 1, "it is no command");
+        connection.tellFirst?.(new Map([["sensors/a", 9]]));
+        await eventually(() => questions.lines.length === 3);
+        t.match(JSON.parse(questions.lines[2] ?? ""), { streams: { "sensors/a": 9 } });
+        await questions.stop();
+        t.equal(new MqttUplink(options(mosquitto.url)).askMarks, undefined, "off by default");
+      },
+    );
 
     t.test("a killed agent's state is told by its last will; commands come back", async (t) => {
       const state = await subscribe(t, mosquitto.port, "fleet/agent-1/$state", { format: "%p" });

@@ -5,6 +5,7 @@ import type { ResourceSnapshot } from "../../src/device/view.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { DeadLetter } from "../../src/outbox/view.ts";
 import type { AssetDirectory } from "../../src/platform/asset-directory.ts";
+import type { BrokerStatus } from "../../src/platform/broker.ts";
 import type { Logger } from "../../src/platform/logger.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import { SystemRandom } from "../../src/platform/node/system-random.ts";
@@ -170,7 +171,27 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
   const views = viewsOf(world);
   const base = { agentId: "agent-1", version: "0.1.0", startedAtMs: clock.wallMs(), clock };
   const metrics = new PrometheusRegistry();
-  registerAgentMetrics(metrics, { ...base, ...views });
+  const brokerStatus = (): BrokerStatus => ({
+    kind: "embedded",
+    connected: true,
+    url: "mqtt://127.0.0.1:1883",
+    clients: 2,
+    refusedConnections: 1,
+    denied: 3,
+    remembered: {
+      sessions: 4,
+      subscriptions: 5,
+      queuedMessages: 6,
+      queuedBytes: 700,
+      retained: 8,
+      retainedBytes: 900,
+      dropped: 0,
+      expired: 0,
+      damaged: 0,
+    },
+    undelivered: 0,
+  });
+  registerAgentMetrics(metrics, { ...base, ...views, store, brokerStatus });
   const context: ApiContext = {
     ...base,
     ...views,
@@ -180,12 +201,7 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
     tokens,
     events,
     metrics,
-    brokerStatus: () => ({
-      kind: "embedded",
-      connected: true,
-      url: "mqtt://127.0.0.1:1883",
-      clients: 2,
-    }),
+    brokerStatus,
     health: () => [
       { name: "store", ok: true },
       world.ready
@@ -260,6 +276,7 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
           uplinkBatchIntervalMs: 0,
           uplinkBatchUpdatesMax: 1,
           uplinkUrgentPriorityMin: 8,
+          uplinkDisconnectBetweenBatches: false,
         },
         transitions: 1,
       }),
@@ -276,6 +293,7 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
           priority: 5,
           expireAfterMs: 0,
           format: "any",
+          keep: "all",
           received: 3,
         },
       ],
@@ -294,6 +312,9 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
         acknowledged: 2,
         shed: 0,
         expired: 0,
+        superseded: 0,
+        written: { bytes: 9_000, syncs: 3, bytesPerDayMax: 0, budgetUsed: 0, lingerMs: 0 },
+        lost: 0,
         refused: 0,
         deadLetters: world.deadLetters.length,
         deadLetterBytes: 0,
@@ -326,7 +347,10 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
           inFlightMax: 100,
           acknowledged: 2,
           refused: 0,
+          skipped: 0,
           sentBytes: 400,
+          wireBytes: 900,
+          takeovers: 0,
           acknowledgedPerSecond: 0.2,
           lastRoundTripMs: 12,
         },

@@ -40,7 +40,7 @@ export async function freePort(): Promise<number> {
  * @param options.lines of configuration, after the listener
  */
 export async function startMosquitto(
-  t: Test,
+  t: Pick<Test, "teardown">,
   options: { port?: number; lines?: readonly string[]; tls?: boolean } = {},
 ): Promise<Mosquitto> {
   const port = options.port ?? (await freePort());
@@ -163,7 +163,8 @@ export async function eventually(
   }
 }
 
-function canConnect(port: number): Promise<boolean> {
+/** @returns whether somebody listens there. */
+export function canConnect(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => {

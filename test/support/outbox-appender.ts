@@ -26,6 +26,8 @@ export const appender = {
       streamsMax: 100,
       deadLetterBytesMax: 65_536,
       commitLingerMs: 0,
+      compress: true,
+      commitLingerMaxMs: 1_000,
       cacheBytesMax: 65_536,
     },
   }),

@@ -18,7 +18,7 @@ export class RoadObserver {
   #client: MqttClient | undefined;
 
   /** Subscribes; to be called again after the broker was gone. */
-  async attach(port: number): Promise<void> {
+  async attach(port: number, filter = "agent-mesh/#"): Promise<void> {
     const url = `mqtt://127.0.0.1:${port}`;
     const client = mqtt.connect(url, { protocolVersion: 5, reconnectPeriod: 0 });
     this.#client = client;
@@ -30,7 +30,7 @@ export class RoadObserver {
       client.once("connect", () => done());
       client.once("close", () => fail(new Error("the observer was not let in")));
     });
-    await client.subscribeAsync("agent-mesh/#", { qos: 0 });
+    await client.subscribeAsync(filter, { qos: 0 });
   }
 
   async detach(): Promise<void> {

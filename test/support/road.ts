@@ -10,9 +10,11 @@ import { EmbeddedBroker } from "../../src/platform/mqtt/embedded-broker.ts";
 import { MqttUplink } from "../../src/platform/mqtt/mqtt-uplink.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import { SystemRandom } from "../../src/platform/node/system-random.ts";
+import type { UplinkConnection } from "../../src/platform/uplink-connection.ts";
 import { Intake } from "../../src/readings/intake.ts";
 import { TopicMap } from "../../src/readings/topic-map.ts";
 import { Dispatcher } from "../../src/uplink/dispatcher.ts";
+import type { UplinkOptions } from "../../src/uplink/options.ts";
 import { Uplink } from "../../src/uplink/uplink.ts";
 import { type KeptLog, keptLog } from "./kept-log.ts";
 
@@ -24,6 +26,11 @@ export interface Road {
   readonly dispatcher: Dispatcher;
   readonly port: number;
   stop(): Promise<void>;
+}
+
+function connectionOf(options: UplinkOptions, agentId: string): UplinkConnection {
+  if (options.kind !== "mqtt") throw new Error(`the road has no ${options.kind}`);
+  return new MqttUplink({ ...options, agentId, clientId: agentId, will: Buffer.from("") });
 }
 
 /** @param sets configuration, as with `--set` */
@@ -50,17 +57,13 @@ export async function openRoad(
   const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
   const { updateBytesMax } = config.outbox;
   const intake = new Intake({ outbox, topics, events, updateBytesMax });
-  const dispatcher = new Dispatcher({ outbox, store, clock, logger: log });
+  const dispatcher = new Dispatcher({ outbox, store, clock, logger: log, events });
   const uplinks = config.uplinks.map(
     (options) =>
       new Uplink({
         options,
-        connection: new MqttUplink({
-          ...options,
-          agentId,
-          clientId: agentId,
-          will: Buffer.from(""),
-        }),
+        connection: connectionOf(options, agentId),
+        store,
         clock,
         random: new SystemRandom(),
         logger: log,
@@ -71,7 +74,12 @@ export async function openRoad(
       }),
   );
   await dispatcher.start(uplinks);
-  const broker = new EmbeddedBroker({ ...config.mqtt.broker, logger: log });
+  const broker = new EmbeddedBroker({
+    ...config.mqtt.broker,
+    tls: undefined,
+    memory: { store, clock, limits: config.mqtt.broker },
+    logger: log,
+  });
   await broker.start((message, settle) => intake.take(message, settle));
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {

@@ -4,6 +4,9 @@ import type {
   StoreEntry,
   StoreOperation,
   StoreRange,
+  StoreRepair,
+  StoreWritten,
+  WriteOptions,
 } from "../../src/platform/key-value-store.ts";
 import type { Random } from "../../src/platform/random.ts";
 import {
@@ -53,6 +56,7 @@ export class ProcessClock implements Clock {
  * happen in between does. What a killed process had not started never happens.
  */
 export class SlowStore implements KeyValueStore {
+  readonly generation = 0;
   readonly #store: MemoryKeyValueStore;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -80,7 +84,7 @@ export class SlowStore implements KeyValueStore {
     return this.#late(() => this.#store.range(range));
   }
 
-  write(operations: readonly StoreOperation[], options: { durable: boolean }): Promise<void> {
+  write(operations: readonly StoreOperation[], options: WriteOptions): Promise<void> {
     const written = this.#turn.then(() =>
       this.#late(async () => {
         const room = this.#store.disk.bytesMax - this.#store.disk.bytes;
@@ -103,6 +107,14 @@ export class SlowStore implements KeyValueStore {
 
   compact(): Promise<void> {
     return this.#late(() => this.#store.compact());
+  }
+
+  repairs(): readonly StoreRepair[] {
+    return this.#store.repairs();
+  }
+
+  written(): StoreWritten {
+    return this.#store.written();
   }
 
   async close(): Promise<void> {

@@ -88,6 +88,50 @@ t.test("what is wrong is named, with what would be right", async (t) => {
   for (const [layers, expected] of table) t.match(fault(layers), expected, JSON.stringify(layers));
 });
 
+t.test("an uplink is judged by its own kind", async (t) => {
+  const table: [Record<string, unknown>, RegExp][] = [
+    [{ kind: "mqttt" }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
+    [{ kind: undefined }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
+    [
+      { compression: "gzip" },
+      /^ {2}uplinks\.0\.compression is not known to kind mqtt, only to https$/m,
+    ],
+    [{ inflightMax: 1 }, /^ {2}uplinks\.0\.inflightMax is not known; did you mean inFlightMax\?$/m],
+    [{ retryMinMs: "soon" }, /^ {2}uplinks\.0\.retryMinMs must be integer$/m],
+    [{ url: "http://up" }, /^ {2}uplinks\.0\.url must match pattern.*mqtt:\/\/host:port/m],
+    [{ url: "mqtts://up:port" }, /^ {2}uplinks\.0\.url is no URL$/m],
+    [
+      { kind: "https", url: "http://up.example/in" },
+      /uplinks\.0\.url must begin with https:\/\/, or set allowPlain: true/,
+    ],
+    [
+      { kind: "https", url: "https://up/in", timeoutMs: 90_000 },
+      /uplinks\.0\.stallTimeoutMs is under timeoutMs/,
+    ],
+    [
+      { kind: "nats", url: "nats://up", credentialsFile: "/a", username: "b" },
+      /uplinks\.0 has more than one of credentialsFile, username and token/,
+    ],
+    [
+      { kind: "nats", url: "nats://up", tokenFile: "/a", token: "b" },
+      /uplinks\.0 has token and tokenFile; keep one/,
+    ],
+  ];
+  for (const [over, expected] of table) {
+    const document = { uplinks: [{ ...UPLINK, ...over }] };
+    const message = fault({ file: { name: "a.yaml", document } });
+    t.match(message, expected, JSON.stringify(over));
+    t.equal(message.split("\n").length, 2, "one fault, one line");
+  }
+  t.match(fault({ sets: ['uplinks=["mqtt"]'] }), /uplinks\.0 must hold keys and values, kind/);
+  t.match(fault({ sets: ["uplinks.0.name=a"] }), /uplinks\.0\.kind is missing: one of mqtt, /);
+  const https = resolveConfig({
+    sets: ["uplinks.0.name=web", "uplinks.0.kind=https", "uplinks.0.url=http://127.0.0.1:1/in"],
+  });
+  t.match(https.uplinks, [{ kind: "https", compression: "gzip", inFlightMax: 512, priority: 0 }]);
+  t.equal(Object.hasOwn(https.uplinks[0] ?? {}, "topicPrefix"), false, "no defaults of others");
+});
+
 t.test("keys that mean something to JavaScript are refused and change nothing", async (t) => {
   for (const key of ["__proto__.x", "constructor.prototype.x", "api.__proto__", "prototype"])
     t.match(fault({ sets: [`${key}=1`] }), /can not be a key/, key);
@@ -103,13 +147,77 @@ t.test("secrets are neither shown nor told in a fault", async (t) => {
   const config = resolveConfig({
     file: { name: "a.yaml", document: { uplinks: [{ ...UPLINK, password: "hunter2" }] } },
   });
-  t.equal(config.uplinks[0]?.password, "hunter2");
+  t.match(config.uplinks[0], { password: "hunter2" });
   t.notMatch(JSON.stringify(redacted(config)), "hunter2");
   t.match(redacted(config), { uplinks: [{ name: "up", password: "(redacted)" }] });
-  t.equal(config.uplinks[0]?.password, "hunter2", "the original stays");
+  t.match(config.uplinks[0], { password: "hunter2" }, "the original stays");
   const told = [
     fault({ sets: ["uplinks.0.password=hunter2", "uplinks.x.password=hunter2"] }),
     fault({ environment: { AGENT_MESH__UPLINKS__0__PASSWORD: "hunter2" } }),
   ];
   t.notMatch(told.join("\n"), "hunter2");
+});
+
+t.test("a broker that other machines reach says whom it lets in", async (t) => {
+  const broker = (settings: object): string =>
+    fault({ file: { name: "a.yaml", document: { mqtt: { broker: settings } } } });
+  const passwordHash = `$scrypt$ln=14,r=8,p=5$${"A".repeat(22)}$${"A".repeat(43)}`;
+  const users = [{ name: "a", passwordHash }];
+  const tls = { certFile: "c", keyFile: "k" };
+  const certified = { ...tls, caFile: "ca", requireClientCertificate: true };
+  const out = { host: "0.0.0.0" };
+  const faults: [object, RegExp][] = [
+    [out, /mqtt\.broker\.host 0\.0\.0\.0 .*mqtt\.broker\.users.*anonymous\.allow=true/],
+    [{ host: "::" }, /mqtt\.broker\.host :: lets other machines in/],
+    [{ ...out, tls }, /mqtt\.broker\.host/],
+    [{ ...out, tls: certified }, /mqtt\.broker\.host/],
+    [{ ...out, plain: false, tls }, /mqtt\.broker\.tls\.host 0\.0\.0\.0/],
+    [{ tls: { ...tls, host: "192.0.2.1" } }, /mqtt\.broker\.tls\.host 192\.0\.2\.1/],
+    [{ plain: false }, /mqtt\.broker\.tls is missing/],
+    [{ tls: { ...certified, caFile: undefined } }, /mqtt\.broker\.tls\.caFile is missing/],
+    [{ anonymous: { allow: false } }, /nobody gets in/],
+    [{ users: [...users, ...users] }, /users\.1\.name "a" is taken by mqtt\.broker\.users\.0/],
+    [{ users: [{ name: "a" }] }, /users\.0 has neither passwordHash nor passwordFile/],
+    [{ users: [{ ...users[0], passwordFile: "f" }] }, /users\.0 has passwordHash and passwordFile/],
+    [{ users: [{ name: "a", passwordHash: "secret" }] }, /users\.0\.passwordHash/],
+    [{ users: [{ ...users[0], publish: ["a/#/b"] }] }, /users\.0\.publish\.0: topic filter/],
+    [{ anonymous: { subscribe: ["a+"] } }, /anonymous\.subscribe\.0: topic filter/],
+  ];
+  for (const [settings, expected] of faults)
+    t.match(broker(settings), expected, JSON.stringify(settings));
+  t.notMatch(broker({ users: [{ name: "a", passwordHash: "secret" }] }), /secret/);
+  for (const settings of [
+    { ...out, users },
+    { ...out, anonymous: { allow: true } },
+    { ...out, plain: false, tls: certified },
+    { host: "127.0.0.1", tls: { ...certified, host: "0.0.0.0" } },
+    { host: "localhost", tls },
+    { host: "::1" },
+    { tls: { ...tls, caFile: "ca" }, users: [{ name: "a" }] },
+  ])
+    t.equal(broker(settings), "none", JSON.stringify(settings));
+  t.same(redacted({ users }), { users: [{ name: "a", passwordHash: "(redacted)" }] });
+});
+
+t.test("a Sparkplug edge node has ids that topics can hold, and only one uplink", async (t) => {
+  const node = { name: "scada", kind: "sparkplug", url: "mqtt://hub:1883", groupId: "plant" };
+  const faults = (...uplinks: object[]) => {
+    try {
+      resolveConfig({ sets: [`uplinks=${JSON.stringify(uplinks)}`] });
+      return "";
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  t.equal(faults(node), "");
+  for (const bad of ["a/b", "a+", "#", ""])
+    for (const key of ["groupId", "edgeNodeId", "primaryHost"])
+      t.match(faults({ ...node, [key]: bad }), new RegExp(`uplinks\\.0\\.${key}`));
+  t.match(faults({ ...node, deviceFrm: 1 }), /deviceFrm is not known; did you mean deviceFrom/);
+  t.match(
+    faults(node, { ...node, name: "other" }),
+    /uplinks\.1 is the same Sparkplug edge node as uplinks\.0; give that one fallbackUrls/,
+  );
+  t.equal(faults(node, { ...node, name: "other", edgeNodeId: "two" }), "");
+  t.match(faults({ ...node, tls: {} }), /uplinks\.0\.tls needs a url that begins with mqtts:\/\//);
 });

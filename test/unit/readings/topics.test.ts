@@ -55,6 +55,7 @@ t.test("the first mapping that matches counts, also the second time", async (t) 
     filter,
     priority,
     format: "any" as const,
+    keep: "all" as const,
     ...(expireAfterMs === undefined ? {} : { expireAfterMs }),
   });
   const map = new TopicMap([topic("a/b", 9), topic("a/#", 1, 0), topic("a/c", 5)], 60_000);

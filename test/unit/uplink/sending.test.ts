@@ -31,6 +31,7 @@ t.test("batching gathers updates, lets urgent ones through, and drains at once",
     uplinkBatchIntervalMs: 1_000,
     uplinkBatchUpdatesMax: 10,
     uplinkUrgentPriorityMin: 8,
+    uplinkDisconnectBetweenBatches: false,
   });
   t.same(batching.decide(100, 1), { priorityMin: 8, askAgainInMs: 1_000 });
   t.same(batching.decide(600, 2), { priorityMin: 8, askAgainInMs: 500 });
@@ -46,6 +47,7 @@ t.test("batching gathers updates, lets urgent ones through, and drains at once",
     uplinkBatchIntervalMs: 1_000,
     uplinkBatchUpdatesMax: 10,
     uplinkUrgentPriorityMin: 10,
+    uplinkDisconnectBetweenBatches: false,
   });
   batching.decide(1_700, 0);
   t.match(batching.decide(1_800, 1), { priorityMin: undefined }, "nothing is urgent");
