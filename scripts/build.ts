@@ -2,6 +2,7 @@
  * Makes `dist/`: everything that a device needs besides a Node.js binary. It may be copied anywhere.
  *
  *     main.js               entry: switches the compile cache on, then loads the bundle
+ *     receiver.js           the receiver as a library (`agent-mesh/receiver`)
  *     agent-mesh.js         the agent, with chunk-*.js for what is only loaded when it is asked for
  *     native/               LevelDB's addon for the architectures that we support
  *     page/                 the web page
@@ -107,7 +108,7 @@ const noTraces: Plugin = {
 async function bundle(outdir: string, main: string): Promise<Metafile> {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: { "agent-mesh": main },
+    entryPoints: { "agent-mesh": main, receiver: join(root, "src/receiver/production.ts") },
     outdir,
     bundle: true,
     splitting: true,

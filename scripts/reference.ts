@@ -25,6 +25,7 @@ interface SchemaNode {
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 interface Key {
@@ -68,7 +69,8 @@ function allowed(node: SchemaNode): string {
     return node.pattern === undefined ? "text" : `text like ${code(node.pattern)}`;
   if (node.type === "integer" || node.type === "number") return `${node.type}${range(node)}`;
   if (node.type === "array" && node.items !== undefined) {
-    const what = node.items.properties === undefined ? allowed(node.items) : "entries, see below";
+    const plain = node.items.properties === undefined && node.items.anyOf === undefined;
+    const what = plain ? allowed(node.items) : "entries, see below";
     return `list, ${entries(node)}${what}`;
   }
   throw new Error(`scripts/reference.ts has no words for ${JSON.stringify(node)}`);
@@ -118,10 +120,27 @@ function section(name: string, node: SchemaNode): string {
   const introduction = node.items === undefined ? (node.description ?? "") : "";
   const parts = [`## \`${name}\``, introduction, table(keys)];
   for (const { path, node: list } of keys) {
+    if (list.items?.anyOf !== undefined) parts.push(...alternatives(path, list.items.anyOf));
     if (list.items?.properties === undefined) continue;
     parts.push(`### \`${path}[]\``, "One entry:", table(keysOf(list.items, "")));
   }
   return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** One table for what all alternatives have in common, and one for the rest of each. */
+function alternatives(path: string, nodes: readonly SchemaNode[]): string[] {
+  const tables = nodes.map((node) => keysOf(node, ""));
+  const rows = tables.map((keys) => keys.map((key) => JSON.stringify(key)));
+  const [first = [], ...others] = rows;
+  const common = new Set(first.filter((row) => others.every((other) => other.includes(row))));
+  const all = (tables[0] ?? []).filter((key) => common.has(JSON.stringify(key)));
+  const parts = [`### \`${path}[]\``, "Every entry, besides the keys of its kind:", table(all)];
+  for (const keys of tables) {
+    const kind = keys.find((key) => key.path === "kind")?.node;
+    parts.push(`### \`${path}[]\` with \`kind: ${String(kind?.const)}\``, kind?.description ?? "");
+    parts.push(table(keys.filter((key) => !common.has(JSON.stringify(key)))));
+  }
+  return parts;
 }
 
 const exitCodes = markdownTable(

@@ -39,7 +39,9 @@ const tools: readonly Tool[] = [
   },
   { programs: ["buildah"], packages: ["buildah"], tests: "the arm64 image" },
   { programs: ["qemu-aarch64-static"], packages: ["qemu-user-static"], tests: "the arm64 image" },
+  { programs: ["nats-server"], packages: ["nats-server"], tests: "the NATS JetStream uplink" },
   { programs: ["ip"], packages: ["iproute2"], tests: "network partitions" },
+  { programs: ["strace"], packages: ["strace"], tests: "crashes at every system call" },
   { programs: ["openssl"], packages: ["openssl"], tests: "TLS" },
 ];
 
@@ -60,7 +62,7 @@ function missingTools(): Tool[] {
   return tools.filter(({ programs }) => !programs.some(isInstalled));
 }
 
-/** Debian starts a freshly installed broker; on port 1883 it would stand in the way of the agent. */
+/** Debian starts a freshly installed broker; on its port it would stand in the way of the agent. */
 const policy = "/usr/sbin/policy-rc.d";
 
 function aptInstall(packages: readonly string[]): string {
@@ -80,9 +82,9 @@ function aptInstall(packages: readonly string[]): string {
       apt("update");
       done = apt(...install);
     }
-    if (done.status === 0 && packages.includes("mosquitto") && isInstalled("systemctl")) {
-      spawnSync("systemctl", ["disable", "mosquitto.service"], { stdio: "ignore" });
-    }
+    for (const service of ["mosquitto", "nats-server"])
+      if (done.status === 0 && packages.includes(service) && isInstalled("systemctl"))
+        spawnSync("systemctl", ["disable", `${service}.service`], { stdio: "ignore" });
     return done.status === 0 ? "" : done.stderr.trim();
   } finally {
     if (ours) rmSync(policy, { force: true });

@@ -33,7 +33,8 @@ Runs the tests, all of them unless told otherwise.
   --jobs N       test files at once (2)
   --help         this text
 
-With CI=true a skipped test is a failure.
+With CI=true a skipped test is a failure, unless its reason begins with "offline:": what it needs is on a server
+that can not be reached from here.
 `;
 
 /** What tap is run with: this Node.js for everything that asks for `node`, and a marker to find it by. */
@@ -158,8 +159,10 @@ async function main(): Promise<number> {
   for (const skip of skips) console.log(`skip          ${skip}`);
   if (passed + failed === 0) console.log("FAIL no tests were run");
   if (skipped > 0 && process.env["CI"] === "true") {
-    console.log(`FAIL ${skipped} tests were skipped, which CI=true does not allow`);
-    failed += skipped;
+    const forbidden = skipped - skips.filter((skip) => skip.includes(": offline: ")).length;
+    if (forbidden > 0)
+      console.log(`FAIL ${forbidden} tests were skipped, which CI=true does not allow`);
+    failed += forbidden;
   }
   const tail = skipped > 0 ? `, ${skipped} skipped` : "";
   console.log(`${passed} passed, ${failed} failed${tail}`);
