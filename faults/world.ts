@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, type Mosquitto, startMosquitto } from "../test/support/mosquitto.ts";
+import { freePort } from "../test/support/free-port.ts";
+import { type Mosquitto, startMosquitto } from "../test/support/mosquitto.ts";
 import { RoadObserver } from "../test/support/road-observer.ts";
 import { Agent, type AgentStart } from "./parts/agent.ts";
 import { Link } from "./parts/link.ts";

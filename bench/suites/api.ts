@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, race } from "../figure.ts";
 import {
-  freePort,
   httpStatus,
   Program,
   root,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure, race } from "../figure.ts";
 import {
-  freePort,
   type Program,
   residentBytes,
   runTool,

@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure, race } from "../figure.ts";
 import { lossAfterKill } from "../support/loss.ts";
 import { startNatsPair } from "../support/nats-peer.ts";
 import {
-  freePort,
   type Program,
   residentBytes,
   runTool,

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure, median } from "../figure.ts";
 import { buildLibraries, startLibraries } from "../support/libraries.ts";
 import {
   cpuMs,
-  freePort,
   type Program,
   residentBytes,
   startAgent,

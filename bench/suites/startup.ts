@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, race } from "../figure.ts";
 import { buildLibraries, startLibraries } from "../support/libraries.ts";
-import { freePort, type Program, startAgent, temporaryDirectory } from "../support/processes.ts";
+import { type Program, startAgent, temporaryDirectory } from "../support/processes.ts";
 
 /** From launch to the first good answer at `/readyz`, compile cache warm on both sides. */
 export async function* run(): AsyncGenerator<Figure> {

@@ -1,9 +1,9 @@
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure } from "../figure.ts";
 import { PAYLOAD_BYTES } from "../support/mqtt-wire.ts";
 import {
-  freePort,
   httpStatus,
   Program,
   root,

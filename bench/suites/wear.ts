@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure } from "../figure.ts";
 import { PAYLOAD_BYTES } from "../support/mqtt-wire.ts";
 import {
   deviceBytesWritten,
-  freePort,
   runTool,
   startAgent,
   startMosquitto,

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { freePort, httpStatus, Program, root, until } from "./processes.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { httpStatus, Program, root, until } from "./processes.ts";
 
 /** Builds the peer as the agent is built. @returns the directory of the bundle. */
 export function buildLibraries(directory: string): string {

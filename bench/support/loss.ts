@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import mqtt from "mqtt";
+import { freePort } from "../../test/support/free-port.ts";
 import { type Figure, figure } from "../figure.ts";
 import {
-  freePort,
   type Program,
   startAgent,
   startMosquitto,

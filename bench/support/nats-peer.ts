@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { freePort, Program, waitForPort } from "./processes.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { Program, waitForPort } from "./processes.ts";
 
 /** Debian's is older than `sync_interval: always`. */
 const VERSION = "v2.15.2";

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -12,19 +11,6 @@ export const root = resolve(import.meta.dirname, "../..");
 export function temporaryDirectory(): { path: string; [Symbol.dispose](): void } {
   const path = mkdtempSync(join(root, "data-bench-"));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-/** @returns a port that nobody listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => {
-    server.listen(0, "127.0.0.1", () => done());
-  });
-  const address = server.address();
-  await new Promise((done) => {
-    server.close(done);
-  });
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** A program of ours that is ended with the block that started it. */

@@ -6,8 +6,8 @@ import { NatsUplink } from "../../src/platform/nats/nats-uplink.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualReceiver } from "../../src/simulator/virtual-uplink.ts";
 import { BatchReceiver } from "../support/batch-receiver.ts";
+import { freePort } from "../support/free-port.ts";
 import {
-  freePort,
   mosquittoClient,
   mosquittoMissing,
   startMosquitto,

@@ -6,8 +6,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { AgentProcess, agentMesh, until } from "../support/agent-process.ts";
 import { type Answer, RudeClient, rawPublish } from "../support/bad-input-mqtt.ts";
+import { freePort } from "../support/free-port.ts";
 import { Gate } from "../support/gate.ts";
-import { freePort, mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { RoadObserver } from "../support/road-observer.ts";
 
 const CLIENTS_MAX = 500;

@@ -6,7 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import mqtt from "mqtt";
 import t from "tap";
 import { agentMesh, until } from "../support/agent-process.ts";
-import { freePort, mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { freePort } from "../support/free-port.ts";
+import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { ReceiverProcess } from "../support/receiver-process.ts";
 import { updateLine } from "../support/receiver-service.ts";
 

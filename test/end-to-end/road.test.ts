@@ -5,9 +5,9 @@ import { join } from "node:path";
 import mqttPacket, { type Packet } from "mqtt-packet";
 import t, { type Test } from "tap";
 import { AgentProcess, until } from "../support/agent-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { Gate } from "../support/gate.ts";
 import {
-  freePort,
   type Mosquitto,
   mosquittoClient,
   mosquittoMissing,

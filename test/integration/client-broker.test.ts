@@ -2,10 +2,10 @@ import t, { type Test } from "tap";
 import type { InboundMessage, Refusal } from "../../src/platform/broker.ts";
 import { ClientBroker } from "../../src/platform/mqtt/client-broker.ts";
 import { fakeBroker, welcome } from "../support/fake-broker.ts";
+import { freePort } from "../support/free-port.ts";
 import { type KeptLog, keptLog } from "../support/kept-log.ts";
 import {
   eventually,
-  freePort,
   mosquittoClient,
   mosquittoMissing,
   startMosquitto,

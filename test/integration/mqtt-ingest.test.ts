@@ -3,10 +3,10 @@ import mqttPacket from "mqtt-packet";
 import t from "tap";
 import type { DeadLetter } from "../../src/outbox/view.ts";
 import { EmbeddedBroker } from "../../src/platform/mqtt/embedded-broker.ts";
+import { freePort } from "../support/free-port.ts";
 import { keptLog } from "../support/kept-log.ts";
 import {
   eventually,
-  freePort,
   mosquittoClient,
   mosquittoMissing,
   startMosquitto,

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import t, { type Test } from "tap";
-import { eventually, freePort, mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
+import { freePort } from "../support/free-port.ts";
+import { eventually, mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { startReceiver, updateLine } from "../support/receiver-service.ts";
 
 const skip = mosquittoMissing();

@@ -7,7 +7,8 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import t, { type Test } from "tap";
-import { eventually, freePort } from "../support/mosquitto.ts";
+import { freePort } from "../support/free-port.ts";
+import { eventually } from "../support/mosquitto.ts";
 import { startReceiver } from "../support/receiver-service.ts";
 
 const skip =

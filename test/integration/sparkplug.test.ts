@@ -10,14 +10,9 @@ import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.
 import { outbound, Witness } from "../conformance/uplink-connection.ts";
 import { AgentProcess, until } from "../support/agent-process.ts";
 import { fakeBroker, welcome } from "../support/fake-broker.ts";
+import { freePort } from "../support/free-port.ts";
 import { keptLog } from "../support/kept-log.ts";
-import {
-  eventually,
-  freePort,
-  mosquittoMissing,
-  startMosquitto,
-  subscribe,
-} from "../support/mosquitto.ts";
+import { eventually, mosquittoMissing, startMosquitto, subscribe } from "../support/mosquitto.ts";
 import { SparkplugHost } from "../support/sparkplug-host.ts";
 import { sparkplugUplink } from "../support/sparkplug-uplink.ts";
 
@@ -239,7 +234,10 @@ t.test(
     const host = await SparkplugHost.connect(t, broker.url);
     const data = mkdtempSync(join(tmpdir(), "sparkplug-"));
     t.teardown(() => rmSync(data, { recursive: true, force: true }));
-    const agent = await AgentProcess.start(t, data, [uplinkSet(broker.url)]);
+    // With QoS 0 a broker that came back drops what nobody has subscribed to yet: the agent waits for its host.
+    const sets = [uplinkSet(broker.url, { primaryHost: "scada" })];
+    await host.state(true);
+    const agent = await AgentProcess.start(t, data, sets);
     const local = await mqtt.connectAsync(`mqtt://127.0.0.1:${agent.mqttPort}`);
     t.teardown(() => local.endAsync(true));
     const publish = async (from: number, to: number): Promise<void> => {
@@ -255,6 +253,7 @@ t.test(
     await publish(21, 320);
     broker = await startMosquitto(t, { port });
     await host.listening();
+    await host.state(true);
     await eventually(() => temps().length >= 320, "the backlog");
     const sequence = Array.from({ length: 320 }, (_, n) => n + 1);
     const values = temps().map(({ value }) => Number(value));
@@ -280,7 +279,7 @@ t.test(
     t.equal(bdSeq(host.of("NDEATH").at(-1)!), born);
 
     const deaths = host.of("NDEATH").length;
-    const again = await AgentProcess.start(t, data, [uplinkSet(broker.url)]);
+    const again = await AgentProcess.start(t, data, sets);
     await eventually(() => bdSeq(host.of("NBIRTH").at(-1)!) !== born, "the next birth");
     t.equal(bdSeq(host.of("NBIRTH").at(-1)!), (Number(born) + 1) % 256);
     const birth = host

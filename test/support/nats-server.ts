@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { type JetStreamManager, jetstreamManager, type StoredMsg } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { Test } from "tap";
-import { canConnect, eventually, freePort } from "./mosquitto.ts";
+import { freePort } from "./free-port.ts";
+import { canConnect, eventually } from "./mosquitto.ts";
 
 const PROGRAM = "nats-server";
 
