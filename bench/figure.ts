@@ -83,6 +83,6 @@ function judged(value: number, { floor, goal, better }: Bar) {
   return { floor, goal, floorOk: reaches(floor), ok: reaches(goal) };
 }
 
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }

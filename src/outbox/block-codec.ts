@@ -1,8 +1,8 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { BlockHeader, BlockRecord, DecodedBlock } from "./block.ts";
 import { CONTENT_TYPES } from "./content-types.ts";
 import { decodeRecordV1, VERSION_1 } from "./record-v1.ts";
 import { ByteReader, putVarint, VARINT_BYTES_MAX } from "./varint.ts";
+import { deflate, inflate } from "./zstd.ts";
 
 /**
  * How the updates of one commit lie on disk. They share what a commit shares, so that a reading costs about
@@ -149,8 +149,41 @@ export function decodeBlock(value: Uint8Array, first: number): DecodedBlock {
   };
   const isPacked = (head & COMPRESSED) !== 0;
   const bodyBytes = isPacked ? reader.varint() : 0;
+  if (bodyBytes > BODY_BYTES_MAX) throw new Error(`block of ${bodyBytes} bytes is too large`);
   const body = isPacked ? inflate(reader.rest(), bodyBytes) : reader.rest();
   return { ...header, records: decodeRecords(body, first) };
+}
+
+/**
+ * A class, since V8 learns of an object literal that its objects live long, and then makes them where only a full
+ * collection finds them again, together with the payloads that they point to.
+ */
+class ReadRecord implements BlockRecord {
+  readonly ordinal: number;
+  readonly streamId: number;
+  readonly sequence: number;
+  readonly contentType: string;
+  readonly expiresAfterMs: number;
+  readonly key: string | undefined;
+  readonly payload: Uint8Array;
+
+  constructor(
+    ordinal: number,
+    streamId: number,
+    sequence: number,
+    contentType: string,
+    expiresAfterMs: number,
+    key: string | undefined,
+    payload: Uint8Array,
+  ) {
+    this.ordinal = ordinal;
+    this.streamId = streamId;
+    this.sequence = sequence;
+    this.contentType = contentType;
+    this.expiresAfterMs = expiresAfterMs;
+    this.key = key;
+    this.payload = payload;
+  }
 }
 
 function decodeRecords(body: Uint8Array, first: number): BlockRecord[] {
@@ -168,19 +201,12 @@ function decodeRecords(body: Uint8Array, first: number): BlockRecord[] {
     const expiresAfterMs = (form & EXPIRES) === 0 ? 0 : reader.varint();
     const key = (form & KEYED) === 0 ? undefined : reader.text();
     const payload = reader.bytes();
-    records.push({ ordinal, streamId, sequence, contentType, expiresAfterMs, key, payload });
+    records.push(
+      new ReadRecord(ordinal, streamId, sequence, contentType, expiresAfterMs, key, payload),
+    );
   }
   if (records.length === 0) throw new Error("block without records");
   return records;
-}
-
-function deflate(bytes: Uint8Array): Buffer {
-  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
-}
-
-function inflate(bytes: Uint8Array, length: number): Uint8Array {
-  if (length > BODY_BYTES_MAX) throw new Error(`block of ${length} bytes is too large`);
-  return zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) });
 }
 
 function putText(into: Buffer, at: number, text: string): number {

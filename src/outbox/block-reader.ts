@@ -49,8 +49,7 @@ export function entriesOf(
   for (const record of records) {
     const stream = names.streams.byId(record.streamId);
     if (stream === undefined) return undefined;
-    const draft = { ...record, stream: stream.name, priority: block.priority };
-    const entry = new Entry(agentId, draft);
+    const entry = new Entry(agentId, { stream: stream.name, priority: block.priority }, record);
     entry.sequence = record.sequence;
     entry.ordinal = record.ordinal;
     entry.bootId = bootId;

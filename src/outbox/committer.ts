@@ -40,7 +40,7 @@ export type Removal = "acknowledged" | "expired" | "superseded";
 
 /** Additions after which the books are written though nothing was removed. */
 const BOOKS_EVERY_UPDATES = 4_096;
-/** A commit of so many updates shows a stream of them, and the next one waits a moment for more. */
+/** A commit of so many updates shows a stream of them: the next one waits for as many, but a moment at most. */
 const CROWD_UPDATES = 16;
 const CROWD_LINGER_MS = 1;
 const WEAR_INTERVAL_MS = 100;
@@ -85,8 +85,8 @@ export class Committer {
   #mustReload = false;
   #resting = false;
   #closed = false;
-  /** The last commit had many updates. */
-  #crowded = false;
+  /** How many updates the last commit had, where that were many. */
+  #crowd = 0;
   #wearAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: OutboxParts, ledger: Ledger, appended: () => void) {
@@ -118,7 +118,7 @@ export class Committer {
       settle(refusal);
       return;
     }
-    const entry = new Entry(agentId, draft, settle);
+    const entry = new Entry(agentId, draft, draft, settle);
     entry.letterKey = letterKey;
     this.#waiting.addAppend(entry);
     const { lingerMs } = this.pacer;
@@ -230,9 +230,11 @@ export class Committer {
   }
 
   #noteRemoved(updates: number): void {
+    const first = this.#removed === 0;
     this.#removed += updates;
     if (this.#removed >= REMOVALS_BATCH) this.#kick();
-    else this.#kickLater(this.#removalsLingerMs);
+    // A timer that somebody set since the first one is due no later.
+    else if (first || this.#timer === undefined) this.#kickLater(this.#removalsLingerMs);
   }
 
   get #removalsLingerMs(): number {
@@ -272,7 +274,7 @@ export class Committer {
     while (this.#waiting.any || this.#removed > 0 || this.#mustReload) {
       this.#resting = this.#mustReload && !(await this.#reload());
       if (!this.#resting) this.#resting = !(await this.#commit());
-      if (!this.#resting && !this.#crowded) continue;
+      if (!this.#resting && !this.#awaitsCrowd) continue;
       if (!this.#resting) return;
       // Nobody comes back to what waits when this was the last chance.
       if (this.#mustReload || this.#closed) this.#failPending();
@@ -345,7 +347,7 @@ export class Committer {
     }
     this.#waiting.committed();
     if (moreLater) this.#waiting.putBack(appends.slice(admitted.length));
-    this.#crowded = admitted.length >= CROWD_UPDATES;
+    this.#crowd = admitted.length >= CROWD_UPDATES ? admitted.length : 0;
     this.counters.commits++;
     this.storeFault = undefined;
     for (const lane of ledger.lanes) lane.shedding = false;
@@ -437,8 +439,12 @@ export class Committer {
 
   /** Fewer, larger commits cost less of everything; a lone publisher never waits for company. */
   #kickCrowd(): void {
-    if (this.#crowded && !this.#closed) this.#kickLater(CROWD_LINGER_MS);
+    if (this.#awaitsCrowd && !this.#closed) this.#kickLater(CROWD_LINGER_MS);
     else this.#kick();
+  }
+
+  get #awaitsCrowd(): boolean {
+    return this.#waiting.updates < this.#crowd;
   }
 
   #noteWritten(startMs: number): void {

@@ -4,7 +4,7 @@ import { updateKey } from "./keys.ts";
 import type { Lane } from "./lane.ts";
 
 /** Deleted keys take disk space until LevelDB compacts them away. */
-const COMPACT_AFTER_BYTES = 8 * 1024 * 1024;
+const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
 
 /** Gives the space of what has left the outbox back to the disk, some megabytes at a time. */
 export class Compactor {

@@ -1,7 +1,7 @@
 import type { KeyValueStore, StoreEntry, StoreOperation } from "../platform/key-value-store.ts";
 import { DEAD_LETTERS, deadLetterKey } from "./keys.ts";
 import type { Ledger } from "./ledger.ts";
-import { type Update, updateId } from "./update.ts";
+import type { Update } from "./update.ts";
 import type { DeadLetter } from "./view.ts";
 
 /** What becomes a dead letter; the outbox adds id and time. */
@@ -45,7 +45,7 @@ export function refusedLetter(update: Update, code: string, reason: string): Dea
     payload,
     contentType,
     priority,
-    updateId: updateId(update),
+    updateId: update.id,
   };
 }
 

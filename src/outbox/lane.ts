@@ -1,5 +1,6 @@
 import { type Block, keyOfBlock } from "./block.ts";
 import type { Entry } from "./entry.ts";
+import { Leases } from "./leases.ts";
 
 /**
  * One priority's run of updates: what of it is on disk, what has been leased to the uplink, and what is in
@@ -30,7 +31,7 @@ export class Lane {
    */
   shedding = false;
   /** In order of ordinal; leaves by acknowledgement, refusal or {@link rewind}. */
-  readonly leases = new Map<number, Entry>();
+  readonly leases = new Leases();
   /** Left out of order; those before `head` are forgotten by {@link prune}. */
   readonly gone = new Set<number>();
   /** Blocks without a live update that are still on disk. */
@@ -47,14 +48,12 @@ export class Lane {
 
   /** Everything before this ordinal has left. */
   get head(): number {
-    const lease = this.leases.keys().next();
-    return lease.done === true ? this.cursor : lease.value;
+    return this.leases.oldest?.ordinal ?? this.cursor;
   }
 
   /** The first ordinal of the block that `head` lies in: where reading begins after a restart. */
   get headBlock(): number {
-    const [lease] = this.leases.values();
-    return (lease ?? this.#ready[this.#readyAt])?.block?.first ?? this.unread;
+    return this.oldest?.block?.first ?? this.unread;
   }
 
   /** Updates that can be leased. */
@@ -69,8 +68,7 @@ export class Lane {
 
   /** The oldest update in memory or under way, to tell the queue's age without reading the disk. */
   get oldest(): Entry | undefined {
-    const [lease] = this.leases.values();
-    return lease ?? this.nextReady;
+    return this.leases.oldest ?? this.nextReady;
   }
 
   /** Everything that is queued is in memory or under way. */
@@ -112,7 +110,7 @@ export class Lane {
   lease(): Entry | undefined {
     const entry = this.#shift();
     if (entry === undefined) return undefined;
-    this.leases.set(entry.ordinal, entry);
+    this.leases.add(entry);
     this.cursor = entry.ordinal + 1;
     this.#lastLeased = entry;
     return entry;
@@ -120,9 +118,9 @@ export class Lane {
 
   /** Takes a leased update out of the books: acknowledged, refused, expired or superseded. */
   remove(entry: Entry): void {
-    const first = this.leases.keys().next();
-    this.leases.delete(entry.ordinal);
-    this.#leave(entry, first.done === true || first.value !== entry.ordinal);
+    const inOrder = this.leases.oldest === entry;
+    this.leases.delete(entry);
+    this.#leave(entry, !inOrder);
   }
 
   /** Takes out updates that are in memory and not leased. @returns how many. */
@@ -144,7 +142,7 @@ export class Lane {
   /** What blocks take of which nothing is under way. */
   get evictableBytes(): number {
     const underWay = new Set<Block | undefined>([this.#lastLeased?.block]);
-    for (const { block } of this.leases.values()) underWay.add(block);
+    for (const { block } of this.leases) underWay.add(block);
     let { bytes } = this;
     for (const block of underWay) if (block !== undefined && block.live > 0) bytes -= block.bytes;
     return bytes;
@@ -225,7 +223,7 @@ export class Lane {
   carryOver(old: Lane): void {
     this.cursor = old.cursor;
     this.unread = old.unread;
-    for (const [ordinal, entry] of old.leases) this.leases.set(ordinal, entry);
+    for (const entry of old.leases) this.leases.add(entry);
     for (const ordinal of old.gone) this.gone.add(ordinal);
     this.#lastLeased = old.#lastLeased;
     this.#setReady(old.#ready.slice(old.#readyAt));

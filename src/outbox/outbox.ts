@@ -4,7 +4,7 @@ import { entriesOf, readBlock } from "./block-reader.ts";
 import { blockStart } from "./block-search.ts";
 import { Committer } from "./committer.ts";
 import { type DeadLetterDraft, decodeDeadLetter } from "./dead-letters.ts";
-import type { Entry } from "./entry.ts";
+import { Entry } from "./entry.ts";
 import { isExpired } from "./expiry.ts";
 import { DEAD_LETTERS, deadLetterKey, LANES, laneEnd, parseUpdateKey, updateKey } from "./keys.ts";
 import type { Lane } from "./lane.ts";
@@ -264,7 +264,8 @@ export class Outbox implements QueueView {
   }
 
   #leaseOf(update: Update): Entry | undefined {
-    return this.#ledger.lane(update.priority).leases.get(update.ordinal);
+    const { leases } = this.#ledger.lane(update.priority);
+    return update instanceof Entry && leases.has(update) ? update : undefined;
   }
 
   #leaseReady(lane: Lane, limit: number, leased: Entry[]): void {

@@ -14,6 +14,8 @@ export interface UpdateDraft {
 
 /** An update as it stands in the outbox. */
 export interface Update extends UpdateDraft {
+  /** `agentId/stream/sequence`, the same at every attempt to deliver it. */
+  readonly id: string;
   readonly agentId: string;
   /** Gapless per stream, persistent, from 1. */
   readonly sequence: number;
@@ -25,11 +27,6 @@ export interface Update extends UpdateDraft {
   /** Whether the wall clock could be trusted then. */
   readonly observedAtTrusted: boolean;
   readonly monotonicMs: number;
-}
-
-/** @returns `agentId/stream/sequence`, the same at every attempt to deliver it. */
-export function updateId(update: Pick<Update, "agentId" | "stream" | "sequence">): string {
-  return `${update.agentId}/${update.stream}/${update.sequence}`;
 }
 
 /** The outbox did not take or do something; `code` is stable. */

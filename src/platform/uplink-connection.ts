@@ -3,17 +3,16 @@ export interface OutboundUpdate {
   /** `agentId/stream/sequence`: the same at every attempt, so that a receiver can deduplicate. */
   readonly id: string;
   readonly agentId: string;
+  /** Where topics or subjects say it, it goes below the uplink's prefix. */
   readonly stream: string;
   readonly sequence: number;
-  /** Topic below the uplink's prefix. */
-  readonly topic: string;
   readonly payload: Uint8Array;
   readonly contentType: string;
   /** Wall clock at observation, ms since 1970, and whether that clock could be trusted. */
   readonly observedAtMs: number;
   readonly observedAtTrusted: boolean;
   /** Marks a state-like update: which state of its stream it tells of. */
-  readonly key?: string;
+  readonly key?: string | undefined;
 }
 
 /**

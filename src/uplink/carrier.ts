@@ -1,8 +1,8 @@
 import type { Outbox } from "../outbox/outbox.ts";
-import { type Update, updateId } from "../outbox/update.ts";
+import type { Update } from "../outbox/update.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { OutboundUpdate, SendOutcome } from "../platform/uplink-connection.ts";
+import type { SendOutcome } from "../platform/uplink-connection.ts";
 import type { BatchingDecision } from "./batching.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { Uplink } from "./uplink.ts";
@@ -151,7 +151,7 @@ export class Carrier {
     const { clock } = this.#parts;
     const sentAtMs = clock.monotonicMs();
     uplink.noteSent(update.payload.length);
-    uplink.connection.send(toOutbound(update), (outcome) => {
+    uplink.connection.send(update, (outcome) => {
       if (epoch !== this.#epoch) return;
       uplink.traffic.noteSettled();
       this.#settle(uplink, update, outcome, clock.monotonicMs() - sentAtMs);
@@ -192,21 +192,4 @@ export class Carrier {
     };
     this.#stall = clock.setTimer("uplink.stall", stallTimeoutMs, look);
   }
-}
-
-function toOutbound(update: Update): OutboundUpdate {
-  const { agentId, stream, sequence, payload, contentType } = update;
-  const { observedAtMs, observedAtTrusted, key } = update;
-  return {
-    id: updateId(update),
-    agentId,
-    stream,
-    sequence,
-    topic: stream,
-    payload,
-    contentType,
-    observedAtMs,
-    observedAtTrusted,
-    ...(key === undefined ? {} : { key }),
-  };
 }

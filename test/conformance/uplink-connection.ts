@@ -31,7 +31,6 @@ export function outbound(sequence: number, over: Partial<OutboundUpdate> = {}): 
     agentId: "agent-1",
     stream: "sensors/a",
     sequence,
-    topic: "sensors/a",
     payload: Buffer.from(String(sequence)),
     contentType: "text/plain",
     observedAtMs: 1_795_305_600_000,

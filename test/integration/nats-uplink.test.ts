@@ -56,7 +56,6 @@ t.test("a real nats-server", { skip: missing }, async (t) => {
     const odd = outbound(1, {
       id: "agent-1/v1.0/50% of */1",
       stream: "v1.0/50% of *",
-      topic: "v1.0/50% of *",
       payload: Buffer.from([0, 255]),
     });
     let settled = false;

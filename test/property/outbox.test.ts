@@ -5,7 +5,7 @@ import { decodeBlock } from "../../src/outbox/block-codec.ts";
 import { COUNTERS_KEY, parseUpdateKey } from "../../src/outbox/keys.ts";
 import type { OutboxOptions } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
-import { type Update, updateId } from "../../src/outbox/update.ts";
+import type { Update } from "../../src/outbox/update.ts";
 import type { StoreOperation } from "../../src/platform/key-value-store.ts";
 import type { Logger } from "../../src/platform/logger.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
@@ -311,7 +311,7 @@ class Trial {
 
   /** A receiver that looks at ids: order is that of first arrivals. */
   receive(update: Update): void {
-    const id = updateId(update);
+    const id = update.id;
     const marker = markerOf(update.payload);
     const known = this.received.get(id);
     if (known !== undefined) {

@@ -61,13 +61,7 @@ for (const version of [4, 5] as const) {
         const encoder = new PublishEncoder(version, "agent-mesh/pi/");
         for (const [draft, id] of sent) {
           const updateId = `pi/${draft.stream}/${draft.sequence}`;
-          const outbound = {
-            ...draft,
-            id: updateId,
-            agentId: "pi",
-            topic: draft.stream,
-            priority: 5,
-          };
+          const outbound = { ...draft, id: updateId, agentId: "pi" };
           const packet = read(written(encoder.encode(outbound, id)), version);
           const observedAt = new Date(draft.observedAtMs).toISOString();
           const faults = [

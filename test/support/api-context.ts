@@ -115,6 +115,7 @@ export interface World {
 
 export function update(sequence: number, payload: Uint8Array = Buffer.from("21.5")): Update {
   return {
+    id: `agent-1/sensors/room/temp/${sequence}`,
     agentId: "agent-1",
     stream: "sensors/room/temp",
     sequence,

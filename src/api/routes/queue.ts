@@ -1,5 +1,5 @@
 import * as Type from "typebox";
-import { type Update, updateId } from "../../outbox/update.ts";
+import type { Update } from "../../outbox/update.ts";
 import type { DeadLetter } from "../../outbox/view.ts";
 import { showBytes } from "../bytes.ts";
 import { decodeCursor, encodeCursor, listQuery, plainListQuery } from "../cursor.ts";
@@ -191,7 +191,7 @@ function showUpdate(update: Update) {
   const { stream, sequence, ordinal, priority, contentType, payload, key } = update;
   const { bootId, observedAtMs, observedAtTrusted, monotonicMs, expiresAfterMs = 0 } = update;
   return {
-    id: updateId(update),
+    id: update.id,
     stream,
     sequence,
     ordinal,

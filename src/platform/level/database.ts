@@ -12,10 +12,15 @@ const FORMAT_KEY = "\x7fformat";
 const FORMAT = "checked values";
 const EVERYTHING = { gte: "", lt: "\x7f" } as const;
 /**
- * LevelDB keeps the tables that it has read mapped into memory. A backlog is read once, from front to back: ten
- * tables of 2 MB are plenty (LevelDB takes ten of these files for itself).
+ * LevelDB keeps the tables that it has read mapped into memory: 64 of them, which is the least that can be asked for
+ * (it takes ten files for itself). They are pages that the kernel takes back when somebody needs them, and count as
+ * the process's memory until then: small tables bound them.
  */
-const OPEN_FILES_MAX = 20;
+const OPEN_FILES_MAX = 74;
+const TABLE_BYTES = 1024 * 1024;
+/** Tables fresh from memory are as large as this. */
+const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
+const CACHE_BYTES = 2 * 1024 * 1024;
 const SEAL_PAGE = 500;
 /** classic-level limits an iterator's page by this many bytes, too. */
 const SEAL_PAGE_BYTES = 1024 * 1024;
@@ -34,9 +39,10 @@ export async function openDatabase(
     const database: Database = new ClassicLevel(options.directory, {
       keyEncoding: "utf8",
       valueEncoding: "buffer",
-      writeBufferSize: options.writeBufferBytes ?? 4 * 1024 * 1024,
-      cacheSize: options.cacheBytes ?? 2 * 1024 * 1024,
+      writeBufferSize: options.writeBufferBytes ?? WRITE_BUFFER_BYTES,
+      cacheSize: options.cacheBytes ?? CACHE_BYTES,
       maxOpenFiles: OPEN_FILES_MAX,
+      maxFileSize: TABLE_BYTES,
     });
     try {
       await database.open();

@@ -30,6 +30,10 @@ export interface LevelStoreOptions {
   readonly onRepaired?: (repair: StoreRepair) => void;
 }
 
+/** Entries in one call to the addon, which keeps room for as many with every iterator. */
+const READ_MAX = 128;
+/** What an iterator may keep until it is collected. */
+const KEPT_BYTES_MAX = 2_048;
 /** Once as it is, once more after the handle was replaced, and once after a repair. */
 const READ_ATTEMPTS = 3;
 const PROVEN_AFTER_MS = 30_000;
@@ -262,12 +266,13 @@ async function readRange(
   damaged: DamagedEntry[],
 ): Promise<StoreEntry[]> {
   const { gte, lt, limit, bytesMax, reverse = false } = range;
-  const iterator = database.iterator({ gte, lt, reverse });
+  const { signal } = new AbortController();
+  const iterator = database.iterator({ gte, lt, reverse, signal });
   const entries: StoreEntry[] = [];
   let bytes = 0;
   try {
     while (entries.length < limit) {
-      const page = await iterator.nextv(Math.min(1_000, limit - entries.length));
+      const page = await iterator.nextv(Math.min(READ_MAX, limit - entries.length));
       if (page.length === 0) break;
       for (const [key, sealed] of page) {
         const value = openValue(key, sealed);
@@ -282,7 +287,25 @@ async function readRange(
     }
     return entries;
   } finally {
+    if (bytes > KEPT_BYTES_MAX) await emptied(iterator, signal);
     await iterator.close();
+  }
+}
+
+/**
+ * The addon keeps a copy of what an iterator read last until V8 collects the iterator, which V8 takes for a small
+ * thing and does now and then: a backlog of a gigabyte would come to lie in memory. An aborted read drops the copy.
+ */
+async function emptied(
+  iterator: ReturnType<Database["iterator"]>,
+  signal: AbortSignal,
+): Promise<void> {
+  // The addon is to hear of it, but not the signal: with that aborted, the addon would not be asked any more.
+  signal.dispatchEvent(new Event("abort"));
+  try {
+    await iterator.nextv(1);
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "AbortError")) throw error;
   }
 }
 

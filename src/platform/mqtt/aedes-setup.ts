@@ -6,6 +6,7 @@ import type { AedesClient, AedesInternals, AedesPacket } from "./aedes-internals
 import type { BrokerState } from "./broker-state/broker-state.ts";
 import { type Doorkeeper, NotPermitted } from "./doorkeeper.ts";
 import { LocalBus } from "./local-bus.ts";
+import { forgoNumberCache } from "./packet-numbers.ts";
 
 /** What Aedes is set up with. */
 export interface AedesParts {
@@ -42,6 +43,7 @@ const DRAIN_TIMEOUT_MS = 600_000;
 
 /** Starts Aedes with every hook that the broker has in it. @throws StoreError */
 export async function openAedes(parts: AedesParts): Promise<RunningAedes> {
+  forgoNumberCache();
   const { state, door } = parts;
   const resuming = new WeakSet<Client>();
   const bus = new LocalBus((filter, deliver) => {

@@ -231,9 +231,8 @@ export class ClientConnection {
   }
 
   #thank(messageId: number): void {
-    this.#out.fill(4, (buffer, at) => {
-      buffer.writeUInt32BE(SUCCESSFUL_PUBACK + messageId, at);
-    });
+    const at = this.#out.reserve(4);
+    this.#out.buffer.writeUInt32BE(SUCCESSFUL_PUBACK + messageId, at);
   }
 
   #refuse(messageId: number, { code, message }: Refusal): void {

@@ -1,9 +1,15 @@
 import type { Socket } from "node:net";
 import mqttPacket, { type IConnackPacket, type IConnectPacket, type Packet } from "mqtt-packet";
 import { describeDialError, dial, hostOf, type TlsFiles, wireBytesOf } from "../wire/dial.ts";
+import { forgoNumberCache } from "./packet-numbers.ts";
+import { PacketReader } from "./packet-reader.ts";
 import type { EncodedPublish } from "./publish-encoder.ts";
 import { connackReason, disconnectReason } from "./reason-codes.ts";
 import { WriteBuffer } from "./write-buffer.ts";
+
+const PUBACK = 4;
+/** Twice the largest update (`outbox.updateBytesMax`); nothing that is meant for an agent is larger. */
+const PACKET_BYTES_MAX = 32 * 1_024 * 1_024;
 
 /** How to open an MQTT session. */
 export interface SessionOptions {
@@ -25,6 +31,11 @@ export interface SessionOptions {
 export interface SessionListener {
   connected(connack: IConnackPacket): void;
   packet(packet: Packet): void;
+  /**
+   * A PUBACK without a reason string, of which there is one for every update. Where this is absent it comes as a
+   * packet. @param reasonCode 0 with MQTT 3.1.1
+   */
+  puback?(messageId: number, reasonCode: number): void;
   /** The answer to {@link MqttSession.ping}, under the number that it returned. */
   pong?(ordinal: number): void;
   closed(reason: string, refusedVersion: boolean): void;
@@ -48,11 +59,14 @@ export class MqttSession {
   #pings = 0;
   #pongs = 0;
   readonly #out: WriteBuffer;
+  readonly #parser: ReturnType<typeof mqttPacket.parser>;
 
   constructor(options: SessionOptions, listener: SessionListener) {
+    forgoNumberCache();
     this.#options = options;
     this.#listener = listener;
     this.#writeOptions = { protocolVersion: options.protocolVersion };
+    this.#parser = mqttPacket.parser(this.#writeOptions);
     this.#socket = openSocket(options);
     const secure = options.url.startsWith("mqtts:");
     this.#out = new WriteBuffer((chunk) => {
@@ -64,12 +78,24 @@ export class MqttSession {
       this.#close(describeDialError(error, options.url, "broker")),
     );
     this.#socket.on("close", () => this.#close("connection closed by the broker"));
-    const parser = mqttPacket.parser(this.#writeOptions);
-    parser.on("packet", (packet) => this.#receive(packet));
-    parser.on("error", (error: Error) => this.#close(`malformed packet: ${error.message}`));
+    const reader = new PacketReader(
+      {
+        isPaused: () => this.#ended,
+        packet: (data, start, body, end) => this.#read(data, start, body, end),
+        unreadable: (why, bytes) =>
+          this.#close(
+            why === "malformed"
+              ? "malformed packet: no packet begins like that"
+              : `packet of ${bytes} bytes is over ${PACKET_BYTES_MAX}`,
+          ),
+      },
+      PACKET_BYTES_MAX,
+    );
+    this.#parser.on("packet", (packet) => this.#receive(packet));
+    this.#parser.on("error", (error: Error) => this.#close(`malformed packet: ${error.message}`));
     this.#socket.on("data", (chunk) => {
       this.#heard = true;
-      if (!this.#ended) parser.parse(chunk);
+      if (!this.#ended) reader.push(chunk);
     });
     this.#connectTimer = setTimeout(
       () => this.#close(`no CONNACK within ${options.connectTimeoutMs} ms`),
@@ -94,7 +120,9 @@ export class MqttSession {
 
   /** Writes a packet that was encoded elsewhere. */
   sendEncoded(packet: EncodedPublish): void {
-    if (!this.#ended) this.#out.fill(packet.bytes, (buffer, at) => packet.write(buffer, at));
+    if (this.#ended) return;
+    const at = this.#out.reserve(packet.bytes);
+    packet.write(this.#out.buffer, at);
   }
 
   /**
@@ -147,6 +175,15 @@ export class MqttSession {
       ...(will === undefined ? {} : { will }),
       ...(properties === undefined || protocolVersion === 4 ? {} : { properties }),
     });
+  }
+
+  #read(data: Buffer, start: number, body: number, end: number): void {
+    const type = (data[start] ?? 0) >> 4;
+    const listener = this.#listener;
+    const bytes = end - body;
+    if (type === PUBACK && (bytes === 2 || bytes === 3) && listener.puback !== undefined)
+      listener.puback(data.readUInt16BE(body), bytes === 3 ? (data[body + 2] ?? 0) : 0);
+    else this.#parser.parse(data.subarray(start, end));
   }
 
   #receive(packet: Packet): void {

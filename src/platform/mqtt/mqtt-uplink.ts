@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { IPubackPacket, IPublishPacket, Packet } from "mqtt-packet";
+import type { IPublishPacket, Packet } from "mqtt-packet";
 import { encodeMarksRequest, parseMarksAnswer } from "../../sync/marks-wire.ts";
 import type {
   Marks,
@@ -11,6 +11,7 @@ import type {
 import type { TlsFiles } from "../wire/dial.ts";
 import { envelope } from "./envelope.ts";
 import type { Announcer } from "./home-assistant/announcer.ts";
+import { InFlight } from "./in-flight.ts";
 import { MqttSession } from "./mqtt-session.ts";
 import { PublishEncoder } from "./publish-encoder.ts";
 import { isPermanent, reasonText } from "./reason-codes.ts";
@@ -41,6 +42,7 @@ export interface MqttUplinkOptions {
 }
 
 const QOS = 1;
+const ACKNOWLEDGED: SendOutcome = { kind: "acknowledged" };
 /** A receiver that is there answers sooner; a broker without one never does. */
 const MARKS_TIMEOUT_MS = 3_000;
 /** Commands of this name are answers to questions for marks. */
@@ -55,13 +57,12 @@ const PACKET_BYTES_MAX = 268_435_455 + 5;
  */
 export class MqttUplink implements UplinkConnection {
   readonly #options: MqttUplinkOptions;
-  readonly #waiting = new Map<number, (outcome: SendOutcome) => void>();
+  readonly #inFlight = new InFlight<(outcome: SendOutcome) => void>();
   #session: MqttSession | undefined;
   #listener: UplinkListener | undefined;
   #version: 4 | 5;
   #encoder: PublishEncoder;
   #enveloped: boolean;
-  #lastId = 0;
   #packetBytesMax = PACKET_BYTES_MAX;
   #pastBytes = 0;
   #marksAsked:
@@ -99,20 +100,24 @@ export class MqttUplink implements UplinkConnection {
     const session = this.#session;
     if (session === undefined) return;
     this.#options.announcer?.saw(update);
-    const messageId = this.#nextId();
+    const messageId = this.#inFlight.nextId();
     const packet = this.#enveloped
       ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
       : this.#encoder.encode(update, messageId);
     if (packet.bytes > this.#packetBytesMax) {
-      // Sending it would cost the connection, again and again (MQTT 5 section 3.2.2.3.6).
-      const reason = `a packet of ${packet.bytes} bytes is over the broker's maximum (${this.#packetBytesMax})`;
-      queueMicrotask(() => {
-        if (session === this.#session) settle({ kind: "refused", permanent: true, reason });
-      });
+      this.#tooLarge(packet.bytes, session, settle);
       return;
     }
-    this.#waiting.set(messageId, settle);
+    this.#inFlight.add(messageId, settle);
     session.sendEncoded(packet);
+  }
+
+  /** Sending it would cost the connection, again and again (MQTT 5 section 3.2.2.3.6). */
+  #tooLarge(bytes: number, session: MqttSession, settle: (outcome: SendOutcome) => void): void {
+    const reason = `a packet of ${bytes} bytes is over the broker's maximum (${this.#packetBytesMax})`;
+    queueMicrotask(() => {
+      if (session === this.#session) settle({ kind: "refused", permanent: true, reason });
+    });
   }
 
   publishState(state: Uint8Array): void {
@@ -138,7 +143,7 @@ export class MqttUplink implements UplinkConnection {
     clearTimeout(this.#marksAsked?.timer);
     this.#marksAsked = undefined;
     this.#session = undefined;
-    this.#waiting.clear();
+    this.#inFlight.clear();
     this.#options.announcer?.disconnected();
   }
 
@@ -189,6 +194,9 @@ export class MqttUplink implements UplinkConnection {
           packet: (packet) => {
             if (generation === this.#generation) this.#receive(packet);
           },
+          puback: (messageId, reasonCode) => {
+            if (generation === this.#generation) this.#settle(messageId, reasonCode);
+          },
           closed: down,
         },
       );
@@ -199,21 +207,21 @@ export class MqttUplink implements UplinkConnection {
   }
 
   #receive(packet: Packet): void {
-    if (packet.cmd === "puback") this.#settle(packet);
+    if (packet.cmd === "puback")
+      this.#settle(packet.messageId ?? 0, packet.reasonCode ?? 0, packet.properties?.reasonString);
     else if (packet.cmd === "publish") this.#takeCommand(packet);
   }
 
-  #settle({ messageId, reasonCode, properties }: IPubackPacket): void {
-    const settle = this.#waiting.get(messageId ?? 0);
+  #settle(messageId: number, reasonCode: number, reasonString?: string): void {
+    const settle = this.#inFlight.take(messageId);
     if (settle === undefined) return;
-    this.#waiting.delete(messageId ?? 0);
     // 0x10 is "no matching subscribers": the broker has taken it all the same.
-    if (reasonCode === undefined || reasonCode < 128) settle({ kind: "acknowledged" });
+    if (reasonCode < 128) settle(ACKNOWLEDGED);
     else
       settle({
         kind: "refused",
         permanent: isPermanent(reasonCode),
-        reason: reasonText(reasonCode, properties?.reasonString),
+        reason: reasonText(reasonCode, reasonString),
       });
   }
 
@@ -285,7 +293,7 @@ export class MqttUplink implements UplinkConnection {
     const topics = [this.#topic("$command/#"), this.#options.announcer?.statusTopic];
     this.#session?.send({
       cmd: "subscribe",
-      messageId: this.#nextId(),
+      messageId: this.#inFlight.nextId(),
       subscriptions: topics.flatMap((topic) => (topic === undefined ? [] : { topic, qos: QOS })),
     });
   }
@@ -301,11 +309,5 @@ export class MqttUplink implements UplinkConnection {
 
   #topic(rest: string): string {
     return `${this.#options.topicPrefix}/${this.#options.agentId}/${rest}`;
-  }
-
-  #nextId(): number {
-    do this.#lastId = (this.#lastId % IDS) + 1;
-    while (this.#waiting.has(this.#lastId));
-    return this.#lastId;
   }
 }

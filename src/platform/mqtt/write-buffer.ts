@@ -12,14 +12,23 @@ export class WriteBuffer {
   #start = 0;
   #at = 0;
   #scheduled = false;
+  readonly #flushScheduled = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
 
   constructor(write: (chunk: Buffer) => void, chunkBytes = CHUNK_BYTES) {
     this.#write = write;
     this.#chunkBytes = chunkBytes;
   }
 
-  /** Makes room for `size` bytes and has `fill` write exactly that many from its offset on. */
-  fill(size: number, fill: (buffer: Buffer, at: number) => void): void {
+  /** Where {@link reserve}d bytes go. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  /** @returns where in {@link buffer} the caller writes exactly `size` bytes, at once. */
+  reserve(size: number): number {
     if (size > this.#buffer.length - this.#at) {
       this.flush();
       // The old buffer may still be on its way to the socket: it is not used again.
@@ -27,20 +36,18 @@ export class WriteBuffer {
       this.#start = 0;
       this.#at = 0;
     }
-    fill(this.#buffer, this.#at);
+    const at = this.#at;
     this.#at += size;
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    process.nextTick(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      process.nextTick(this.#flushScheduled);
+    }
+    return at;
   }
 
   append(bytes: Uint8Array): void {
-    this.fill(bytes.length, (buffer, at) => {
-      buffer.set(bytes, at);
-    });
+    const at = this.reserve(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   flush(): void {

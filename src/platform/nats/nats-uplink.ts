@@ -113,7 +113,7 @@ export class NatsUplink implements UplinkConnection {
     const session = this.#session;
     if (session === undefined) return;
     const { subjectPrefix, agentId, ordering } = this.#options;
-    const subject = subjectOf(subjectPrefix, agentId, update.topic);
+    const subject = subjectOf(subjectPrefix, agentId, update.stream);
     const sending = { update, subject, settle };
     if (ordering === "strict") {
       const behind = this.#behind.get(update.stream);

@@ -5,6 +5,12 @@ import type { Clock, Timer } from "../clock.ts";
 /** Before this the wall clock can not be right: this program did not exist. */
 const BUILT_AFTER_MS = Date.UTC(2026, 10, 1);
 
+/**
+ * When this process began, by CLOCK_MONOTONIC: that counts from boot, so that it compares across restarts.
+ * `performance.now` reads the same clock from there, and costs a tenth: it makes no big integer.
+ */
+const STARTED_MS = Number(process.hrtime.bigint() / 1_000n) / 1_000 - performance.now();
+
 /** Node fires anything longer at once. */
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
@@ -26,8 +32,7 @@ export class SystemClock implements Clock {
   }
 
   monotonicMs(): number {
-    // CLOCK_MONOTONIC: counts from boot, so that it compares across restarts of this process.
-    return Number(process.hrtime.bigint() / 1_000n) / 1_000;
+    return STARTED_MS + performance.now();
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {

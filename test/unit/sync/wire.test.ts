@@ -17,7 +17,6 @@ const update = (more: Partial<OutboundUpdate> = {}): OutboundUpdate => ({
   agentId: "pi-1",
   stream: "sensors/a",
   sequence: 7,
-  topic: "sensors/a",
   payload: Buffer.from("21.5"),
   contentType: "application/json",
   observedAtMs: Date.UTC(2026, 10, 22, 16, 32, 14, 781),
