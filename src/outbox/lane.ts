@@ -2,6 +2,9 @@ import { type Block, keyOfBlock } from "./block.ts";
 import type { Entry } from "./entry.ts";
 import { Leases } from "./leases.ts";
 
+/** What an update takes in memory beside its payload, about. */
+const ENTRY_BYTES = 400;
+
 /**
  * One priority's run of updates: what of it is on disk, what has been leased to the uplink, and what is in
  * memory so that it can leave without being read (again).
@@ -36,6 +39,7 @@ export class Lane {
   readonly gone = new Set<number>();
   /** Blocks without a live update that are still on disk. */
   dead: Block[] = [];
+  /** What the updates that are in memory and not leased take there. */
   readyBytes = 0;
   #ready: Entry[] = [];
   #readyAt = 0;
@@ -87,23 +91,23 @@ export class Lane {
   add(block: Block, entries: readonly Entry[], roomBytes: number): void {
     const last = entries.at(-1);
     if (last === undefined) return;
-    const keep = this.isRead && block.bytes <= roomBytes;
+    const held = heldBytes(entries);
+    const keep = this.isRead && held <= roomBytes;
     this.count += entries.length;
     this.bytes += block.bytes;
     this.end = last.ordinal + 1;
     if (!keep) return;
     this.unread = this.end;
     for (const entry of entries) this.#ready.push(entry);
-    this.readyBytes += block.bytes;
+    this.readyBytes += held;
   }
 
   /** Takes in what was read from disk: the updates of a block that have not left. */
-  offer(block: Block, entries: readonly Entry[], until: number): void {
+  offer(entries: readonly Entry[], until: number): void {
     this.generation++;
     this.unread = until;
-    if (entries.length === 0) return;
     for (const entry of entries) this.#ready.push(entry);
-    this.readyBytes += block.bytes;
+    this.readyBytes += heldBytes(entries);
   }
 
   /** Leases the next update that is in memory. */
@@ -242,10 +246,9 @@ export class Lane {
     const entry = this.#ready[this.#readyAt];
     if (entry === undefined) return undefined;
     this.#readyAt++;
-    const next = this.#ready[this.#readyAt];
-    if (next?.block !== entry.block) this.readyBytes -= entry.block?.bytes ?? 0;
+    this.readyBytes -= entry.payload.length + ENTRY_BYTES;
     // Array.shift moves everything behind it; cut off the used front now and then instead.
-    if (this.#readyAt >= 1_024 || next === undefined) {
+    if (this.#readyAt >= 1_024 || this.#readyAt === this.#ready.length) {
       this.#ready = this.#ready.slice(this.#readyAt);
       this.#readyAt = 0;
     }
@@ -255,13 +258,15 @@ export class Lane {
   #setReady(entries: Entry[]): void {
     this.#ready = entries;
     this.#readyAt = 0;
-    let last: Block | undefined;
-    this.readyBytes = 0;
-    for (const { block } of entries) {
-      if (block !== last) this.readyBytes += block?.bytes ?? 0;
-      last = block;
-    }
+    this.readyBytes = heldBytes(entries);
   }
+}
+
+/** What updates take in memory; on disk they may be compressed. */
+function heldBytes(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { payload } of entries) bytes += payload.length + ENTRY_BYTES;
+  return bytes;
 }
 
 /** @returns the delete operations of blocks. */

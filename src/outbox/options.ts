@@ -63,7 +63,7 @@ export const outboxOptions = Type.Object(
     cacheBytesMax: Type.Integer({
       minimum: 65_536,
       maximum: 67_108_864,
-      default: 4_194_304,
+      default: 8_388_608,
       description: "Memory for the newest updates, so that they can leave without being read back.",
     }),
   },

@@ -302,7 +302,7 @@ export class Outbox implements QueueView {
       const found = readBlock(stored, lane);
       const entries = entriesOf(found, this.#ledger, agentId);
       if (entries === undefined) this.#committer.buryDamaged(lane, found, ...stored);
-      lane.offer(found.block, entries ?? [], found.until);
+      lane.offer(entries ?? [], found.until);
     }
     if (page.length === 0) lane.unread = end;
   }

@@ -4,7 +4,6 @@ import type { InboundMessage, Refusal } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import { RecentReadings } from "./recent-readings.ts";
 import { stateKey } from "./state-key.ts";
-import { topicFault } from "./topic-filter.ts";
 import type { TopicMap, TopicMapping } from "./topic-map.ts";
 import type { ReadingsView, StreamReading, TopicMappingView } from "./view.ts";
 
@@ -33,13 +32,16 @@ export class Intake implements ReadingsView {
 
   /** Takes one message; it is the broker's inbound handler. */
   take(message: InboundMessage, settle: (refusal?: Refusal) => void): void {
-    const mapping = this.#parts.topics.find(message.topic);
+    const { mapping, fault: malformed } = this.#parts.topics.find(message.topic);
     if (mapping === undefined) {
       settle();
       return;
     }
     mapping.received++;
-    const fault = this.#fault(message, mapping);
+    const fault =
+      malformed === undefined
+        ? this.#fault(message, mapping)
+        : { code: "topic.malformed", reason: malformed };
     if (fault !== undefined) {
       this.#setAside(message, mapping, fault, settle);
       return;
@@ -88,8 +90,6 @@ export class Intake implements ReadingsView {
   }
 
   #fault(message: InboundMessage, mapping: TopicMapping): Fault | undefined {
-    const malformed = topicFault(message.topic);
-    if (malformed !== undefined) return { code: "topic.malformed", reason: malformed };
     const bytes = message.payload.length;
     const { updateBytesMax } = this.#parts;
     if (bytes > updateBytesMax)

@@ -1,5 +1,5 @@
 import type { MqttOptions } from "./options.ts";
-import { topicMatcher } from "./topic-filter.ts";
+import { topicFault, topicMatcher } from "./topic-filter.ts";
 import type { TopicMappingView } from "./view.ts";
 
 /** One entry of `mqtt.topics`, ready to be used. */
@@ -13,6 +13,13 @@ export interface TopicMapping {
   received: number;
 }
 
+/** What is known of a topic. */
+export interface KnownTopic {
+  readonly mapping: TopicMapping | undefined;
+  /** Why nothing may be published there. */
+  readonly fault: string | undefined;
+}
+
 const CACHE_MAX = 10_000;
 /** Topics of readings are no longer; a publisher of long ones must not fill the memory. */
 const CACHED_TOPIC_MAX = 512;
@@ -21,7 +28,7 @@ const CACHED_TOPIC_MAX = 512;
 export class TopicMap {
   readonly #entries: readonly { mapping: TopicMapping; matches: (topic: string) => boolean }[];
   /** Sensors publish to the same few topics again and again. */
-  readonly #cache = new Map<string, TopicMapping | undefined>();
+  readonly #cache = new Map<string, KnownTopic>();
 
   /** @throws Error naming the entry whose filter is not well-formed. */
   constructor(topics: MqttOptions["topics"], expireAfterMs: number) {
@@ -45,13 +52,15 @@ export class TopicMap {
     });
   }
 
-  find(topic: string): TopicMapping | undefined {
-    if (this.#cache.has(topic)) return this.#cache.get(topic);
+  find(topic: string): KnownTopic {
+    const known = this.#cache.get(topic);
+    if (known !== undefined) return known;
     const mapping = this.#entries.find(({ matches }) => matches(topic))?.mapping;
-    if (topic.length > CACHED_TOPIC_MAX) return mapping;
+    const found = { mapping, fault: topicFault(topic) };
+    if (topic.length > CACHED_TOPIC_MAX) return found;
     if (this.#cache.size >= CACHE_MAX) this.#cache.clear();
-    this.#cache.set(topic, mapping);
-    return mapping;
+    this.#cache.set(topic, found);
+    return found;
   }
 
   views(): readonly TopicMappingView[] {
