@@ -56,13 +56,19 @@ export class UpdateLineError extends Error {
  * The update as one line of JSON without its line feed: `{id, stream, sequence, observedAt, observedAtTrusted,
  * contentType, key?}` and one of `payload` (the parsed JSON, or the text), `payloadBase64` (anything else) and
  * `patch: {base, merge}`. JSON payloads are passed on as they are, to the digit. With
- * `patch` the payload stays behind; `content` says what the payload is, where that is known already.
+ * `patch` the payload stays behind; `content` says what the payload is, where that is known already; `keyless`
+ * leaves the key out.
  */
 export function encodeUpdateLine(
   update: OutboundUpdate,
-  { patch, content }: { readonly patch?: StatePatch; readonly content?: ContentText } = {},
+  options: {
+    readonly patch?: StatePatch;
+    readonly content?: ContentText;
+    readonly keyless?: boolean;
+  } = {},
 ): string {
-  const { id, stream, sequence, contentType, observedAtTrusted, key } = update;
+  const { id, stream, sequence, contentType, observedAtTrusted } = update;
+  const { patch, content, keyless = false } = options;
   const head = JSON.stringify({
     id,
     stream,
@@ -70,7 +76,7 @@ export function encodeUpdateLine(
     observedAt: formatTimestamp(update.observedAtMs),
     observedAtTrusted,
     contentType,
-    key,
+    key: keyless ? undefined : update.key,
     patch,
   });
   return patch === undefined

@@ -8,11 +8,10 @@ import type { OutboundUpdate } from "../uplink-connection.ts";
  * text.
  */
 export function envelope(update: OutboundUpdate): Buffer {
-  const { key: _, ...keyless } = update;
   const { payload, contentType } = update;
   const content = contentOf({
     payload,
     contentType: contentType === "application/json" ? contentType : "text/plain",
   });
-  return Buffer.from(encodeUpdateLine(keyless, { content }));
+  return Buffer.from(encodeUpdateLine(update, { content, keyless: true }));
 }
