@@ -129,8 +129,17 @@ export class AgentProcess {
   }
 
   get residentBytes(): number {
+    return this.#memory("VmRSS");
+  }
+
+  /** Without pages of files, which the kernel takes back when it needs them. */
+  get anonymousBytes(): number {
+    return this.#memory("RssAnon");
+  }
+
+  #memory(field: "VmRSS" | "RssAnon"): number {
     const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1_024;
+    return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1_024;
   }
 
   /** @returns the JSON document at this path. @throws Error when the agent refuses. */
