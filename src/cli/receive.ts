@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ServiceStatus } from "../receiver/service.ts";
 import { bytes, plural } from "./output.ts";
 import type { ReceiveOptions } from "./receive/options.ts";
@@ -20,10 +20,11 @@ export function registerReceive(program: Command): void {
     .description(
       "take updates of agents over HTTP, MQTT and NATS, keep each once, and pass them on",
     )
-    .option("--listen <host:port>", "where agents reach it; port 0: any free one", address, {
-      host: "127.0.0.1",
-      port: 8090,
-    })
+    .addOption(
+      new Option("--listen <host:port>", "where agents reach it; port 0: any free one")
+        .argParser(address)
+        .default({ host: "127.0.0.1", port: 8090 }, "127.0.0.1:8090"),
+    )
     .option("--data <dir>", "where updates, marks and tokens are kept", "./receiver-data")
     .option("--tls-cert-file <file>", "certificate (PEM) to serve HTTPS with")
     .option("--tls-key-file <file>", "its key (PEM)")

@@ -1,4 +1,4 @@
-import type { BlockHeader, BlockRecord, DecodedBlock } from "./block.ts";
+import { type BlockHeader, BlockRecord, type DecodedBlock } from "./block.ts";
 import { CONTENT_TYPES } from "./content-types.ts";
 import { decodeRecordV1, VERSION_1 } from "./record-v1.ts";
 import { ByteReader, putVarint, VARINT_BYTES_MAX } from "./varint.ts";
@@ -154,38 +154,6 @@ export function decodeBlock(value: Uint8Array, first: number): DecodedBlock {
   return { ...header, records: decodeRecords(body, first) };
 }
 
-/**
- * A class, since V8 learns of an object literal that its objects live long, and then makes them where only a full
- * collection finds them again, together with the payloads that they point to.
- */
-class ReadRecord implements BlockRecord {
-  readonly ordinal: number;
-  readonly streamId: number;
-  readonly sequence: number;
-  readonly contentType: string;
-  readonly expiresAfterMs: number;
-  readonly key: string | undefined;
-  readonly payload: Uint8Array;
-
-  constructor(
-    ordinal: number,
-    streamId: number,
-    sequence: number,
-    contentType: string,
-    expiresAfterMs: number,
-    key: string | undefined,
-    payload: Uint8Array,
-  ) {
-    this.ordinal = ordinal;
-    this.streamId = streamId;
-    this.sequence = sequence;
-    this.contentType = contentType;
-    this.expiresAfterMs = expiresAfterMs;
-    this.key = key;
-    this.payload = payload;
-  }
-}
-
 function decodeRecords(body: Uint8Array, first: number): BlockRecord[] {
   const reader = new ByteReader(body);
   const records: BlockRecord[] = [];
@@ -201,9 +169,8 @@ function decodeRecords(body: Uint8Array, first: number): BlockRecord[] {
     const expiresAfterMs = (form & EXPIRES) === 0 ? 0 : reader.varint();
     const key = (form & KEYED) === 0 ? undefined : reader.text();
     const payload = reader.bytes();
-    records.push(
-      new ReadRecord(ordinal, streamId, sequence, contentType, expiresAfterMs, key, payload),
-    );
+    const place = { ordinal, streamId, sequence };
+    records.push(new BlockRecord(place, contentType, expiresAfterMs, key, payload));
   }
   if (records.length === 0) throw new Error("block without records");
   return records;

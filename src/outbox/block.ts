@@ -21,8 +21,12 @@ export interface BlockHeader {
   readonly thinned: number;
 }
 
-/** One update in a block; its stream is a number that stands for a name kept elsewhere. */
-export interface BlockRecord {
+/**
+ * One update in a block; its stream is a number that stands for a name kept elsewhere. A class, since V8 learns of an
+ * object literal that its objects live long, and then makes them where only a full collection finds them again,
+ * together with the payloads that they point to.
+ */
+export class BlockRecord {
   readonly ordinal: number;
   readonly streamId: number;
   readonly sequence: number;
@@ -31,6 +35,22 @@ export interface BlockRecord {
   readonly expiresAfterMs: number;
   readonly key: string | undefined;
   readonly payload: Uint8Array;
+
+  constructor(
+    place: { readonly ordinal: number; readonly streamId: number; readonly sequence: number },
+    contentType: string,
+    expiresAfterMs: number,
+    key: string | undefined,
+    payload: Uint8Array,
+  ) {
+    this.ordinal = place.ordinal;
+    this.streamId = place.streamId;
+    this.sequence = place.sequence;
+    this.contentType = contentType;
+    this.expiresAfterMs = expiresAfterMs;
+    this.key = key;
+    this.payload = payload;
+  }
 }
 
 /** A block as read. */

@@ -65,6 +65,11 @@ export class Lane {
     return this.count - this.leases.size;
   }
 
+  /** Whether there is something to lease, and nothing against it. */
+  get mayLease(): boolean {
+    return this.available > 0 && !this.shedding && !this.leases.isFull;
+  }
+
   /** The oldest update that is in memory and not leased. */
   get nextReady(): Entry | undefined {
     return this.#ready[this.#readyAt];

@@ -1,6 +1,8 @@
 import type { Entry } from "./entry.ts";
 
 const FIRST_SIZE = 16;
+/** More than may be under way at once (`inFlightMax`), so that only one that is never acknowledged comes to this. */
+const SPREAD_MAX = 65_536;
 
 /**
  * What a lane has leased, oldest first. Most of it leaves in that order. A Map would do, but one through which tens of
@@ -20,6 +22,14 @@ export class Leases {
 
   get oldest(): Entry | undefined {
     return this.#ring[this.#placeOf(this.#head)];
+  }
+
+  /**
+   * The oldest is so far behind that nothing more is to be leased: what left behind it has to be remembered one by one.
+   * The connection that never acknowledges it stalls then, and is given up.
+   */
+  get isFull(): boolean {
+    return this.#tail - this.#head >= SPREAD_MAX;
   }
 
   has(entry: Entry): boolean {
@@ -63,9 +73,6 @@ export class Leases {
   #grow(): void {
     const entries = [...this];
     this.#ring = Array.from({ length: 2 * this.#ring.length });
-    this.#head = 0;
-    this.#tail = 0;
-    this.#size = 0;
-    for (const entry of entries) this.add(entry);
+    for (const entry of entries) this.#ring[this.#placeOf(entry.leaseNumber)] = entry;
   }
 }

@@ -100,9 +100,9 @@ export class Outbox implements QueueView {
     const rewinds = this.#rewinds;
     for (let priority = LANES - 1; priority >= priorityMin && leased.length < limit; priority--) {
       const lane = ledger.lane(priority);
-      while (leased.length < limit && lane.available > 0 && !lane.shedding) {
+      while (leased.length < limit && lane.mayLease) {
         this.#leaseReady(lane, limit, leased);
-        if (leased.length >= limit || lane.available === 0) break;
+        if (leased.length >= limit || !lane.mayLease) break;
         if (lane.isRead) {
           this.#committer.noteLost(lane, lane.available);
           break;
@@ -270,7 +270,7 @@ export class Outbox implements QueueView {
 
   #leaseReady(lane: Lane, limit: number, leased: Entry[]): void {
     const { clock } = this.#parts;
-    while (leased.length < limit) {
+    while (leased.length < limit && lane.mayLease) {
       const entry = lane.lease();
       if (entry === undefined) return;
       if (isExpired(entry, clock)) this.#committer.remove(entry, "expired");

@@ -74,6 +74,7 @@ t.test("every command has help that names its options", async (t) => {
   await each(Object.entries(commands), async ([command, options]) => {
     const { code, stdout, stderr } = await run(`${command} --help`.trim());
     t.equal(code, 0, `${command} --help: ${stderr}`);
+    t.notMatch(stdout, /\{"|\[object/, "defaults are shown as they are typed");
     t.match(stdout, `Usage: agent-mesh ${command}`.trim());
     for (const option of options) t.match(stdout, option, `${command} names ${option}`);
     const named = [...stdout.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name);

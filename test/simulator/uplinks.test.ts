@@ -323,3 +323,35 @@ t.test("between batches the radio sleeps; what is urgent wakes it", async (t) =>
   await stop(agent);
   t.same(world.clock.waiting, []);
 });
+
+t.test(
+  "one acknowledgement that never comes ends the connection before it costs memory",
+  async (t) => {
+    const { world, receiver, start, publish, stop } = worldWith("lost-ack", {
+      cloud: ["stallTimeoutMs=5000", "retryMaxMs=1000"],
+    });
+    const cloud = receiver("cloud");
+    let lost = false;
+    cloud.verdict = ({ sequence }) => {
+      if (sequence !== 1 || lost) return { kind: "acknowledged" };
+      lost = true;
+      return "lose-acknowledgement";
+    };
+    const agent = await start(["outbox.bytesMax=1073741824"]);
+    const count = 70_000;
+    let most = 0;
+    for (let sent = 0; sent < count; ) {
+      for (let burst = 0; burst < 1_000; burst++, sent++) publish("sensors/a", String(sent));
+      await world.clock.advance(500);
+      most = Math.max(most, new Set(sequences(cloud.received)).size);
+      if (lost && status(agent, "cloud").attempts > 1) break;
+    }
+    await world.clock.advance(60_000);
+    t.ok(status(agent, "cloud").attempts > 1, "the connection was given up");
+    t.ok(most <= 65_536, `nothing went beyond the bound: ${most}`);
+    t.equal(agent.context.queue.status().updates, 0, "everything left");
+    const repeats = cloud.received.filter(({ sequence }) => sequence === 1).length;
+    t.equal(repeats, 2, "it was sent again");
+    await stop(agent);
+  },
+);

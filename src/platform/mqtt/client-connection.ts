@@ -194,14 +194,10 @@ export class ClientConnection {
       }
       if (topic === "") throw new MalformedPublish(MALFORMED_PACKET, "the topic is empty");
       const qos = (head & 2) === 0 ? 0 : 1;
-      const message: ClientMessage = {
-        topic,
-        payload,
-        qos,
-        retain: (head & 1) === 1,
-        clientId: this.client.id,
-        ...(properties === undefined ? {} : describe(properties)),
-      };
+      const retain = (head & 1) === 1;
+      const clientId = this.client.id;
+      const plain: ClientMessage = { topic, payload, qos, retain, clientId };
+      const message = properties === undefined ? plain : { ...plain, ...describe(properties) };
       const ticket = qos === 0 ? -1 : this.#acks.open(messageId);
       this.#owner.publish(this.client, message, (refusal) => {
         if (ticket !== -1) this.#acks.settle(ticket, refusal);

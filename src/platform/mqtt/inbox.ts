@@ -47,10 +47,10 @@ export class Inbox {
       settle(door.deny(client, topic));
       return;
     }
-    this.#ask(message, settle, (taken) => {
+    this.#ask(message, settle, () => {
       // What nobody hears has no order either.
-      if (!retain && quiet.isQuiet(topic)) taken();
-      else this.#passOn(client, packetOf(message), taken);
+      if (!retain && quiet.isQuiet(topic)) this.#settled(settle);
+      else this.#passOn(client, packetOf(message), (fault) => this.#settled(settle, fault));
     });
   }
 
@@ -71,16 +71,14 @@ export class Inbox {
       door.refusePublish(client, packet, done);
       return;
     }
+    const settle = (refusal?: Refusal): void =>
+      done(refusal === undefined ? null : new Error(`${refusal.code}: ${refusal.message}`));
     const take = (): void =>
-      this.#ask(
-        messageOf(packet, client),
-        (refusal) =>
-          done(refusal === undefined ? null : new Error(`${refusal.code}: ${refusal.message}`)),
-        (taken) =>
-          this.#inTurn(client, packet, (fault) => {
-            taken(fault);
-            return undefined;
-          }),
+      this.#ask(messageOf(packet, client), settle, () =>
+        this.#inTurn(client, packet, (fault) => {
+          this.#settled(settle, fault);
+          return undefined;
+        }),
       );
     if (qos !== 2 || client === null) {
       take();
@@ -116,22 +114,23 @@ export class Inbox {
   }
 
   /**
-   * Asks the handler, then has what was taken passed on.
+   * Asks the handler, then has what was taken passed on; that has to end by settling the message.
    * @param settle called once, at the end or with why the message was refused
    */
-  #ask(message: ClientMessage, settle: Settle, passOn: (taken: Settle) => void): void {
+  #ask(message: ClientMessage, settle: Settle, passOn: () => void): void {
     // Stopping: what is not taken is not acknowledged either, and its publisher sends it again.
     if (this.#closed) return;
     this.#settling++;
-    const settled = (refusal?: Refusal): void => {
-      this.#settling--;
-      settle(refusal);
-      if (this.#settling === 0) this.#idle?.();
-    };
     this.#parts.handler(message, (refusal) => {
-      if (refusal === undefined) passOn(settled);
-      else settled(refusal);
+      if (refusal === undefined) passOn();
+      else this.#settled(settle, refusal);
     });
+  }
+
+  #settled(settle: Settle, refusal?: Refusal): void {
+    this.#settling--;
+    settle(refusal);
+    if (this.#settling === 0) this.#idle?.();
   }
 
   /** To sessions, local subscribers and retained messages. */

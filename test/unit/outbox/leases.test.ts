@@ -54,3 +54,23 @@ t.test("leases are those that were added and not deleted, oldest first", async (
   );
   t.pass("they were the same after every step");
 });
+
+t.test(
+  "one that is never acknowledged holds up the rest before they fill the memory",
+  async (t) => {
+    const leases = new Leases();
+    leases.add(entry(0));
+    let leased = 1;
+    for (; !leases.isFull && leased < 1_000_000; leased++) {
+      const next = entry(leased);
+      leases.add(next);
+      leases.delete(next);
+    }
+    t.equal(leased, 65_536);
+    t.equal(leases.size, 1);
+    const stuck = leases.oldest;
+    if (stuck !== undefined) leases.delete(stuck);
+    t.notOk(leases.isFull);
+    t.equal(leases.oldest, undefined);
+  },
+);
