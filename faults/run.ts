@@ -13,6 +13,8 @@ import { drawSchedule } from "./schedule.ts";
 import { summarize, table } from "./table.ts";
 import { Upstream } from "./world.ts";
 
+const PROGRESS_RUNS = 100;
+
 const usage = `Usage: npm run faults -- [options]
 
 Each run draws traffic and faults from its seed, lets them happen to the built agent between real brokers, heals
@@ -70,7 +72,8 @@ async function main(): Promise<number> {
     values.run === undefined
       ? Array.from({ length: positive(values.runs, "--runs") }, (_, n) => `${values.seed}-${n}`)
       : [values.run];
-  if (!values.json) console.log(`seed ${values.seed}, ${seeds.length} runs`);
+  const count = seeds.length;
+  if (!values.json) console.log(`seed ${values.seed}, ${count} runs`);
   // Runs under way are finished, so that nothing is left behind.
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => seeds.splice(0, seeds.length));
@@ -86,7 +89,7 @@ async function main(): Promise<number> {
         const result = await oneRun(schedule, { root: place, disk, upstream });
         results.push(result);
         if (!result.ok) report(result);
-        else if (!values.json && process.stdout.isTTY) process.stdout.write(`\r${results.length} `);
+        if (!values.json) progress(results.length, count);
       }
     } finally {
       await upstream.end();
@@ -101,6 +104,12 @@ async function main(): Promise<number> {
     values.json ? JSON.stringify({ seed: values.seed, ...summary }, null, 2) : table(summary),
   );
   return summary.ok ? 0 : 1;
+}
+
+/** On a terminal, always; in a log, now and then. */
+function progress(done: number, count: number): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r${done} of ${count} `);
+  else if (done % PROGRESS_RUNS === 0) console.log(`${done} of ${count} done`);
 }
 
 function report({ schedule, failure, kept, verdict }: RunResult): void {
