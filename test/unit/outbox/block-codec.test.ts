@@ -41,7 +41,12 @@ t.test("a block is read as it was written, whatever is in it", async (t) => {
         let ordinal = first;
         const records = parts.map(({ step, ...part }) => ({ ...part, ordinal: (ordinal += step) }));
         const { records: read, ...shared } = decodeBlock(write(records, first, compress), first);
-        const plain = read.map((one) => ({ ...one, payload: Uint8Array.from(one.payload) }));
+        const plain = read.map(
+          ({ ordinal, streamId, sequence, contentType, expiresAfterMs, key, payload }) => ({
+            ...{ ordinal, streamId, sequence, contentType, expiresAfterMs, key },
+            payload: Uint8Array.from(payload),
+          }),
+        );
         t.same(shared, header);
         t.same(plain, records);
       },
