@@ -340,7 +340,8 @@ export class Committer {
       });
       this.#noteWritten(startMs);
       ledger.latest.committed(numbered.latest);
-      this.#compactor.removed(deadBytes + shed.bytes, ledger.lanes);
+      const addedBytes = blocks.reduce((sum, { block }) => sum + block.bytes, 0);
+      this.#compactor.committed(addedBytes, deadBytes + shed.bytes, ledger.lanes);
     } catch (error) {
       await this.#failed(error, requests, letters, shed);
       return false;

@@ -3,13 +3,20 @@ import type { Logger } from "../platform/logger.ts";
 import { updateKey } from "./keys.ts";
 import type { Lane } from "./lane.ts";
 
-/** Deleted keys take disk space until LevelDB compacts them away. */
+/** Deleted keys take disk space until LevelDB compacts them away: after so much more has left than come. */
 const COMPACT_AFTER_BYTES = 4 * 1024 * 1024;
+/**
+ * The latest when as much comes as leaves: a compaction writes what is about to leave once more, and LevelDB does some
+ * of its own.
+ */
+const COMPACT_AT_LATEST_BYTES = 16 * 1024 * 1024;
 
 /** Gives the space of what has left the outbox back to the disk, some megabytes at a time. */
 export class Compactor {
   readonly #parts: { readonly store: KeyValueStore; readonly logger: Logger };
   #removedBytes = 0;
+  /** Of what came meanwhile, as much as has left. */
+  #addedBytes = 0;
   #running: Promise<void> | undefined;
 
   constructor(parts: { readonly store: KeyValueStore; readonly logger: Logger }) {
@@ -21,11 +28,16 @@ export class Compactor {
     return this.#running ?? Promise.resolve();
   }
 
-  /** Notes bytes whose keys were deleted, and compacts when there are enough of them. */
-  removed(bytes: number, lanes: readonly Lane[]): void {
-    this.#removedBytes += bytes;
-    if (this.#removedBytes < COMPACT_AFTER_BYTES || this.#running !== undefined) return;
+  /** Notes a commit: bytes that were written, and bytes whose keys were deleted. Compacts when it is time. */
+  committed(addedBytes: number, removedBytes: number, lanes: readonly Lane[]): void {
+    this.#removedBytes += removedBytes;
+    this.#addedBytes = Math.min(this.#addedBytes + addedBytes, this.#removedBytes);
+    const isDue =
+      this.#removedBytes - this.#addedBytes >= COMPACT_AFTER_BYTES ||
+      this.#removedBytes >= COMPACT_AT_LATEST_BYTES;
+    if (!isDue || this.#running !== undefined) return;
     this.#removedBytes = 0;
+    this.#addedBytes = 0;
     this.#running = this.#compact(lanes).finally(() => {
       this.#running = undefined;
     });

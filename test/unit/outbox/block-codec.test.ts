@@ -43,7 +43,12 @@ t.test("a block is read as it was written, whatever is in it", async (t) => {
         const { records: read, ...shared } = decodeBlock(write(records, first, compress), first);
         const plain = read.map(
           ({ ordinal, streamId, sequence, contentType, expiresAfterMs, key, payload }) => ({
-            ...{ ordinal, streamId, sequence, contentType, expiresAfterMs, key },
+            ordinal,
+            streamId,
+            sequence,
+            contentType,
+            expiresAfterMs,
+            key,
             payload: Uint8Array.from(payload),
           }),
         );
