@@ -11,6 +11,7 @@ import { HttpsUplink, type HttpsUplinkOptions } from "../../src/platform/https/h
 import type { Marks, OutboundUpdate, SendOutcome } from "../../src/platform/uplink-connection.ts";
 import { outbound } from "../conformance/uplink-connection.ts";
 import { type Batch, BatchReceiver, type Reply } from "../support/batch-receiver.ts";
+import { freePort } from "../support/free-port.ts";
 import { eventually } from "../support/mosquitto.ts";
 import { httpsOptions } from "../support/uplink-settings.ts";
 
@@ -177,6 +178,13 @@ t.test("what only a human can mend names the setting, and is not asked again soo
     },
   });
   t.match(unreadable.downs, [{ reason: "uplinks.web.tokenFile: can not read /x" }]);
+});
+
+t.test("a receiver that is not there is told from one that hangs up", async (t) => {
+  for (const scheme of ["http", "https"]) {
+    const { downs } = await dial(t, `${scheme}://127.0.0.1:${await freePort()}/v1/updates`);
+    t.match(downs, [{ reason: /nobody listens at 127\.0\.0\.1:\d+ \(connection refused\)/ }]);
+  }
 });
 
 t.test("the one that spoils a batch is found, and the others go through in order", async (t) => {

@@ -43,8 +43,9 @@ export class Poster {
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         clearTimeout(timer);
-        socket.destroy();
+        // In this order: a TLS socket that is destroyed may say at once that it is closed.
         reject(error);
+        socket.destroy();
       };
       const timer = setTimeout(
         () => fail(new Error(`no connection within ${connectTimeoutMs} ms`)),
