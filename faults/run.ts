@@ -88,7 +88,7 @@ async function main(): Promise<number> {
         const place = schedule.disk === "small" && disk !== undefined ? disk.path : root;
         const result = await oneRun(schedule, { root: place, disk, upstream });
         results.push(result);
-        if (!result.ok) report(result);
+        if (!result.ok) report(result, values.only);
         if (!values.json) progress(results.length, count);
       }
     } finally {
@@ -112,11 +112,12 @@ function progress(done: number, count: number): void {
   else if (done % PROGRESS_RUNS === 0) console.log(`${done} of ${count} done`);
 }
 
-function report({ schedule, failure, kept, verdict }: RunResult): void {
+function report({ schedule, failure, kept, verdict }: RunResult, only: string | undefined): void {
+  const drawn = only === undefined ? "" : ` --only ${only}`;
   console.error(`FAIL run ${schedule.seed}: ${failure ?? ""}
   acknowledged ${verdict.acknowledged}, lost ${verdict.lost.length}: ${verdict.lost.slice(0, 10).join(", ")}
   schedule ${JSON.stringify(schedule)}
-  again: npm run faults -- --run ${schedule.seed}; its data: ${kept}`);
+  again: npm run faults -- --run ${schedule.seed}${drawn}; its data: ${kept}`);
 }
 
 function positive(text: string, option: string): number {

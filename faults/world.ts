@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../test/support/free-port.ts";
 import { type Mosquitto, startMosquitto } from "../test/support/mosquitto.ts";
@@ -57,7 +58,8 @@ export class World {
   readonly publisher: Publisher;
   readonly powerCut: PowerCut;
   readonly #owner: Owner;
-  readonly #recorded: boolean;
+  /** Where calls are written down, if they are: never on the disk that is filled, or the record has gaps. */
+  readonly #records: string | undefined;
   agent: Agent | undefined;
   /** Settings that a restart changed. */
   sets: readonly string[] = [];
@@ -79,7 +81,8 @@ export class World {
     this.upstream = parts.upstream;
     this.link = parts.link;
     this.#owner = parts.owner;
-    this.#recorded = parts.schedule.steps.some(({ fault }) => fault === "power-cut");
+    const recorded = parts.schedule.steps.some(({ fault }) => fault === "power-cut");
+    this.#records = recorded ? mkdtempSync(join(tmpdir(), "faults-calls-")) : undefined;
     this.powerCut = new PowerCut(this.store);
     this.publisher = new Publisher(parts.schedule.traffic, () => this.agent?.mqttPort ?? 0);
   }
@@ -123,8 +126,8 @@ export class World {
   launch(how: Partial<AgentStart> = {}): Agent {
     this.#starts++;
     let prefix = how.prefix;
-    if (this.#recorded && prefix === undefined) {
-      this.#record = join(this.data, `../calls-${this.#starts}.txt`);
+    if (this.#records !== undefined && prefix === undefined) {
+      this.#record = join(this.#records, `calls-${this.#starts}.txt`);
       prefix = straceRecord(this.store, this.#record);
     }
     this.agent = new Agent({
@@ -173,6 +176,10 @@ export class World {
     if (keep) writeFileSync(join(this.data, "agent.log"), this.agent?.log ?? "");
     await this.observer.detach();
     await this.#owner.end();
+    if (this.#records !== undefined) {
+      if (keep) cpSync(this.#records, join(this.data, "calls"), { recursive: true });
+      rmSync(this.#records, { recursive: true, force: true });
+    }
     if (!keep && existsSync(this.data))
       rmSync(join(this.data, ".."), { recursive: true, force: true });
   }
