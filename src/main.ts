@@ -27,6 +27,12 @@ function throwInsteadOfExit(command: Command): void {
   command.commands.forEach(throwInsteadOfExit);
 }
 
+// Who reads along may stop at any time, as `head` does: that is no error, and nothing that an agent would end for.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 const program = createProgram(findInstallation(import.meta.dirname));
 throwInsteadOfExit(program);
 try {

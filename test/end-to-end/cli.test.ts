@@ -1,7 +1,8 @@
 // The command line of the built agent: help, JSON, exit codes, with an agent and without one.
+import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import t, { type Test } from "tap";
-import { AgentProcess, agentMesh, type Outcome, until } from "../support/agent-process.ts";
+import { AgentProcess, agentMesh, command, type Outcome, until } from "../support/agent-process.ts";
 import { RudeClient, rawPublish } from "../support/bad-input-mqtt.ts";
 
 t.setTimeout(240_000);
@@ -85,6 +86,12 @@ t.test("every command has help that names its options", async (t) => {
       `${command || "agent-mesh"} has no command that is not tested here`,
     );
   });
+});
+
+t.test("a reader that goes away is no error", async (t) => {
+  const script = '{ "$0" config schema; echo "ended with $?" >&2; } | head -c 1 >/dev/null';
+  const { stderr } = spawnSync("sh", ["-c", script, command], { encoding: "utf8" });
+  t.equal(stderr, "ended with 0\n");
 });
 
 t.test("what is no command, option or argument ends with 2 and a hint", async (t) => {
