@@ -119,6 +119,11 @@ export const gates: readonly Gate[] = [
     ],
   },
   {
+    name: "wire",
+    about: "src/wire is what proto/ says, and proto/ is sound (buf)",
+    steps: [{ program: "scripts/wire.ts", args: ["--check"] }],
+  },
+  {
     name: "reference",
     about: "docs/configuration.md is what the configuration's schema says",
     steps: [{ program: "scripts/reference.ts", args: ["--check"], needs: "scripts/reference.ts" }],
