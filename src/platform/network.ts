@@ -15,8 +15,6 @@ export interface Link {
   readonly address: string;
   /** Monotonic milliseconds at which it was opened. */
   readonly openedAtMs: number;
-  /** Of the last ping, if there was one. */
-  readonly roundTripMs?: number;
 }
 
 /** What a network tells of its own accord. */
@@ -116,6 +114,8 @@ export interface BulkSource {
 export interface BulkSink {
   /** Bytes of this very content that are there already: the transfer goes on behind them. */
   readonly offset: number;
+  /** Reads back what is there already, for the digest; called only where `offset` is above 0. */
+  read?(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   /** Takes the next bytes; the sender waits while a promise is pending. */
   write(bytes: Uint8Array): void | Promise<void>;
   /** Everything came and the digest is right. */
@@ -153,8 +153,6 @@ export interface NetworkCounters {
 
 /** How much a network may talk of its own accord; the power policy says. */
 export interface NetworkPace {
-  /** Time between two pings of an idle link. */
-  readonly pingIntervalMs: number;
   /** Time between two rounds of gossip upkeep. */
   readonly gossipIntervalMs: number;
 }
@@ -173,12 +171,30 @@ export interface NetworkGate {
   offence(peer: PeerId, kind: string): void;
 }
 
+/** Looks records up among all nodes, linked or not: a distributed hash table. */
+export interface Directory {
+  /** Puts the own signed record where others find it. @throws NetworkError when no node took it */
+  publish(record: Uint8Array, deadline: Deadline): Promise<void>;
+  /** @returns the newest record of that peer that was found and is valid */
+  find(peer: PeerId, deadline: Deadline): Promise<Uint8Array | undefined>;
+}
+
+/** What a directory has to know of records. Synchronous; never throws. */
+export interface DirectoryRules {
+  /** @returns whether the bytes are a record of that peer, signed by it */
+  valid(peer: PeerId, record: Uint8Array): boolean;
+  /** @returns the place of the newest of several valid records */
+  newest(records: readonly Uint8Array[]): number;
+}
+
 /**
  * The way to other nodes: links to some, messages and requests to those, topics to all. Every payload comes from
  * an authenticated peer. Nothing here decides whom to stay connected to; that is the mesh's business.
  */
 export interface Network {
   readonly self: PeerId;
+  /** Absent where it is switched off. */
+  readonly directory?: Directory;
   /**
    * Begins to listen, announce and discover.
    * @throws Error in words that name the setting when an address can not be had

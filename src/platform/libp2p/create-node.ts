@@ -1,0 +1,135 @@
+import { createHash } from "node:crypto";
+import { autoNAT } from "@libp2p/autonat";
+import { circuitRelayServer } from "@libp2p/circuit-relay-v2";
+import { dcutr } from "@libp2p/dcutr";
+import type { GossipSub } from "@libp2p/gossipsub";
+import { identify, identifyPush } from "@libp2p/identify";
+import type { PeerInfo, ServiceMap } from "@libp2p/interface";
+import type { KadDHT } from "@libp2p/kad-dht";
+import { mdns } from "@libp2p/mdns";
+import { mplex } from "@libp2p/mplex";
+import { noise } from "@libp2p/noise";
+import { ping } from "@libp2p/ping";
+import { preSharedKey } from "@libp2p/pnet";
+import { tls } from "@libp2p/tls";
+import { yamux } from "@libp2p/yamux";
+import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
+import type { DiscoveryMethod } from "../network.ts";
+import { dhtService } from "./dht-directory.ts";
+import { gossipService } from "./gossip.ts";
+import { quietLogger } from "./quiet-logger.ts";
+import type { Libp2pSettings } from "./settings.ts";
+import { transportsOf } from "./transports.ts";
+
+const MDNS_TAG = "_p2p._udp.local";
+
+/** Services that every node has, or may have. */
+export interface NodeServices extends ServiceMap {
+  readonly pubsub: GossipSub;
+  readonly dht?: KadDHT;
+}
+
+/** A node as this folder uses it. */
+export type Node = Libp2p<NodeServices>;
+
+/** Which components a service finds at run time follows from what else is listed; the types do not see it. */
+type Factories = Record<string, (components: never) => unknown>;
+
+/**
+ * @param onDiscovered hears of peers that somebody may want to dial; libp2p dials nobody by itself
+ * @returns a node that has not been started
+ */
+export async function createNode(
+  settings: Libp2pSettings,
+  onDiscovered: (found: PeerInfo, by: DiscoveryMethod) => void,
+): Promise<Node> {
+  const { gate, relay, networkKey, directory } = settings;
+  const services: Factories = {
+    identify: identify(),
+    identifyPush: identifyPush(),
+    ping: ping({ maxInboundStreams: 4 }),
+    pubsub: gossipService(settings),
+    ...(directory !== undefined && {
+      dht: discovering(dhtService(directory), (found) => onDiscovered(found, "dht")),
+    }),
+    ...(relay.serve && {
+      relay: circuitRelayServer({
+        reservations: { maxReservations: 64, defaultDataLimit: 67_108_864n },
+      }),
+    }),
+    ...(relay.use && { dcutr: dcutr(), autoNAT: autoNAT() }),
+  };
+  const node = await createLibp2p({
+    start: false,
+    privateKey: settings.privateKey,
+    nodeInfo: {
+      name: "agent-mesh",
+      version: settings.agentVersion,
+      userAgent: settings.agentVersion,
+    },
+    logger: quietLogger(settings.logger),
+    addresses: {
+      listen: [
+        ...settings.listen,
+        ...(relay.use && settings.listen.length > 0 ? ["/p2p-circuit"] : []),
+      ],
+      announce: [...settings.announce],
+    },
+    transports: await transportsOf(settings),
+    connectionEncrypters: settings.encryptions.map((name) => (name === "noise" ? noise() : tls())),
+    streamMuxers: [
+      // Larger pieces cost fewer encryptions, and a window of 16 MiB keeps a fast LAN busy.
+      yamux({ enableKeepAlive: true, keepAliveInterval: 30_000 }),
+      mplex({ disconnectThreshold: 16 }),
+    ],
+    ...(networkKey !== undefined && { connectionProtector: preSharedKey({ psk: networkKey }) }),
+    peerDiscovery: settings.mdns
+      ? [
+          discovering(
+            mdns({ interval: settings.mdnsIntervalMs, serviceTag: mdnsTag(networkKey) }),
+            (found) => onDiscovered(found, "mdns"),
+          ),
+        ]
+      : [],
+    connectionManager: {
+      maxConnections: settings.connectionsMax,
+      inboundConnectionThreshold: settings.inboundPerSecondMax,
+      maxIncomingPendingConnections: 32,
+      maxParallelDials: 16,
+      // The mesh redials, for ever; nobody is tagged to be kept here.
+      reconnectRetries: 0,
+    },
+    connectionMonitor: { enabled: false },
+    connectionGater: {
+      // By default libp2p refuses to dial private addresses in browsers; here everything goes.
+      denyDialMultiaddr: () => false,
+      denyDialPeer: (peer) => !gate.admits(peer.toString()),
+      denyInboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
+      denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
+      denyInboundRelayReservation: (peer) => !gate.admits(peer.toString()),
+    },
+    services: services as NonNullable<Libp2pOptions<ServiceMap>["services"]>,
+  });
+  return node as unknown as Node;
+}
+
+/** Nodes of other private networks can not be dialled, so they need not be found either. */
+function mdnsTag(networkKey: Uint8Array | undefined): string {
+  if (networkKey === undefined) return MDNS_TAG;
+  const network = createHash("sha256").update(networkKey).digest("hex").slice(0, 16);
+  return `_p2p-${network}._udp.local`;
+}
+
+/** @returns the same factory; what it makes tells its finds to `onFound` as well */
+function discovering<C, T>(
+  factory: (components: C) => T,
+  onFound: (found: PeerInfo) => void,
+): (components: C) => T {
+  return (components) => {
+    const made = factory(components);
+    (made as unknown as EventTarget).addEventListener("peer", (event) =>
+      onFound((event as CustomEvent<PeerInfo>).detail),
+    );
+    return made;
+  };
+}
