@@ -16,7 +16,7 @@ import { SystemClock } from "../platform/node/system-clock.ts";
 import { SystemRandom } from "../platform/node/system-random.ts";
 import { PrometheusRegistry } from "../platform/prometheus/registry.ts";
 import { systemdServiceManager } from "../platform/systemd/notify.ts";
-import { backoffMs } from "../uplink/backoff.ts";
+import { backoffMs } from "../platform/backoff.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import { createBrokerGate } from "./broker-gate.ts";
 import { type Agent, startAgent } from "./compose.ts";

@@ -4,7 +4,7 @@ import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionLimits, UplinkConnection } from "../platform/uplink-connection.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../platform/backoff.ts";
 import { Meter } from "./meter.ts";
 import type { UplinkOptions } from "./options.ts";
 import { RateLimit, type RateRoom } from "./rate-limit.ts";

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/messaging.proto.
  */
 export const file_agent_mesh_v1_messaging: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCI2CgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsYgZwcm90bzM");
+  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCI2CgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsIkwKCEVudmVsb3BlEg0KBWVwb2NoGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDgoGb2xkZXN0GAQgASgEIlMKDENoYW5uZWxGcmFtZRISCgpjaGFubmVsX2lkGAEgASgMEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDAoEbGFzdBgEIAEoCGIGcHJvdG8z");
 
 /**
  * One frame on a kept stream. Frames follow each other, each after its length as an unsigned varint. The side that
@@ -170,4 +170,86 @@ export type BulkReceipt = Message<"agent_mesh.v1.BulkReceipt"> & {
  */
 export const BulkReceiptSchema: GenMessage<BulkReceipt> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_messaging, 4);
+
+/**
+ * A message to one peer, or to all who listen to a topic. Who wrote it is known from the link or from the signature
+ * of gossipsub; (epoch, sequence) tells copies and old ones apart.
+ *
+ * @generated from message agent_mesh.v1.Envelope
+ */
+export type Envelope = Message<"agent_mesh.v1.Envelope"> & {
+  /**
+   * Starts of the author, counted on its disk.
+   *
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * From 1. To a peer without gaps, on topics with any.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+
+  /**
+   * To a peer: sequence of the oldest message that the author still keeps for it, this one or one before it. What is
+   * older will not come any more. 0 on topics.
+   *
+   * @generated from field: uint64 oldest = 4;
+   */
+  oldest: bigint;
+};
+
+/**
+ * Describes the message agent_mesh.v1.Envelope.
+ * Use `create(EnvelopeSchema)` to create a new message.
+ */
+export const EnvelopeSchema: GenMessage<Envelope> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_messaging, 5);
+
+/**
+ * One step of a secure channel, sent as a request on /agent-mesh/channel/1.0.0.
+ *
+ * @generated from message agent_mesh.v1.ChannelFrame
+ */
+export type ChannelFrame = Message<"agent_mesh.v1.ChannelFrame"> & {
+  /**
+   * 16 random bytes, chosen by the side that establishes the channel.
+   *
+   * @generated from field: bytes channel_id = 1;
+   */
+  channelId: Uint8Array;
+
+  /**
+   * 0 establishes the channel; counts up from there, for each side apart.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+
+  /**
+   * Set in the last frame of a side.
+   *
+   * @generated from field: bool last = 4;
+   */
+  last: boolean;
+};
+
+/**
+ * Describes the message agent_mesh.v1.ChannelFrame.
+ * Use `create(ChannelFrameSchema)` to create a new message.
+ */
+export const ChannelFrameSchema: GenMessage<ChannelFrame> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_messaging, 6);
 

@@ -1,4 +1,4 @@
-import type { Random } from "../platform/random.ts";
+import type { Random } from "./random.ts";
 
 /**
  * Full jitter: a random moment within an interval that doubles with every failure, so that a fleet that lost
