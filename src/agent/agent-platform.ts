@@ -8,9 +8,12 @@ import type { Hasher } from "../platform/hasher.ts";
 import type { KeyValueStore, StoreRepair } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { MetricsRegistry } from "../platform/metrics-registry.ts";
+import type { DirectoryRules, Network, NetworkGate, NetworkPace } from "../platform/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { ServiceManager } from "../platform/service-manager.ts";
+import type { Signer } from "../platform/signer.ts";
 import type { UplinkConnection } from "../platform/uplink-connection.ts";
+import type { MeshOptions } from "../mesh/options.ts";
 import type { MqttOptions } from "../readings/options.ts";
 import type { UplinkOptions } from "../uplink/options.ts";
 
@@ -18,6 +21,17 @@ import type { UplinkOptions } from "../uplink/options.ts";
 export interface RunInfo {
   readonly api?: { readonly url: string };
   readonly mqtt: { readonly url: string; readonly tlsUrl?: string };
+  readonly mesh?: { readonly peerId: string; readonly addresses: readonly string[] };
+}
+
+/** What the mesh stands on: the device's identity, and a way to others. */
+export interface MeshGround {
+  readonly signer: Signer;
+  createNetwork(parts: {
+    readonly gate: NetworkGate;
+    readonly rules: DirectoryRules;
+    readonly pace: NetworkPace;
+  }): Promise<Network>;
 }
 
 /** What a front door needs beyond the context that the agent makes. */
@@ -64,6 +78,11 @@ export interface AgentPlatform {
     will: Uint8Array,
     surroundings: UplinkSurroundings,
   ): UplinkConnection;
+  /**
+   * Opens what the mesh stands on; undefined where there is no way to others.
+   * @throws Error in words that name the setting to change
+   */
+  readonly openMesh?: (options: MeshOptions) => Promise<MeshGround>;
   /** Opens REST and page; undefined where nobody would come. */
   readonly openFrontDoor?: (context: AgentContext, options: ApiOptions) => Promise<FrontDoor>;
   /** Keeps the first admin token where the owner of the device finds it. */

@@ -11,7 +11,10 @@ import { EventLog } from "../telemetry/event-log.ts";
 import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { createMeshPart, type MeshPart, type MeshSurroundings } from "./mesh-part.ts";
+import { lonelyMesh } from "./mesh-view.ts";
 import { createRoadOut } from "./road-out.ts";
+import { describeSelf, type SelfParts } from "./self-description.ts";
 import { watchdog } from "./watchdog.ts";
 
 /** A running agent. */
@@ -60,6 +63,18 @@ export async function startAgent(
         if (refusal !== undefined) logger.warn("device reading not kept", { ...refusal });
       }),
     );
+  const health = () => healthOf({ queue: outbox, broker: broker.status(), device });
+  const self: SelfParts = {
+    ...about,
+    device,
+    queue: outbox,
+    uplinks: dispatcher,
+    features: [],
+    health,
+  };
+  const mesh = await lifecycle.guard(() =>
+    openMesh(config, platform, { store, device, events, self }),
+  );
   const context: AgentContext = {
     ...about,
     clock,
@@ -73,8 +88,9 @@ export async function startAgent(
     readings: intake,
     queue: outbox,
     uplinks: dispatcher,
+    mesh: mesh?.view ?? lonelyMesh(() => describeSelf(self)),
     brokerStatus: () => broker.status(),
-    health: () => healthOf({ queue: outbox, broker: broker.status(), device }),
+    health,
   };
   registerAgentMetrics(metrics, context);
 
@@ -93,6 +109,8 @@ export async function startAgent(
     { name: "device", start: () => device.start(), stop: () => device.stop() },
   );
   dispatcher.configure(device.power().settings);
+  if (mesh !== undefined)
+    await lifecycle.start({ name: "mesh", start: () => mesh.start(), stop: () => mesh.stop() });
   let door: FrontDoor | undefined;
   // Stopping goes the other way: nothing new comes in before what came in is settled.
   await lifecycle.start({
@@ -111,6 +129,9 @@ export async function startAgent(
   const info: RunInfo = {
     ...(door === undefined ? {} : { api: { url: door.url } }),
     mqtt: { url, ...(tlsUrl === undefined ? {} : { tlsUrl }) },
+    ...(mesh !== undefined && {
+      mesh: { peerId: mesh.node.id, addresses: mesh.node.addresses() },
+    }),
   };
   await lifecycle.start(watchdog({ service, store, clock, queue: outbox, uplinks: dispatcher }), {
     name: "announcement",
@@ -126,6 +147,21 @@ export async function startAgent(
     },
   });
   return { info, context, stop: () => lifecycle.stop() };
+}
+
+/** @returns nothing where the mesh is off @throws Error in words that name the setting to change */
+async function openMesh(
+  config: Config,
+  platform: AgentPlatform,
+  parts: Pick<MeshSurroundings, "store" | "device" | "events" | "self">,
+): Promise<MeshPart | undefined> {
+  if (config.mesh.enabled !== true || platform.openMesh === undefined) return undefined;
+  const ground = await platform.openMesh(config.mesh);
+  return createMeshPart(config, platform, {
+    ...parts,
+    ground,
+    gate: { admits: () => true, allows: () => undefined, offence: () => undefined },
+  });
 }
 
 /** Opens what lies on disk and finds out what body this is; the two are waited for together. */

@@ -120,6 +120,17 @@ function platformOf(
             backoffMs: (attempt) => backoffMs(attempt, CONNECT_RETRY, random),
             logger: logger.child("mqtt"),
           }),
+    openMesh: async (options) => {
+      const { openLibp2pMesh } = await import("./production-mesh.ts");
+      const { identityFile } = data;
+      const { version } = installation;
+      return openLibp2pMesh(options, {
+        identityFile,
+        version,
+        clock,
+        logger: logger.child("mesh"),
+      });
+    },
     openFrontDoor: async (context, options) => {
       const api = await createApi(
         {

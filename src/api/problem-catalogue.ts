@@ -76,6 +76,21 @@ export const problemCatalogue = {
     title: "The media type is not understood",
     fix: "Send `Content-Type: application/json`.",
   },
+  "mesh.off": {
+    status: 409,
+    title: "The mesh is off",
+    fix: "Set `mesh.enabled: true` and start the agent again.",
+  },
+  "mesh.unreachable": {
+    status: 502,
+    title: "Nobody answered at these addresses",
+    fix: "See `detail`; check that the other agent listens there (`mesh.host`), and that both have the same `mesh.networkKeyFile`. They are tried again by themselves.",
+  },
+  "mesh.peer-not-found": {
+    status: 404,
+    title: "No such neighbour",
+    fix: "GET /v1/mesh/peers lists those that are linked.",
+  },
   "route.not-found": {
     status: 404,
     title: "There is nothing at this path",

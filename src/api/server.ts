@@ -12,6 +12,7 @@ import { type AnySpec, createRouter } from "./route.ts";
 import { addConfig } from "./routes/config.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
+import { addFleet, addMesh } from "./routes/mesh.ts";
 import { addDeadLetters, addQueue } from "./routes/queue.ts";
 import { addReadings } from "./routes/readings.ts";
 import { addSystem } from "./routes/system.ts";
@@ -128,6 +129,8 @@ export async function buildApp(
   addQueue(router);
   addDeadLetters(router);
   addUplinks(router);
+  addMesh(router);
+  addFleet(router);
   addConfig(router);
   addTokens(router);
   const streams = addEvents(router, options.eventListenersMax);

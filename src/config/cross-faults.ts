@@ -1,4 +1,5 @@
 import { topicMatcher } from "../readings/topic-filter.ts";
+import { meshFaults } from "../mesh/option-faults.ts";
 import { uplinkFaults } from "../uplink/option-faults.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import type { Config } from "./schema.ts";
@@ -23,7 +24,7 @@ export function crossFaults(config: Config): readonly string[] {
       faults.push(`mqtt.topics.${at}.filter: ${(error as Error).message}`);
     }
   });
-  faults.push(...uplinkFaults(config.uplinks));
+  faults.push(...uplinkFaults(config.uplinks), ...meshFaults(config.mesh));
   if (config.outbox.updateBytesMax * 4 > config.outbox.bytesMax)
     faults.push("outbox.bytesMax must hold at least four updates of outbox.updateBytesMax");
   return faults;

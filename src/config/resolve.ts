@@ -47,6 +47,7 @@ export function resolveConfig(layers: ConfigLayers): Config {
     setAt(document, set.slice(0, at).split("."), set.slice(at + 1), source);
     names.push(source);
   }
+  switchMeshOn(document);
   const filled: unknown = Default(configSchema, document);
   const source = names.length === 0 ? "the configuration" : names.join(", ");
   const faults = describeFaults(configSchema, filled);
@@ -55,6 +56,14 @@ export function resolveConfig(layers: ConfigLayers): Config {
   const contradictions = crossFaults(config);
   if (contradictions.length > 0) throw new ConfigError(source, contradictions);
   return config;
+}
+
+/** Whoever sets anything of the mesh wants it, unless `mesh.enabled` says otherwise. */
+function switchMeshOn(document: Record<string, unknown>): void {
+  const { mesh } = document;
+  if (typeof mesh !== "object" || mesh === null || Array.isArray(mesh)) return;
+  const settings = mesh as Record<string, unknown>;
+  if (!("enabled" in settings)) settings["enabled"] = Object.keys(settings).length > 0;
 }
 
 function startingDocument(layers: ConfigLayers, names: string[]): Record<string, unknown> {

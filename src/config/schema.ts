@@ -2,6 +2,7 @@ import * as Type from "typebox";
 import { apiOptions } from "../api/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
 import { outboxOptions } from "../outbox/options.ts";
+import { meshOptions } from "../mesh/options.ts";
 import { mqttOptions } from "../readings/options.ts";
 import { uplinkOptions } from "../uplink/options.ts";
 import { agentOptions, logOptions } from "./agent-options.ts";
@@ -15,6 +16,7 @@ export const configSchema = Type.Object(
     mqtt: mqttOptions,
     outbox: outboxOptions,
     uplinks: uplinkOptions,
+    mesh: meshOptions,
     device: deviceOptions,
     power: powerOptions,
     budget: budgetOptions,

@@ -105,6 +105,13 @@ export const meshOptions = Type.Object(
       maxItems: 64,
       description: "Multiaddresses of nodes to begin with, such as `/dns4/hub.example/tcp/4001`.",
     }),
+    identityFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "File with the device's identity key (PKCS #8, Ed25519), made if it is not there. Unless set: `identity.pem` in the data directory. Put it where a reflash leaves it alone.",
+      }),
+    ),
     networkKeyFile: Type.Optional(
       Type.String({
         minLength: 1,

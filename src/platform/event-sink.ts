@@ -15,6 +15,12 @@ export type EventType =
   | "uplink.down"
   | "uplink.took-over"
   | "uplink.command"
+  | "mesh.peer-linked"
+  | "mesh.peer-unlinked"
+  | "mesh.agent-joined"
+  | "mesh.agent-dead"
+  | "mesh.agent-back"
+  | "mesh.agent-left"
   | "token.created"
   | "token.revoked";
 

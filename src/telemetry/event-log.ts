@@ -29,6 +29,12 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "uplink.down": "An uplink lost its connection.",
   "uplink.took-over": "An uplink carries the updates in place of another.",
   "uplink.command": "A message for this agent came over an uplink.",
+  "mesh.peer-linked": "A link to another node is open.",
+  "mesh.peer-unlinked": "The last link to a node is gone.",
+  "mesh.agent-joined": "An agent that was not known is part of the fleet.",
+  "mesh.agent-dead": "An agent did not answer anybody, and did not come back in time.",
+  "mesh.agent-back": "An agent that was dead or had left is there again.",
+  "mesh.agent-left": "An agent said good-bye.",
   "token.created": "A token was created.",
   "token.revoked": "A token was revoked.",
 };

@@ -223,7 +223,84 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
   return { context, world, clock, store, logged };
 }
 
-function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks"> {
+const counts = { alive: 2, suspect: 0, dead: 1, left: 0 };
+
+/** A mesh of three agents, one of them dead. */
+function meshOf(take: () => void): ApiContext["mesh"] {
+  const agent = { forMs: 1_000, heardOfMsAgo: 200, version: "0.1.0", addresses: [] };
+  return {
+    status: () => ({
+      enabled: true,
+      peerId: "12D3KooWself",
+      addresses: ["/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWself"],
+      transports: ["tcp"],
+      privateNetwork: false,
+      members: counts,
+      links: 1,
+      partitionScore: 0.5,
+      bootstrap: [{ address: "/ip4/192.0.2.1/tcp/4001", attempts: 3, fault: "no route" }],
+      topics: ["news"],
+      counters: {
+        sentBytes: 1,
+        receivedBytes: 2,
+        requestsSent: 3,
+        requestsServed: 4,
+        messagesPublished: 5,
+        messagesDelivered: 6,
+        dials: 7,
+        dialsFailed: 8,
+        refusals: { "rate.limited": 9 },
+      },
+    }),
+    peers: () => [
+      {
+        peerId: "12D3KooWpeer",
+        agentId: "agent-2",
+        direction: "inbound",
+        transport: "tcp",
+        address: "/ip4/127.0.0.1/tcp/5000",
+        linkedForMs: 5_000,
+        state: "alive",
+      },
+    ],
+    agents: () => [
+      {
+        ...agent,
+        agentId: "agent-1",
+        peerId: "12D3KooWself",
+        self: true,
+        state: "alive",
+        linked: false,
+      },
+      {
+        ...agent,
+        agentId: "agent-2",
+        peerId: "12D3KooWpeer",
+        self: false,
+        state: "alive",
+        linked: true,
+      },
+      {
+        ...agent,
+        agentId: "agent-3",
+        peerId: "12D3KooWgone",
+        self: false,
+        state: "dead",
+        linked: false,
+      },
+    ],
+    counts: () => counts,
+    join: () => {
+      take();
+      return Promise.resolve(["12D3KooWpeer"]);
+    },
+    disconnect: (peer) => Promise.resolve(peer === "12D3KooWpeer"),
+  };
+}
+
+function viewsOf(
+  world: World,
+): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh"> {
   const take = () => {
     const { failNext } = world;
     world.failNext = undefined;
@@ -283,6 +360,7 @@ function viewsOf(world: World): Pick<ApiContext, "device" | "readings" | "queue"
       }),
       powerPolicy: () => ({ thresholds: {} }),
     },
+    mesh: meshOf(take),
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {
         const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));

@@ -2,6 +2,15 @@ import type { TSchema } from "typebox";
 import { payload, problem } from "./common.ts";
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
+import {
+  fleetAgent,
+  fleetAgents,
+  joined,
+  memberCounts,
+  mesh,
+  meshPeer,
+  meshPeers,
+} from "./mesh.ts";
 import { power, powerPolicy } from "./power.ts";
 import { deadLetter, deadLetters, message, queue, queueControl, queueMessages } from "./queue.ts";
 import { mapping, mappings, reading, readings } from "./readings.ts";
@@ -37,6 +46,13 @@ export const componentSchemas: readonly TSchema[] = [
   deadLetter,
   uplinks,
   uplink,
+  mesh,
+  meshPeers,
+  meshPeer,
+  joined,
+  fleetAgents,
+  fleetAgent,
+  memberCounts,
   config,
   configSchema,
   token,

@@ -15,7 +15,7 @@ import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Random } from "../random.ts";
 
-/** Files of one agent: `store/`, `admin.token`, `agent-id`, `run.json`. */
+/** Files of one agent: `store/`, `admin.token`, `agent-id`, `identity.pem`, `run.json`. */
 export class DataDirectory {
   readonly path: string;
 
@@ -56,6 +56,10 @@ export class DataDirectory {
       .slice(0, 40);
     const id = `${name || "agent"}-${Buffer.from(random.bytes(4)).toString("hex")}`;
     return this.#keepAgentId(file, id);
+  }
+
+  get identityFile(): string {
+    return join(this.path, "identity.pem");
   }
 
   /** Writes the first admin token for the owner of the device, and for nobody else. */

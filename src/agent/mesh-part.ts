@@ -1,0 +1,124 @@
+import type { Config } from "../config/schema.ts";
+import type { ResourceMonitor } from "../device/resource-monitor.ts";
+import { directoryRules } from "../mesh/fleet/fleet.ts";
+import { FleetMemory } from "../mesh/fleet/fleet-memory.ts";
+import type { MemberChange } from "../mesh/membership/member.ts";
+import { defaultMembershipOptions } from "../mesh/membership/options.ts";
+import { MeshNode } from "../mesh/node.ts";
+import { meshPace } from "../mesh/pace.ts";
+import { CachingVerifier } from "../mesh/records/record-verifier.ts";
+import type { MeshView } from "../mesh/view.ts";
+import type { EventSink, EventType } from "../platform/event-sink.ts";
+import type { KeyValueStore } from "../platform/key-value-store.ts";
+import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
+import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
+import { meshView } from "./mesh-view.ts";
+import { describeSelf, isNews, type SelfParts } from "./self-description.ts";
+
+/** What changes slowly is told to the fleet this often. */
+const DESCRIBE_INTERVAL_MS = 60_000;
+
+/** What happens to other agents that a fleet manager wants to hear of. */
+const MEMBER_EVENTS: Partial<Readonly<Record<MemberChange["kind"], EventType>>> = {
+  joined: "mesh.agent-joined",
+  dead: "mesh.agent-dead",
+  back: "mesh.agent-back",
+  left: "mesh.agent-left",
+};
+
+/** What the mesh of an agent is made of. */
+export interface MeshSurroundings {
+  readonly ground: MeshGround;
+  readonly store: KeyValueStore;
+  readonly device: ResourceMonitor;
+  readonly events: EventSink;
+  readonly gate: NetworkGate;
+  readonly self: SelfParts;
+}
+
+/** The mesh as a part of the agent. */
+export interface MeshPart {
+  readonly node: MeshNode;
+  readonly view: MeshView;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @returns a node that follows the power policy and tells the fleet how the agent is */
+export async function createMeshPart(
+  config: Config,
+  platform: AgentPlatform,
+  surroundings: MeshSurroundings,
+): Promise<MeshPart> {
+  const { clock, random } = platform;
+  const logger = platform.logger.child("mesh");
+  const { ground, store, device, events, gate, self } = surroundings;
+  const options = config.mesh;
+  const { limits, discovery } = options;
+  const pace = meshPace(device.power().mode);
+  const verifier = new CachingVerifier(ground.signer, Math.min(limits.membersMax, 4_096));
+  const network = await ground.createNetwork({
+    gate,
+    rules: directoryRules(verifier),
+    pace: pace.network,
+  });
+  const node = new MeshNode({
+    network,
+    signer: ground.signer,
+    clock,
+    random: random.fork("mesh"),
+    logger,
+    gate,
+    verifier,
+    memory: new FleetMemory(store),
+    membership: {
+      ...defaultMembershipOptions,
+      pace: pace.membership,
+      membersMax: limits.membersMax,
+      neighboursWanted: limits.neighboursWanted,
+    },
+    limits,
+    self: describeSelf(self),
+    bootstrap: options.bootstrap,
+    remember: discovery.remember,
+    onChange: (change) => tellOfMember(events, node.id, change),
+    onLink: (event) => tellOfLink(events, event),
+  });
+  let told = describeSelf(self);
+  let toldAtMs = clock.monotonicMs();
+  const describe = (): void => {
+    const now = describeSelf(self);
+    if (!isNews(told, now) && clock.monotonicMs() - toldAtMs < DESCRIBE_INTERVAL_MS) return;
+    told = now;
+    toldAtMs = clock.monotonicMs();
+    node.describe(now);
+  };
+  return {
+    node,
+    view: meshView(node, network, options, clock),
+    async start() {
+      await node.start();
+      device.onSnapshot(describe);
+      device.onPowerChange(({ mode }) => {
+        const { membership, network } = meshPace(mode);
+        node.setPace(membership, network);
+        describe();
+      });
+    },
+    stop: () => node.stop(),
+  };
+}
+
+function tellOfMember(events: EventSink, self: string, change: MemberChange): void {
+  const type = MEMBER_EVENTS[change.kind];
+  if (type === undefined || change.peer === self) return;
+  events.emit(type, { peerId: change.peer, agentId: change.after.record.agentId });
+}
+
+function tellOfLink(events: EventSink, event: NetworkEvent): void {
+  if (event.kind === "link-up") {
+    const { peer, address, transport, direction } = event.link;
+    events.emit("mesh.peer-linked", { peerId: peer, address, transport, direction });
+  }
+  if (event.kind === "link-down") events.emit("mesh.peer-unlinked", { peerId: event.peer });
+}

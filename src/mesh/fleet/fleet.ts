@@ -1,0 +1,305 @@
+import type { Clock, Timer } from "../../platform/clock.ts";
+import type { Logger } from "../../platform/logger.ts";
+import {
+  type DirectoryRules,
+  type Network,
+  type NetworkError,
+  type NetworkEvent,
+  type NetworkGate,
+  type Protocol,
+  Refused,
+} from "../../platform/network.ts";
+import type { Random } from "../../platform/random.ts";
+import type { PeerId, Signer } from "../../platform/signer.ts";
+import type { MembershipEffects, MembershipInput } from "../membership/effects.ts";
+import type { Member, MemberChange, MemberCounts } from "../membership/member.ts";
+import { Membership } from "../membership/membership.ts";
+import type { MembershipOptions, MembershipPace } from "../membership/options.ts";
+import type { SelfDescription } from "../records/record-codec.ts";
+import type { RecordVerifier } from "../records/record-verifier.ts";
+import type { FleetMemory } from "./fleet-memory.ts";
+
+const CONNECT_TIMEOUT_MS = 8_000;
+const LOOKUP_TIMEOUT_MS = 10_000;
+/** Dials under way at once; what the membership wants beyond that counts as failed and comes up again. */
+const DIALS_MAX = 8;
+const REMEMBER_INTERVAL_MS = 600_000;
+const DIRECTORY_INTERVAL_MS = 900_000;
+
+const PROTOCOL: Protocol = {
+  id: "/agent-mesh/membership/1.0.0",
+  messageBytesMax: 65_536,
+  queueBytesMax: 524_288,
+  requestsInFlightMax: 1,
+};
+
+/** Without the timestamp, which the runner knows. */
+type Input = MembershipInput extends infer Each
+  ? Each extends unknown
+    ? Omit<Each, "nowMs">
+    : never
+  : never;
+
+/** What a fleet view works with. */
+export interface FleetParts {
+  readonly network: Network;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly gate: NetworkGate;
+  readonly verifier: RecordVerifier;
+  readonly memory: FleetMemory;
+  readonly options: MembershipOptions;
+  /** Of this start. */
+  readonly epoch: number;
+  readonly self: SelfDescription;
+  /** Records kept from earlier starts. */
+  readonly remembered: readonly Uint8Array[];
+  /** Whether to keep any for the next one. */
+  readonly remember: boolean;
+  onChange(change: MemberChange): void;
+}
+
+/**
+ * Performs what the membership wants done: messages over links, links opened and closed, and what was learnt kept
+ * for the next start.
+ */
+export class Fleet {
+  readonly #parts: FleetParts;
+  readonly #membership: Membership;
+  #tick: Timer | undefined;
+  #remember: Timer | undefined;
+  #directory: Timer | undefined;
+  #dials = 0;
+  #stopped = false;
+  #keptEpoch: number;
+
+  constructor(parts: FleetParts) {
+    const { signer, random, verifier, options, epoch, self, remembered, network, clock } = parts;
+    this.#parts = parts;
+    this.#keptEpoch = epoch;
+    this.#membership = new Membership({
+      signer,
+      random,
+      verifier,
+      options,
+      epoch,
+      self,
+      remembered,
+      startMs: clock.monotonicMs(),
+    });
+    network.serve(PROTOCOL, {
+      message: (from, bytes) => this.#input({ kind: "message", from, bytes }),
+      request: () => {
+        throw new Refused("service.unsupported", "membership takes messages only");
+      },
+    });
+  }
+
+  /** Begins to probe, to gossip and to look for neighbours. */
+  start(): void {
+    this.#input({ kind: "tick" });
+    if (this.#parts.remember) this.#rememberLater();
+    if (this.#parts.network.directory !== undefined) this.#publishLater(5_000);
+  }
+
+  /** Says good-bye, and keeps what the next start can use. @throws StoreError */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#input({ kind: "leave" });
+    this.#stopped = true;
+    this.#tick?.cancel();
+    this.#remember?.cancel();
+    this.#directory?.cancel();
+    if (this.#parts.remember) await this.#keep();
+  }
+
+  /** Passes on what the network tells. */
+  take(event: NetworkEvent): void {
+    switch (event.kind) {
+      case "link-up":
+        this.#input({ kind: "link-up", peer: event.link.peer, direction: event.link.direction });
+        break;
+      case "link-down":
+        this.#input({ kind: "link-down", peer: event.peer });
+        break;
+      case "discovered":
+        this.#input({ kind: "discovered", peer: event.peer, addresses: event.addresses });
+        break;
+      case "addresses":
+        break;
+    }
+  }
+
+  /** The agent has something else to tell of itself. @throws RangeError when it is longer than others would take */
+  describe(self: SelfDescription): void {
+    if (!this.#stopped) this.#input({ kind: "self-changed", self });
+  }
+
+  setPace(pace: MembershipPace): void {
+    if (this.#stopped) return;
+    const atMs = this.#membership.setPace(pace, this.#parts.clock.monotonicMs());
+    this.#tickAt(atMs);
+  }
+
+  /** Every agent known, this one too. */
+  members(): Iterable<Member> {
+    return this.#membership.members();
+  }
+
+  member(peer: PeerId): Member | undefined {
+    return this.#membership.member(peer);
+  }
+
+  counts(): MemberCounts {
+    return this.#membership.counts();
+  }
+
+  /** 0: everybody who was there lately still is; 1: nobody. */
+  partitionScore(): number {
+    return this.#membership.partitionScore(this.#parts.clock.monotonicMs());
+  }
+
+  /**
+   * Opens a link to a member, over the addresses known or found.
+   * @throws NetworkError
+   */
+  async link(peer: PeerId): Promise<void> {
+    const { network } = this.#parts;
+    if (network.links().some((link) => link.peer === peer)) return;
+    const addresses = this.#membership.member(peer)?.record.addresses ?? (await this.#find(peer));
+    await network.connect({ peer, addresses }, { timeoutMs: CONNECT_TIMEOUT_MS });
+  }
+
+  #input(input: Input): void {
+    if (this.#stopped) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#perform(this.#membership.step({ ...input, nowMs } as MembershipInput));
+  }
+
+  #perform(effects: MembershipEffects): void {
+    const { gate, onChange, network } = this.#parts;
+    for (const { to, bytes } of effects.send)
+      network.send(to, PROTOCOL, bytes).catch((error: NetworkError) => this.#unsent(to, error));
+    for (const change of effects.changes) onChange(change);
+    for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
+    for (const { peer, addresses } of effects.connect) void this.#connect(peer, addresses);
+    for (const { peer } of effects.disconnect)
+      network
+        .disconnect(peer)
+        .catch((error: unknown) => this.#parts.logger.debug("could not hang up", { peer, error }));
+    this.#tickAt(effects.nextTickAtMs);
+    const { epoch } = this.#membership.self;
+    if (epoch > this.#keptEpoch) void this.#keepEpoch(epoch);
+  }
+
+  #tickAt(atMs: number): void {
+    this.#tick?.cancel();
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    const { clock } = this.#parts;
+    const waitMs = Math.max(1, atMs - clock.monotonicMs());
+    this.#tick = clock.setTimer("mesh.membership", waitMs, () => this.#input({ kind: "tick" }));
+  }
+
+  /** Membership counts on messages as little as UDP does: who can not be sent to does not answer either. */
+  #unsent(peer: PeerId, error: NetworkError): void {
+    this.#parts.logger.debug("a membership message was not sent", { peer, code: error.code });
+  }
+
+  async #connect(peer: PeerId, addresses: readonly string[]): Promise<void> {
+    const { network } = this.#parts;
+    if (this.#dials >= DIALS_MAX) {
+      // In a turn of its own: the membership is still busy with the step that asked.
+      this.#parts.clock.setTimer("mesh.dial-later", 1, () =>
+        this.#input({ kind: "connect-failed", peer }),
+      );
+      return;
+    }
+    this.#dials++;
+    try {
+      await network.connect({ peer, addresses }, { timeoutMs: CONNECT_TIMEOUT_MS });
+    } catch {
+      this.#input({ kind: "connect-failed", peer });
+    } finally {
+      this.#dials--;
+    }
+  }
+
+  async #find(peer: PeerId): Promise<readonly string[]> {
+    const { network, verifier } = this.#parts;
+    const bytes = await network.directory?.find(peer, { timeoutMs: LOOKUP_TIMEOUT_MS });
+    if (bytes === undefined) return [];
+    const record = verifier.verify(bytes);
+    return typeof record === "string" || record.peerId !== peer ? [] : record.addresses;
+  }
+
+  #publishLater(waitMs: number): void {
+    const { clock, network, logger } = this.#parts;
+    this.#directory = clock.setTimer("mesh.directory", waitMs, () => {
+      const record = this.#membership.self.bytes;
+      network.directory?.publish(record, { timeoutMs: LOOKUP_TIMEOUT_MS }).then(
+        () => this.#publishLater(DIRECTORY_INTERVAL_MS),
+        (error: NetworkError) => {
+          logger.debug("the own record is not in the directory yet", { code: error.code });
+          this.#publishLater(30_000);
+        },
+      );
+    });
+  }
+
+  #rememberLater(): void {
+    const { clock, logger } = this.#parts;
+    this.#remember = clock.setTimer("mesh.remember", REMEMBER_INTERVAL_MS, () => {
+      this.#keep().catch((error: unknown) =>
+        logger.warn("the addresses of neighbours could not be kept", { error }),
+      );
+      this.#rememberLater();
+    });
+  }
+
+  /** Neighbours first: their addresses work. */
+  async #keep(): Promise<void> {
+    const { network, memory } = this.#parts;
+    const linked = new Set(network.links().map(({ peer }) => peer));
+    const records = new Map<PeerId, Uint8Array>();
+    const members = [...this.#membership.members()]
+      .filter(({ record }) => record.peerId !== network.self && record.addresses.length > 0)
+      .sort(
+        (a, b) =>
+          Number(linked.has(b.record.peerId)) - Number(linked.has(a.record.peerId)) ||
+          b.heardOfAtMs - a.heardOfAtMs,
+      );
+    for (const { record } of members) records.set(record.peerId, record.bytes);
+    await memory.keep(records);
+  }
+
+  async #keepEpoch(epoch: number): Promise<void> {
+    this.#keptEpoch = epoch;
+    try {
+      await this.#parts.memory.keepEpoch(epoch);
+    } catch (error) {
+      this.#parts.logger.warn("the epoch could not be kept", { error });
+    }
+  }
+}
+
+/** @returns what a directory has to know of records */
+export function directoryRules(verifier: RecordVerifier): DirectoryRules {
+  const read = (bytes: Uint8Array) => {
+    const record = verifier.verify(bytes);
+    return typeof record === "string" ? undefined : record;
+  };
+  return {
+    valid: (peer, bytes) => read(bytes)?.peerId === peer,
+    newest: (records) => {
+      let newest = 0;
+      records.forEach((bytes, at) => {
+        const [a, b] = [read(bytes), read(records[newest] ?? bytes)];
+        if (a === undefined || b === undefined) return;
+        if (a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence)) newest = at;
+      });
+      return newest;
+    },
+  };
+}

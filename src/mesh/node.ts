@@ -1,0 +1,361 @@
+import type { Clock } from "../platform/clock.ts";
+import type { Logger } from "../platform/logger.ts";
+import {
+  type Link,
+  type Network,
+  NetworkError,
+  type NetworkEvent,
+  type NetworkGate,
+  type NetworkPace,
+} from "../platform/network.ts";
+import type { Random } from "../platform/random.ts";
+import type { PeerId, Signer } from "../platform/signer.ts";
+import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import type { FleetMemory } from "./fleet/fleet-memory.ts";
+import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
+import type { MembershipOptions, MembershipPace } from "./membership/options.ts";
+import { Channels } from "./messaging/channels.ts";
+import { Mail } from "./messaging/mail.ts";
+import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
+import { taskProtocolId } from "./messaging/names.ts";
+import { type TopicListener, Topics } from "./messaging/topics.ts";
+import type { SelfDescription } from "./records/record-codec.ts";
+import type { RecordVerifier } from "./records/record-verifier.ts";
+
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAIL_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const TASKS_MAX = 256;
+
+/** Work that other nodes may ask for. @throws Refused to say no in so many words */
+export type Task = (from: PeerId, payload: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
+/** Hears messages that were sent to this node. @throws Refused to have the sender's promise rejected */
+export type MessageListener = (from: PeerId, payload: Uint8Array) => void | Promise<void>;
+
+/** A neighbour: somebody to whom there is a link now. */
+export interface Peer {
+  readonly id: PeerId;
+  readonly link: Link;
+  /** What it says of itself; absent until it did, and for nodes that are no agents. */
+  readonly member?: Member;
+}
+
+/** How the messages of a node are bounded. */
+interface MessageLimits {
+  readonly messageBytesMax: number;
+  readonly queueBytesMax: number;
+}
+
+/** What a node is made of. */
+export interface MeshParts {
+  readonly network: Network;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly gate: NetworkGate;
+  readonly verifier: RecordVerifier;
+  readonly memory: FleetMemory;
+  readonly membership: MembershipOptions;
+  readonly limits: MessageLimits;
+  /** What the node says of itself at first. */
+  readonly self: SelfDescription;
+  /** Multiaddresses to begin with. */
+  readonly bootstrap: readonly string[];
+  /** Find back over addresses that worked before a restart. */
+  readonly remember: boolean;
+  /** Hears what happens to members. */
+  readonly onChange?: (change: MemberChange) => void;
+  readonly onLink?: (event: NetworkEvent) => void;
+}
+
+interface Running {
+  readonly fleet: Fleet;
+  readonly mail: Mail;
+  readonly topics: Topics;
+  readonly channels: Channels;
+}
+
+/**
+ * A node of the mesh. It finds its neighbours, knows the fleet, and carries messages, tasks, topics and channels; every
+ * node is like every other.
+ */
+export class MeshNode implements ChannelOpener {
+  readonly id: PeerId;
+  readonly #parts: MeshParts;
+  readonly #bootstrap: BootstrapDialer;
+  readonly #messageListeners = new Set<MessageListener>();
+  readonly #tasks = new Set<string>();
+  #acceptChannel: ((channel: SecureChannel) => void) | undefined;
+  #self: SelfDescription;
+  #running: Running | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: MeshParts) {
+    const { clock, random, network } = parts;
+    this.#parts = parts;
+    this.id = network.self;
+    this.#self = parts.self;
+    this.#bootstrap = new BootstrapDialer({
+      clock,
+      random,
+      dial: (address) =>
+        network.connect({ addresses: [address] }, { timeoutMs: CONNECT_TIMEOUT_MS }),
+      wanted: (peer) => this.#wantsBootstrap(peer),
+    });
+  }
+
+  /**
+   * Listens, joins over the addresses to begin with, and looks for neighbours from then on.
+   * @throws Error in words that name the setting when an address can not be had
+   * @throws StoreError
+   */
+  async start(): Promise<void> {
+    const { network, memory, remember, clock, random, limits, logger, bootstrap } = this.#parts;
+    const epoch = await memory.nextEpoch();
+    const remembered = remember ? await memory.records() : [];
+    const link = (peer: PeerId): Promise<void> => this.#linkTo(peer);
+    const onFault = (error: unknown): void =>
+      logger.error("a listener of the mesh failed", { error });
+    const mail = new Mail({
+      network,
+      clock,
+      random,
+      epoch,
+      ...limits,
+      link,
+      receive: (from, payload) => this.#received(from, payload),
+    });
+    const channels = new Channels({ network, random, ...limits, link });
+    if (this.#acceptChannel !== undefined) channels.onChannel(this.#acceptChannel);
+    const topics = new Topics(network, epoch, onFault);
+    const fleet = new Fleet({
+      ...this.#parts,
+      options: this.#parts.membership,
+      epoch,
+      remembered,
+      onChange: (change) => this.#parts.onChange?.(change),
+    });
+    this.#running = { fleet, mail, topics, channels };
+    await network.start((event) => this.#take(event));
+    this.#describe();
+    fleet.start();
+    for (const address of bootstrap) this.#bootstrap.add(address).catch(() => undefined);
+  }
+
+  /** Says good-bye to the neighbours and closes every link. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /**
+   * Links to nodes of a mesh, and thereby to the mesh. Addresses that do not answer are tried again, for ever.
+   * @param addresses multiaddresses, for example `/ip4/192.0.2.7/tcp/4001`
+   * @returns who answered @throws NetworkError when nobody did
+   */
+  async join(addresses: readonly string[]): Promise<readonly PeerId[]> {
+    const outcomes = await Promise.allSettled(
+      addresses.map((address) => this.#bootstrap.add(address)),
+    );
+    const peers = outcomes.flatMap((outcome) =>
+      outcome.status === "fulfilled" ? [outcome.value] : [],
+    );
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (peers.length === 0 && failed !== undefined) throw failed.reason as NetworkError;
+    return [...new Set(peers)];
+  }
+
+  /** Addresses under which others can dial this node. */
+  addresses(): readonly string[] {
+    return this.#parts.network.addresses();
+  }
+
+  /** Everybody to whom there is a link. */
+  peers(): readonly Peer[] {
+    const fleet = this.#running?.fleet;
+    return this.#parts.network.links().map((link) => {
+      const member = fleet?.member(link.peer);
+      return { id: link.peer, link, ...(member !== undefined && { member }) };
+    });
+  }
+
+  /** Every agent of the fleet that is known, linked or not, this one too. */
+  members(): Iterable<Member> {
+    return this.#running?.fleet.members() ?? [];
+  }
+
+  /** @returns what is known of one agent */
+  member(peer: PeerId): Member | undefined {
+    return this.#running?.fleet.member(peer);
+  }
+
+  /** @returns how many agents there are; none before the start */
+  memberCounts(): MemberCounts {
+    return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
+  }
+
+  /** Share of the fleet that was there lately and is not reachable now, 0 to 1. */
+  partitionScore(): number {
+    return this.#running?.fleet.partitionScore() ?? 0;
+  }
+
+  bootstrapStatus(): readonly BootstrapStatus[] {
+    return this.#bootstrap.status();
+  }
+
+  /**
+   * Offers work to other nodes, which ask for it with {@link MeshNode.callTask}.
+   * @throws RangeError for a name that can not be one @throws Error when it is taken
+   */
+  attachTask(name: string, task: Task): void {
+    const id = taskProtocolId(name);
+    if (this.#tasks.has(name)) throw new Error(`the task ${name} is attached already`);
+    if (this.#tasks.size >= TASKS_MAX) throw new Error(`${TASKS_MAX} tasks are attached already`);
+    this.#tasks.add(name);
+    this.#parts.network.serve({ id, ...this.#taskLimits() }, { request: task });
+  }
+
+  /**
+   * Has another node do a task. @returns its result
+   * @throws NetworkError `network.refused` with the code with which it said no, `network.unsupported` when it does not
+   *   offer the task
+   */
+  async callTask(
+    peer: PeerId,
+    name: string,
+    payload: Uint8Array,
+    { timeoutMs = REQUEST_TIMEOUT_MS } = {},
+  ): Promise<Uint8Array> {
+    const id = taskProtocolId(name);
+    await this.#linkTo(peer);
+    return this.#parts.network.request(peer, { id, ...this.#taskLimits() }, payload, { timeoutMs });
+  }
+
+  /**
+   * Publishes to all who listen to a topic.
+   * @returns to how many neighbours it went; they pass it on @throws RangeError, NetworkError
+   */
+  broadcast(topic: string, payload: Uint8Array): Promise<number> {
+    return this.#require().topics.broadcast(topic, payload);
+  }
+
+  /**
+   * Listens to a topic. @returns what ends it
+   * @throws RangeError for a name that can not be one
+   */
+  subscribe(topic: string, listener: TopicListener): () => void {
+    return this.#require().topics.subscribe(topic, listener);
+  }
+
+  /** Topics listened to here. */
+  topics(): readonly string[] {
+    return this.#running?.topics.subscribed() ?? [];
+  }
+
+  /**
+   * Sends a message to one agent, linked or not: it arrives once, after all earlier ones, and is sent again over links
+   * that break, until `timeoutMs` have passed.
+   * @returns once it was received
+   * @throws NetworkError `network.timeout` when no acknowledgement came, which does not mean that it never arrived
+   */
+  sendToPeer(
+    peer: PeerId,
+    payload: Uint8Array,
+    { timeoutMs = MAIL_TIMEOUT_MS } = {},
+  ): Promise<void> {
+    return this.#require().mail.send(peer, payload, timeoutMs);
+  }
+
+  /** Hears messages to this node. @returns what ends it */
+  onMessage(listener: MessageListener): () => void {
+    this.#messageListeners.add(listener);
+    return () => this.#messageListeners.delete(listener);
+  }
+
+  /** Opens a channel, as `SecureChannel.establish` does. @throws NetworkError */
+  openChannel(peer: PeerId): Promise<SecureChannel> {
+    return this.#require().channels.open(peer);
+  }
+
+  /** Takes channels that others establish; without it they are refused. */
+  onChannel(accept: (channel: SecureChannel) => void): void {
+    this.#acceptChannel = accept;
+    this.#running?.channels.onChannel(accept);
+  }
+
+  /** Tells the fleet something else of this agent. @throws RangeError when it is longer than others would take */
+  describe(self: SelfDescription): void {
+    this.#self = self;
+    this.#describe();
+  }
+
+  /** Follows the power policy. */
+  setPace(membership: MembershipPace, network: NetworkPace): void {
+    this.#running?.fleet.setPace(membership);
+    this.#parts.network.setPace(network);
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#running;
+    this.#bootstrap.stop();
+    if (running !== undefined) {
+      running.mail.close();
+      running.channels.close();
+      await running.fleet.stop();
+    }
+    await this.#parts.network.stop();
+  }
+
+  #require(): Running {
+    if (this.#running === undefined)
+      throw new NetworkError("network.closed", "the node has not been started");
+    return this.#running;
+  }
+
+  #taskLimits() {
+    return { ...this.#parts.limits, requestsInFlightMax: 64 };
+  }
+
+  async #linkTo(peer: PeerId): Promise<void> {
+    await this.#require().fleet.link(peer);
+  }
+
+  #take(event: NetworkEvent): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    running.fleet.take(event);
+    if (event.kind === "link-up") running.mail.linked(event.link.peer);
+    if (event.kind === "link-down") {
+      running.channels.unlinked(event.peer);
+      this.#bootstrap.hurry();
+    }
+    if (event.kind === "addresses") this.#describe();
+    this.#parts.onLink?.(event);
+  }
+
+  #describe(): void {
+    const addresses = this.#parts.network.addresses().slice(0, 16);
+    this.#running?.fleet.describe({ ...this.#self, addresses });
+  }
+
+  /** One is wanted while it is not linked, or while nobody is. */
+  #wantsBootstrap(peer: PeerId | undefined): boolean {
+    const links = this.#parts.network.links();
+    if (peer === undefined) return links.length < this.#parts.membership.neighboursWanted;
+    return links.length === 0 || !this.#isMember(peer, links);
+  }
+
+  #isMember(peer: PeerId, links: readonly Link[]): boolean {
+    if (links.some((link) => link.peer === peer)) return true;
+    const member = this.#running?.fleet.member(peer);
+    // A mesh that knows the node needs no link to it; one that lost it does.
+    return member !== undefined && (member.state === "alive" || member.state === "suspect");
+  }
+
+  async #received(from: PeerId, payload: Uint8Array): Promise<void> {
+    for (const listener of [...this.#messageListeners]) await listener(from, payload);
+  }
+}

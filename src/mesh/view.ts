@@ -1,0 +1,96 @@
+import type { NetworkCounters, Transport } from "../platform/network.ts";
+import type { PeerId } from "../platform/signer.ts";
+import type { BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
+import type { MemberCounts, MemberState } from "./membership/member.ts";
+
+/** How this node of the mesh is. */
+export interface MeshStatus {
+  readonly enabled: boolean;
+  /** Absent while the mesh is off. */
+  readonly peerId?: PeerId;
+  readonly addresses: readonly string[];
+  readonly transports: readonly string[];
+  /** A private network's key keeps others out. */
+  readonly privateNetwork: boolean;
+  readonly members: MemberCounts;
+  readonly links: number;
+  /** Share of the agents that were there lately and can not be reached now, 0 to 1. */
+  readonly partitionScore: number;
+  readonly bootstrap: readonly BootstrapStatus[];
+  readonly topics: readonly string[];
+  readonly counters: NetworkCounters;
+}
+
+/** A neighbour: a node to which there is a link. */
+export interface MeshPeer {
+  readonly peerId: PeerId;
+  /** Absent for nodes that are no agents. */
+  readonly agentId?: string;
+  readonly direction: "inbound" | "outbound";
+  readonly transport: Transport;
+  readonly address: string;
+  /** How long the link has been open. */
+  readonly linkedForMs: number;
+  readonly state?: MemberState;
+}
+
+/** What an agent says of its device. */
+export interface AgentCapabilities {
+  readonly architecture: string;
+  readonly deviceModel: string;
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  readonly powerSupply: "mains" | "battery" | "unknown";
+  readonly uplinks: readonly string[];
+  readonly features: readonly string[];
+}
+
+/** How an agent says it is. */
+export interface AgentHealth {
+  readonly status: string;
+  readonly powerMode: string;
+  readonly batteryPercent?: number;
+  readonly cpuPercent?: number;
+  readonly memoryPercent?: number;
+  readonly temperatureCelsius?: number;
+  readonly queueUpdates?: number;
+  readonly queueBytes?: number;
+  readonly uplinkUp?: boolean;
+}
+
+/** An agent of the fleet as this one knows it. */
+export interface FleetAgent {
+  readonly agentId: string;
+  /** Absent for this agent while its mesh is off. */
+  readonly peerId?: PeerId;
+  /** It is the one that answers. */
+  readonly self: boolean;
+  readonly state: MemberState;
+  /** How long it has been in that state. */
+  readonly forMs: number;
+  /** How long ago it last gave a sign of life, as far as this agent was told. */
+  readonly heardOfMsAgo: number;
+  readonly linked: boolean;
+  readonly version: string;
+  readonly addresses: readonly string[];
+  readonly capabilities?: AgentCapabilities;
+  readonly health?: AgentHealth;
+}
+
+/** The mesh and the fleet, for REST, page, CLI and metrics. */
+export interface MeshView {
+  status(): MeshStatus;
+  /** Longest linked first. */
+  peers(): readonly MeshPeer[];
+  /** Every agent known, this one too, by agent id. */
+  agents(): readonly FleetAgent[];
+  /** @returns how many there are, without listing them */
+  counts(): MemberCounts;
+  /**
+   * Links to nodes at these addresses, and keeps trying those that do not answer.
+   * @returns who answered @throws NetworkError when nobody did
+   */
+  join(addresses: readonly string[]): Promise<readonly PeerId[]>;
+  /** Closes the links to a peer. @returns false when there is none */
+  disconnect(peer: PeerId): Promise<boolean>;
+}
