@@ -2,9 +2,10 @@
  * Makes `dist/`: everything that a device needs besides a Node.js binary. It may be copied anywhere.
  *
  *     main.js               entry: switches the compile cache on, then loads the bundle
+ *     mesh.js               a node of the mesh as a library (`agent-mesh/mesh`)
  *     receiver.js           the receiver as a library (`agent-mesh/receiver`)
  *     agent-mesh.js         the agent, with chunk-*.js for what is only loaded when it is asked for
- *     native/               LevelDB's addon for the architectures that we support
+ *     native/               addons of LevelDB, QUIC and WebRTC
  *     page/                 the web page
  *     docs/                 the REST reference's viewer
  *     openapi.json          what the viewer shows
@@ -37,16 +38,35 @@ import { thirdPartyLicenses } from "./licenses.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const stagingPrefix = ".staging-";
-const addonArchitectures = {
-  x64: "linux-x64/classic-level.node",
-  arm64: "linux-arm64/classic-level.armv8.node",
-} as const;
+/**
+ * Native addons, by the name that they have in `native/`: where each comes from, and whether it may be missing. npm
+ * installs those of the machine at hand; `scripts/fetch-node.ts` brings those of another architecture.
+ */
+const addonFiles: Readonly<Record<string, { readonly from: string; readonly optional?: true }>> = {
+  "classic-level-linux-x64": { from: "classic-level/prebuilds/linux-x64/classic-level.node" },
+  "classic-level-linux-arm64": {
+    from: "classic-level/prebuilds/linux-arm64/classic-level.armv8.node",
+  },
+  ...Object.fromEntries(
+    ["x64", "arm64"].flatMap((architecture) => {
+      const quic = `libp2p-quic-linux-${architecture}-gnu`;
+      const webRtc = `@node-datachannel/linux-${architecture}-gnu/node_datachannel.node`;
+      return [
+        [
+          `libp2p-quic-linux-${architecture}`,
+          { from: `@chainsafe/${quic}/${quic.replace("quic-", "quic.")}.node`, optional: true },
+        ],
+        [`node-datachannel-linux-${architecture}`, { from: webRtc, optional: true }],
+      ];
+    }),
+  ),
+};
 
 /** CommonJS dependencies inside an ES module still ask for `require` and their own place. */
 const commonJsBridge =
   'import{createRequire as __createRequire}from"node:module";' +
   "const require=__createRequire(import.meta.url);" +
-  "const __filename=import.meta.filename;const __dirname=import.meta.dirname;";
+  "const __bridgeFilename=import.meta.filename;const __bridgeDirname=import.meta.dirname;";
 
 const entry = `import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
@@ -61,15 +81,33 @@ if (base) {
 await import("./agent-mesh.js");
 `;
 
-/** LevelDB's addon is looked for beside the bundle instead of in node_modules. */
+/** Addons are looked for beside the bundle instead of in node_modules. */
 const nativeAddon: Plugin = {
   name: "native-addon",
   setup(esbuild) {
+    // Through a variable, or esbuild would look for the file itself.
+    const found = (name: string) =>
+      `const file = "./native/${name}-linux-" + process.arch + ".node"; const addon = require(file);`;
     esbuild.onLoad({ filter: /classic-level[\\/]binding\.js$/ }, () => ({
-      contents:
-        'const file = "./native/classic-level-linux-" + process.arch + ".node"; module.exports = require(file);',
+      contents: `${found("classic-level")} module.exports = addon;`,
       loader: "js",
     }));
+    esbuild.onLoad({ filter: /libp2p-quic[\\/]dist[\\/]src[\\/]napi\.js$/ }, async ({ path }) => {
+      const names = [...(await readFile(path, "utf8")).matchAll(/^export \{ (\w+) \};$/gm)];
+      if (names.length === 0) throw new Error(`${path} does not export what it used to`);
+      const exported = names.map(([, name]) => name).join(", ");
+      return {
+        contents: `${found("libp2p-quic")} export const { ${exported} } = addon;`,
+        loader: "js",
+      };
+    });
+    esbuild.onLoad(
+      { filter: /node-datachannel[\\/]dist[\\/]esm[\\/]lib[\\/]node-datachannel\.mjs$/ },
+      () => ({
+        contents: `${found("node-datachannel")} export default addon;`,
+        loader: "js",
+      }),
+    );
   },
 };
 
@@ -108,7 +146,11 @@ const noTraces: Plugin = {
 async function bundle(outdir: string, main: string): Promise<Metafile> {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: { "agent-mesh": main, receiver: join(root, "src/receiver/production.ts") },
+    entryPoints: {
+      "agent-mesh": main,
+      receiver: join(root, "src/receiver/production.ts"),
+      mesh: join(root, "src/mesh/production.ts"),
+    },
     outdir,
     bundle: true,
     splitting: true,
@@ -120,6 +162,7 @@ async function bundle(outdir: string, main: string): Promise<Metafile> {
     minifySyntax: true,
     legalComments: "none",
     banner: { js: commonJsBridge },
+    define: { __filename: "__bridgeFilename", __dirname: "__bridgeDirname" },
     plugins: [nativeAddon, lazyPackages, noTraces],
     metafile: true,
     logLevel: "error",
@@ -128,12 +171,11 @@ async function bundle(outdir: string, main: string): Promise<Metafile> {
 }
 
 async function addons(outdir: string): Promise<void> {
-  const prebuilds = join(root, "node_modules/classic-level/prebuilds");
   await mkdir(join(outdir, "native"));
-  for (const [architecture, file] of Object.entries(addonArchitectures)) {
-    const from = join(prebuilds, file);
-    if (!existsSync(from)) throw new Error(`${relative(root, from)} is missing; run 'npm ci'`);
-    await cp(from, join(outdir, `native/classic-level-linux-${architecture}.node`));
+  for (const [name, { from, optional }] of Object.entries(addonFiles)) {
+    const file = join(root, "node_modules", from);
+    if (existsSync(file)) await cp(file, join(outdir, `native/${name}.node`));
+    else if (optional !== true) throw new Error(`${relative(root, file)} is missing; run 'npm ci'`);
   }
 }
 

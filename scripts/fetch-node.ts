@@ -1,6 +1,6 @@
 /**
- * Fetches the Node.js of another architecture, for an image or an SD card made on this machine: npm itself
- * only installs the one that fits. Version and checksum are those of package-lock.json.
+ * Fetches the Node.js and the native addons of another architecture, for an image or an SD card made on this machine:
+ * npm itself only installs those that fit. Versions and checksums are those of package-lock.json.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,15 +11,15 @@ import { parseArgs } from "node:util";
 const root = resolve(import.meta.dirname, "..");
 const usage = `Usage: node scripts/fetch-node.ts [--arch arm64|x64] [--out DIR]
 
-Fetches the Node.js binary that a device of another architecture needs.
+Fetches the Node.js binary and the addons of QUIC and WebRTC that a device of another architecture
+needs. The addons go to node_modules, where \`npm run build\` finds them.
 
   --arch ARCH   arm64 (default) or x64
-  --out DIR     where to (node_modules/node-linux-ARCH)
+  --out DIR     where Node.js goes to (node_modules/node-linux-ARCH)
   --help        this text
 `;
 
-function fetchNode(architecture: string, out: string): string {
-  const name = `node-linux-${architecture}`;
+function fetchPackage(name: string, out: string): string {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, { version: string; integrity: string } | undefined>;
   };
@@ -57,8 +57,15 @@ try {
   if (values.help) {
     process.stdout.write(usage);
   } else {
-    const out = values.out ?? join(root, `node_modules/node-linux-${values.arch}`);
-    console.log(fetchNode(values.arch, resolve(out)));
+    const { arch } = values;
+    const modules = join(root, "node_modules");
+    const node = `node-linux-${arch}`;
+    console.log(fetchPackage(node, resolve(values.out ?? join(modules, node))));
+    for (const addon of [
+      `@chainsafe/libp2p-quic-linux-${arch}-gnu`,
+      `@node-datachannel/linux-${arch}-gnu`,
+    ])
+      console.log(fetchPackage(addon, join(modules, addon)));
   }
 } catch (error) {
   console.error(`fetch-node: ${error instanceof Error ? error.message : String(error)}`);

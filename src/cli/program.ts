@@ -3,6 +3,8 @@ import type { Installation } from "../platform/node/installation.ts";
 import { registerConfig } from "./config.ts";
 import { registerDevice } from "./device.ts";
 import { registerDoctor } from "./doctor.ts";
+import { registerFleet } from "./fleet.ts";
+import { registerMesh } from "./mesh.ts";
 import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
 import { registerReceive } from "./receive.ts";
@@ -25,6 +27,8 @@ export function createProgram(installation: Installation): Command {
   registerDoctor(program, installation);
   registerDevice(program);
   registerQueue(program);
+  registerFleet(program);
+  registerMesh(program);
   registerConfig(program);
   registerToken(program);
   registerMqtt(program);

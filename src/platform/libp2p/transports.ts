@@ -35,13 +35,25 @@ async function load(name: TransportName, settings: Libp2pSettings): Promise<Tran
       return [webSockets()];
     }
     case "quic": {
-      const { quic } = await import("@chainsafe/libp2p-quic");
+      const { quic } = await native("quic", () => import("@chainsafe/libp2p-quic"));
       return [quic()];
     }
     case "webrtc": {
-      const { webRTC, webRTCDirect } = await import("@libp2p/webrtc");
+      const { webRTC, webRTCDirect } = await native("webrtc", () => import("@libp2p/webrtc"));
       // Between two nodes behind NATs WebRTC needs a relay to meet at; the direct kind needs none.
       return settings.relay.use ? [webRTCDirect(), webRTC()] : [webRTCDirect()];
     }
+  }
+}
+
+/** @throws Error in words that name the setting when this machine lacks the library */
+async function native<T>(name: TransportName, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    throw new Error(
+      `mesh.transports has ${name}, whose native library can not be loaded on this machine: ${(error as Error).message}; leave it out`,
+      { cause: error },
+    );
   }
 }
