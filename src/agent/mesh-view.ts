@@ -107,11 +107,7 @@ export function meshView(
     },
     counts: () => node.memberCounts(),
     join: (addresses) => node.join(addresses),
-    disconnect: async (peer) => {
-      if (!network.links().some((link) => link.peer === peer)) return false;
-      await network.disconnect(peer);
-      return true;
-    },
+    disconnect: (peer) => node.unlink(peer),
   };
 }
 

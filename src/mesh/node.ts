@@ -168,6 +168,14 @@ export class MeshNode implements ChannelOpener {
     return [...new Set(peers)];
   }
 
+  /** Closes the links to a node. It may come back. @returns false when there is none */
+  async unlink(peer: PeerId): Promise<boolean> {
+    const { network } = this.#parts;
+    if (!network.links().some((link) => link.peer === peer)) return false;
+    await network.disconnect(peer);
+    return true;
+  }
+
   /** Addresses under which others can dial this node. */
   addresses(): readonly string[] {
     return this.#parts.network.addresses();

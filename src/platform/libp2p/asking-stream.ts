@@ -44,6 +44,8 @@ export class AskingStream {
     // The other side has nothing more to say, so no answer can come.
     stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
     stream.addEventListener("close", ({ error }) => this.#end(error));
+    // It may have closed between its opening and this moment.
+    if (stream.status !== "open") this.#end(undefined);
   }
 
   get open(): boolean {

@@ -261,9 +261,15 @@ export class Libp2pNetwork implements Network {
       .filter(({ status }) => status === "open");
     if (connections.length === 0)
       throw new NetworkError("network.unreachable", `there is no link to ${peer}`);
+    const connection = connections.reduce(bestLink);
+    // A connection that closes meanwhile leaves whoever negotiates waiting.
+    const abort = new AbortController();
+    const giveUp = (): void => abort.abort(new Error("the link closed, or took too long"));
+    const timer = setTimeout(giveUp, OPEN_TIMEOUT_MS);
+    connection.addEventListener("close", giveUp);
     try {
-      return await connections.reduce(bestLink).newStream(protocolId, {
-        signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
+      return await connection.newStream(protocolId, {
+        signal: abort.signal,
         runOnLimitedConnection: true,
       });
     } catch (error) {
@@ -278,6 +284,9 @@ export class Libp2pNetwork implements Network {
           cause: error,
         },
       );
+    } finally {
+      clearTimeout(timer);
+      connection.removeEventListener("close", giveUp);
     }
   }
 

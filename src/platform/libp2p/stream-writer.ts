@@ -72,19 +72,20 @@ export class StreamWriter {
   #flush(): void {
     this.#scheduled = false;
     let at = 0;
+    let handed = 0;
     try {
       while (at < this.#pieces.length && !this.#full) {
-        const from = at;
         let bytes = 0;
         for (; at < this.#pieces.length && bytes < BURST_BYTES_MAX; at++)
           bytes += this.#pieces[at]?.bytes ?? 0;
-        const burst = this.#pieces.slice(from, at);
+        const burst = this.#pieces.slice(handed, at);
         this.#full = !this.#stream.send(joined(burst, bytes));
+        handed = at;
         this.#queuedBytes -= bytes;
         for (const { taken } of burst) taken?.();
       }
     } catch (error) {
-      this.#pieces = this.#pieces.slice(at);
+      this.#pieces = this.#pieces.slice(handed);
       this.fail(new NetworkError("network.closed", "the stream is closed", { cause: error }));
       return;
     }
