@@ -81,6 +81,7 @@ export async function createMeshPart(
     self: describeSelf(self),
     bootstrap: options.bootstrap,
     remember: discovery.remember,
+    peerExchange: discovery.peerExchange,
     onChange: (change) => tellOfMember(events, node.id, change),
     onLink: (event) => tellOfLink(events, event),
   });

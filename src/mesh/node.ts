@@ -66,6 +66,8 @@ export interface MeshParts {
   readonly bootstrap: readonly string[];
   /** Find back over addresses that worked before a restart. */
   readonly remember: boolean;
+  /** Link to nodes that only neighbours told of. */
+  readonly peerExchange: boolean;
   /** Hears what happens to members. */
   readonly onChange?: (change: MemberChange) => void;
   readonly onLink?: (event: NetworkEvent) => void;

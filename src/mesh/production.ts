@@ -112,6 +112,7 @@ export async function openMeshNode(options: OpenMeshOptions): Promise<MeshNode> 
         },
         bootstrap: options.bootstrap ?? [],
         remember: true,
+        peerExchange: true,
         ...(options.onChange !== undefined && { onChange: options.onChange }),
       },
       store,

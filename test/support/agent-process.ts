@@ -83,10 +83,10 @@ export class AgentProcess {
   #api = "";
   #mqttPort = 0;
 
-  private constructor(data: string, sets: readonly string[]) {
+  private constructor(data: string, sets: readonly string[], options: CommandOptions = {}) {
     this.data = data;
     const all = ["api.port=0", "mqtt.broker.port=0", "mqtt.deviceReadings=false", ...sets];
-    this.#child = start(["run", "--data", data, ...all.flatMap((set) => ["--set", set])], {});
+    this.#child = start(["run", "--data", data, ...all.flatMap((set) => ["--set", set])], options);
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => {
         this.#log += text;
@@ -97,8 +97,13 @@ export class AgentProcess {
   }
 
   /** Starts an agent on free ports and waits until it is ready. The test's end ends it. */
-  static async start(t: Test, data: string, sets: readonly string[] = []): Promise<AgentProcess> {
-    const agent = new AgentProcess(data, sets);
+  static async start(
+    t: Test,
+    data: string,
+    sets: readonly string[] = [],
+    options: CommandOptions = {},
+  ): Promise<AgentProcess> {
+    const agent = new AgentProcess(data, sets, options);
     t.teardown(() => agent.kill());
     await until("the agent to be ready", () => agent.#isReady());
     return agent;

@@ -58,6 +58,8 @@ export interface FleetParts {
   readonly remembered: readonly Uint8Array[];
   /** Whether to keep any for the next one. */
   readonly remember: boolean;
+  /** Whether to link to nodes that only neighbours told of. */
+  readonly peerExchange: boolean;
   onChange(change: MemberChange): void;
 }
 
@@ -74,11 +76,17 @@ export class Fleet {
   #dials = 0;
   #stopped = false;
   #keptEpoch: number;
+  /** Who was met otherwise than through neighbours' tales; kept only where those do not count. */
+  readonly #met = new Set<PeerId>();
 
   constructor(parts: FleetParts) {
     const { signer, random, verifier, options, epoch, self, remembered, network, clock } = parts;
     this.#parts = parts;
     this.#keptEpoch = epoch;
+    for (const bytes of remembered) {
+      const record = verifier.verify(bytes);
+      if (typeof record !== "string") this.#meet(record.peerId);
+    }
     this.#membership = new Membership({
       signer,
       random,
@@ -119,12 +127,14 @@ export class Fleet {
   take(event: NetworkEvent): void {
     switch (event.kind) {
       case "link-up":
+        this.#meet(event.link.peer);
         this.#input({ kind: "link-up", peer: event.link.peer, direction: event.link.direction });
         break;
       case "link-down":
         this.#input({ kind: "link-down", peer: event.peer });
         break;
       case "discovered":
+        this.#meet(event.peer);
         this.#input({ kind: "discovered", peer: event.peer, addresses: event.addresses });
         break;
       case "addresses":
@@ -184,7 +194,10 @@ export class Fleet {
       network.send(to, PROTOCOL, bytes).catch((error: NetworkError) => this.#unsent(to, error));
     for (const change of effects.changes) onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
-    for (const { peer, addresses } of effects.connect) void this.#connect(peer, addresses);
+    for (const { peer, addresses } of effects.connect) {
+      if (this.#parts.peerExchange || this.#met.has(peer)) void this.#connect(peer, addresses);
+      else this.#notNow(peer);
+    }
     for (const { peer } of effects.disconnect)
       network
         .disconnect(peer)
@@ -210,10 +223,7 @@ export class Fleet {
   async #connect(peer: PeerId, addresses: readonly string[]): Promise<void> {
     const { network } = this.#parts;
     if (this.#dials >= DIALS_MAX) {
-      // In a turn of its own: the membership is still busy with the step that asked.
-      this.#parts.clock.setTimer("mesh.dial-later", 1, () =>
-        this.#input({ kind: "connect-failed", peer }),
-      );
+      this.#notNow(peer);
       return;
     }
     this.#dials++;
@@ -224,6 +234,18 @@ export class Fleet {
     } finally {
       this.#dials--;
     }
+  }
+
+  /** In a turn of its own: the membership is still busy with the step that asked. */
+  #notNow(peer: PeerId): void {
+    this.#parts.clock.setTimer("mesh.dial-later", 1, () =>
+      this.#input({ kind: "connect-failed", peer }),
+    );
+  }
+
+  #meet(peer: PeerId): void {
+    if (this.#parts.peerExchange || this.#met.size >= this.#parts.options.membersMax) return;
+    this.#met.add(peer);
   }
 
   async #find(peer: PeerId): Promise<readonly string[]> {

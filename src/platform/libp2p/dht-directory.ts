@@ -24,7 +24,6 @@ export function dhtService(rules: DirectoryRules) {
     maxInboundStreams: 32,
     maxOutboundStreams: 32,
     routingTableUpdateMaxQueueSize: 256,
-    allowQueryWithZeroPeers: true,
     querySelfInterval: 300_000,
     initialQuerySelfInterval: 2_000,
   });

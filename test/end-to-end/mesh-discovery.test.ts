@@ -1,0 +1,187 @@
+// Three agents in three network namespaces on one switch: every way of finding each other alone, and a cable that is
+// pulled and put back.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import t, { type Test } from "tap";
+import { AgentProcess, until } from "../support/agent-process.ts";
+import { type Host, namespacesMissing, Switch } from "../support/namespaces.ts";
+
+const skip = namespacesMissing();
+/** How long the cable is out, as the issue of 4G routers and unplugged switches has it. */
+const CABLE_OUT_MS = 120_000;
+
+t.setTimeout(600_000);
+t.jobs = 6;
+
+interface Agents {
+  readonly items: readonly {
+    agentId: string;
+    peerId: string;
+    state: string;
+    linked: boolean;
+    self: boolean;
+  }[];
+}
+
+const NOTHING = ["mdns", "dht", "peerExchange", "remember"].map(
+  (method) => `mesh.discovery.${method}=false`,
+);
+
+/** Agents that know no way of finding others but those that are switched on. */
+class Fleet {
+  readonly hosts: readonly Host[];
+  readonly #t: Test;
+  readonly #directories = new Map<Host, string>();
+
+  constructor(t: Test, subnet: string, size = 3) {
+    this.#t = t;
+    const network = new Switch(t, subnet);
+    this.hosts = Array.from({ length: size }, () => network.host());
+    for (const host of this.hosts) {
+      const directory = mkdtempSync(join(tmpdir(), "mesh-discovery-"));
+      t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+      this.#directories.set(host, directory);
+    }
+  }
+
+  start(at: number, sets: readonly string[]): Promise<AgentProcess> {
+    const host = this.hosts[at] as Host;
+    return AgentProcess.start(
+      this.#t,
+      this.#directories.get(host) ?? "",
+      [
+        `agent.id=agent-${at + 1}`,
+        `api.host=${host.address}`,
+        `mesh.host=${host.address}`,
+        'mesh.transports=["tcp"]',
+        ...NOTHING,
+        ...sets,
+      ],
+      { prefix: host.prefix },
+    );
+  }
+
+  /** Where the first agent can be dialled, without its name. */
+  get first(): string {
+    return `/ip4/${this.hosts[0]?.address}/tcp/4001`;
+  }
+}
+
+async function agentsOf(agent: AgentProcess): Promise<Agents["items"]> {
+  return (await agent.get<Agents>("/v1/fleet/agents")).items;
+}
+
+/** Waits until each of them is linked to the others that it should be linked to. */
+async function linked(agents: readonly AgentProcess[], wanted: number): Promise<void> {
+  await until(
+    `${wanted} links each`,
+    async () => {
+      const fleets = await Promise.all(agents.map(agentsOf));
+      return fleets.every((fleet) => fleet.filter((one) => one.linked).length === wanted);
+    },
+    60_000,
+  );
+}
+
+async function allAlive(agents: readonly AgentProcess[]): Promise<void> {
+  await until(
+    "all to know all",
+    async () => {
+      const fleets = await Promise.all(agents.map(agentsOf));
+      return fleets.every(
+        (fleet) => fleet.filter(({ state }) => state === "alive").length === agents.length,
+      );
+    },
+    90_000,
+  );
+}
+
+t.test("multicast DNS alone", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.1");
+  const sets = ["mesh.discovery.mdns=true"];
+  const agents = await Promise.all([0, 1, 2].map((at) => fleet.start(at, sets)));
+  await linked(agents, 2);
+  await allAlive(agents);
+});
+
+t.test("a bootstrap list alone", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.2");
+  // Those that begin first find nobody, and try again.
+  const others = await Promise.all(
+    [1, 2].map((at) => fleet.start(at, [`mesh.bootstrap=["${fleet.first}"]`])),
+  );
+  const hub = await fleet.start(0, []);
+  await linked([hub], 2);
+  await linked(others, 1);
+  await allAlive([hub, ...others]);
+});
+
+t.test("gossip peer exchange", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.3");
+  const sets = [`mesh.bootstrap=["${fleet.first}"]`, "mesh.discovery.peerExchange=true"];
+  const hub = await fleet.start(0, ["mesh.discovery.peerExchange=true"]);
+  const others = await Promise.all([1, 2].map((at) => fleet.start(at, sets)));
+  await linked([hub, ...others], 2);
+});
+
+t.test("the Kademlia table", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.4");
+  const hub = await fleet.start(0, ["mesh.discovery.dht=true"]);
+  const sets = [`mesh.bootstrap=["${fleet.first}"]`, "mesh.discovery.dht=true"];
+  const others = await Promise.all([1, 2].map((at) => fleet.start(at, sets)));
+  await linked([hub, ...others], 2);
+});
+
+t.test("one old address, remembered", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.5");
+  const remember = "mesh.discovery.remember=true";
+  const hub = await fleet.start(0, []);
+  const leaf = await fleet.start(1, [remember, `mesh.bootstrap=["${fleet.first}"]`]);
+  await linked([hub, leaf], 1);
+  const before = (await agentsOf(leaf)).find(({ self }) => self)?.peerId;
+  t.equal((await leaf.stop()).code, 0);
+  const again = await fleet.start(1, [remember]);
+  await linked([hub, again], 1);
+  t.equal((await agentsOf(again)).find(({ self }) => self)?.peerId, before, "as itself");
+});
+
+t.test("a cable is out for two minutes, on a network that loses packets", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.6");
+  const every = [
+    "mesh.discovery.mdns=true",
+    "mesh.discovery.dht=true",
+    "mesh.discovery.peerExchange=true",
+    "mesh.discovery.remember=true",
+  ];
+  const agents = await Promise.all(
+    [0, 1, 2].map((at) =>
+      fleet.start(at, [...every, ...(at === 0 ? [] : [`mesh.bootstrap=["${fleet.first}"]`])]),
+    ),
+  );
+  await linked(agents, 2);
+  const names = (await agentsOf(agents[0] as AgentProcess)).map(({ peerId }) => peerId).sort();
+  for (const host of fleet.hosts) host.lose(0.05);
+
+  const [first, second, third] = agents as [AgentProcess, AgentProcess, AgentProcess];
+  fleet.hosts[2]?.unplug();
+  const outSinceMs = performance.now();
+  const stateOf = async (agent: AgentProcess, id: string): Promise<string | undefined> =>
+    (await agentsOf(agent)).find(({ agentId }) => agentId === id)?.state;
+  await until("the others to notice", async () => {
+    const states = await Promise.all([stateOf(first, "agent-3"), stateOf(second, "agent-3")]);
+    return states.every((state) => state === "dead");
+  });
+  t.equal(await stateOf(first, "agent-2"), "alive");
+  t.ok(third.pid > 0);
+  await delay(Math.max(0, CABLE_OUT_MS - (performance.now() - outSinceMs)));
+  fleet.hosts[2]?.plugIn();
+  await allAlive(agents);
+  await linked(agents, 2);
+  t.strictSame(
+    (await agentsOf(first)).map(({ peerId }) => peerId).sort(),
+    names,
+    "the same three identities",
+  );
+});
