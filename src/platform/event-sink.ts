@@ -16,7 +16,12 @@ export type EventType =
   | "uplink.took-over"
   | "uplink.command"
   | "token.created"
-  | "token.revoked";
+  | "token.revoked"
+  | "access.granted"
+  | "access.revoked"
+  | "access.denied"
+  | "mesh.peer-banned"
+  | "mesh.peer-unbanned";
 
 /** Takes note of what happened. Never throws, never blocks. */
 export interface EventSink {
