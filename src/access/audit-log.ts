@@ -65,7 +65,6 @@ export function entryKey(sequence: number): string {
 
 /** @returns the entry as it is stored and hashed; long texts are cut. */
 export function encodeEntry(entry: AuditEntry): Uint8Array {
-  const cut = (text: string) => text.slice(0, TEXT_CHARACTERS_MAX);
   const { actor, subject, detail } = entry;
   return Buffer.from(
     JSON.stringify({
@@ -140,6 +139,10 @@ export class ChainCheck {
     this.#hash = this.#hasher.sha256Hex(value);
     return true;
   }
+}
+
+function cut(text: string): string {
+  return text.slice(0, TEXT_CHARACTERS_MAX);
 }
 
 function parse(bytes: Uint8Array): object | undefined {

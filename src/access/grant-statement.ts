@@ -124,6 +124,11 @@ export function isGenuine(grant: GrantStatement, signer: Signer): boolean {
   return signer.verify(key, PURPOSE, grant.signed.grant, grant.signed.signature);
 }
 
+/** @returns the most bytes that it takes within a message. */
+export function grantBytes({ grant, signature }: SignedGrant): number {
+  return grant.length + signature.length + 16;
+}
+
 /** @returns the signed grant as it is stored. */
 export function encodeGrant({ signed }: GrantStatement): Uint8Array {
   return toBinary(SignedGrantSchema, signed);

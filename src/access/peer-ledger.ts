@@ -150,7 +150,7 @@ export class PeerLedger {
     const { bans, clock, logger, settings } = this.#parts;
     const nowMs = clock.monotonicMs();
     this.#endRunning();
-    for (const ban of [...bans.all()])
+    for (const ban of bans.all())
       if (bans.remainingMs(ban) <= -settings.forgiveAfterMs) bans.remove(ban.peer);
     for (const [peer, score] of this.#scores)
       if (this.#decayed(score, nowMs) < 0.01) this.#scores.delete(peer);
@@ -188,7 +188,7 @@ export class PeerLedger {
 
   #endRunning(): void {
     const { bans } = this.#parts;
-    for (const peer of [...this.#running]) {
+    for (const peer of this.#running) {
       const ban = bans.get(peer);
       if (ban === undefined) this.#end(peer, "room");
       else if (bans.remainingMs(ban) <= 0) this.#end(peer, "time");

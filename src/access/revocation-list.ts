@@ -34,6 +34,11 @@ export function revokes(list: RevocationList, grant: GrantStatement): boolean {
   return grant.sequence < list.below || list.serials.has(grant.serial);
 }
 
+/** @returns whether a grant that ended then needs no revocation any more; never while the clock is not trusted. */
+export function isLongOver(endMs: number, nowMs: number | undefined): boolean {
+  return nowMs !== undefined && endMs + KEPT_AFTER_END_MS <= nowMs;
+}
+
 /**
  * @param nowMs wall clock to leave out by what has ended long since; undefined while it can not be trusted
  * @returns a list of this device, signed; undefined when there are more than {@link REVOCATIONS_MAX} entries
@@ -43,9 +48,7 @@ export function signRevocations(
   nowMs: number | undefined,
   signer: Signer,
 ): RevocationList | undefined {
-  const kept = [...terms.serials].filter(
-    ([, endMs]) => nowMs === undefined || endMs + KEPT_AFTER_END_MS > nowMs,
-  );
+  const kept = [...terms.serials].filter(([, endMs]) => !isLongOver(endMs, nowMs));
   const revocations = toBinary(
     RevocationsSchema,
     create(RevocationsSchema, {

@@ -1,0 +1,299 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Hasher } from "../platform/hasher.ts";
+import { Refused } from "../platform/network.ts";
+import type { PeerId, Signer } from "../platform/signer.ts";
+import {
+  type AccessHello,
+  AccessHelloSchema,
+  type AccessMessage,
+  AccessMessageSchema,
+  type AccessStatements,
+  AccessStatementsSchema,
+  AccessWantSchema,
+  type SignedGrant,
+  type SignedRevocations,
+} from "../wire/agent_mesh/v1/access_pb.ts";
+import { grantBytes } from "./grant-statement.ts";
+import { shortId } from "./grant-table.ts";
+import type { GrantBook } from "./grants.ts";
+
+/** Bytes of one message. */
+export const ACCESS_MESSAGE_BYTES_MAX = 65_536;
+const GRANTS_MAX = 64;
+const GRANTS_BYTES_MAX = 60_000;
+const CREDENTIALS_MAX = 16;
+const LISTS_MAX = 4;
+const VERSIONS_MAX = 64;
+const SHORT_ID_BYTES = 8;
+const EARLY_MAX = 16;
+const HAVE_MAX = 7_680;
+/** Answers of one peer after the other; enough for a full book. */
+const ROUNDS_MAX = 80;
+
+/** What is to be done: a message without an answer, or a request whose answer goes to `answered`. */
+export interface ExchangeEffect {
+  readonly kind: "send" | "ask";
+  readonly to: PeerId;
+  readonly payload: Uint8Array;
+}
+
+interface Neighbour {
+  /** Of its hello. */
+  fingerprint: bigint | undefined;
+  rounds: number;
+  /** Grants that it has, and that are not taken here. */
+  readonly unwanted: Set<bigint>;
+}
+
+interface Parts {
+  readonly book: GrantBook;
+  readonly signer: Signer;
+  readonly hasher: Hasher;
+  /** Whether the peer may hear of others' grants. */
+  readonly mayLearn: (peer: PeerId) => boolean;
+  readonly offence: (peer: PeerId, kind: string) => void;
+  readonly neighboursMax: number;
+}
+
+/**
+ * How grants and revocations get around. On a new link both sides say hello: what they were granted, which lists they
+ * have, and a fingerprint of all grants. Whoever has a later list sends it; where fingerprints differ each asks the
+ * other for what it lacks. What is new is passed on to all neighbours at once.
+ */
+export class GrantExchange {
+  readonly #parts: Parts;
+  readonly #neighbours = new Map<PeerId, Neighbour>();
+  /** Hellos that were faster than the news of the link. */
+  readonly #early = new Map<PeerId, AccessHello>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Peers with a link. */
+  neighbours(): readonly PeerId[] {
+    return [...this.#neighbours.keys()];
+  }
+
+  linkUp(peer: PeerId): readonly ExchangeEffect[] {
+    if (this.#neighbours.has(peer) || this.#neighbours.size >= this.#parts.neighboursMax) return [];
+    this.#neighbours.set(peer, { fingerprint: undefined, rounds: 0, unwanted: new Set() });
+    const early = this.#early.get(peer);
+    this.#early.delete(peer);
+    const effects = early === undefined ? [] : this.#onHello(peer, early);
+    return [{ kind: "send", to: peer, payload: this.#hello() }, ...effects];
+  }
+
+  linkDown(peer: PeerId): void {
+    this.#neighbours.delete(peer);
+    this.#early.delete(peer);
+  }
+
+  /** A hello or statements came. */
+  message(from: PeerId, payload: Uint8Array): readonly ExchangeEffect[] {
+    const body = decode(payload)?.body;
+    if (body?.case === "hello") return this.#onHello(from, body.value);
+    if (body?.case === "statements") return this.#onStatements(from, body.value);
+    this.#parts.offence(from, "malformed");
+    return [];
+  }
+
+  /** A want came. @returns statements @throws Refused */
+  request(from: PeerId, payload: Uint8Array): Uint8Array {
+    const body = decode(payload)?.body;
+    if (
+      body?.case !== "want" ||
+      body.value.have.length % SHORT_ID_BYTES !== 0 ||
+      body.value.have.length > HAVE_MAX * SHORT_ID_BYTES
+    ) {
+      this.#parts.offence(from, "malformed");
+      throw new Refused("access.malformed", "this asks for nothing that can be told");
+    }
+    const { book, mayLearn } = this.#parts;
+    if (!mayLearn(from))
+      throw new Refused("access.denied", "grants are told to those who hold one");
+    const have = new Set<bigint>();
+    const { buffer, byteOffset, byteLength } = body.value.have;
+    const view = new DataView(buffer, byteOffset, byteLength);
+    for (let at = 0; at < byteLength; at += SHORT_ID_BYTES) have.add(view.getBigUint64(at));
+    return statements(book.missingFrom(have, GRANTS_BYTES_MAX, GRANTS_MAX), []);
+  }
+
+  /** The answer to an `ask` came. */
+  answered(from: PeerId, payload: Uint8Array): readonly ExchangeEffect[] {
+    const body = decode(payload)?.body;
+    if (body?.case !== "statements") {
+      this.#parts.offence(from, "malformed");
+      return [];
+    }
+    const effects = this.#onStatements(from, body.value);
+    // Nothing left: whatever else makes the fingerprints differ is unwanted on one of the sides.
+    return body.value.grants.length === 0 ? effects : [...effects, ...this.#ask(from)];
+  }
+
+  /** Something was issued, taken back or imported here: it goes to all neighbours. */
+  announce(news: {
+    readonly grants?: readonly SignedGrant[];
+    readonly revocations?: readonly SignedRevocations[];
+  }): readonly ExchangeEffect[] {
+    return this.#pass(news.grants ?? [], news.revocations ?? [], undefined);
+  }
+
+  #hello(): Uint8Array {
+    const { book, signer } = this.#parts;
+    const versions = book
+      .lists()
+      .slice(0, VERSIONS_MAX)
+      .flatMap(({ issuer, version }) => {
+        const issuerKey = signer.publicKeyOf(issuer);
+        return issuerKey === undefined ? [] : [{ issuerKey, version }];
+      });
+    const credentials = book.credentials().map(({ signed }) => signed);
+    const value = create(AccessHelloSchema, {
+      credentials,
+      versions,
+      fingerprint: book.fingerprint,
+    });
+    return encode({ body: { case: "hello", value } });
+  }
+
+  #onHello(from: PeerId, hello: AccessHello): readonly ExchangeEffect[] {
+    const { book, signer, offence, mayLearn } = this.#parts;
+    const { credentials, versions } = hello;
+    const neighbour = this.#neighbours.get(from);
+    if (credentials.length > CREDENTIALS_MAX || versions.length > VERSIONS_MAX) {
+      offence(from, "malformed");
+      return [];
+    }
+    const fresh = this.#takeGrants(from, credentials);
+    const effects = [...this.#pass(fresh, [], from)];
+    if (neighbour === undefined) {
+      this.#early.delete(from);
+      this.#early.set(from, hello);
+      const [oldest] = this.#early.keys();
+      if (this.#early.size > EARLY_MAX && oldest !== undefined) this.#early.delete(oldest);
+      return effects;
+    }
+    if (!mayLearn(from)) return effects;
+    neighbour.fingerprint = hello.fingerprint;
+    const theirs = new Map<PeerId, bigint>();
+    for (const { issuerKey, version } of versions)
+      if (issuerKey.length === 32) theirs.set(signer.peerIdOf(issuerKey), version);
+    // Each may be as large as a message can be.
+    for (const { issuer, version, signed } of book.lists())
+      if (version > (theirs.get(issuer) ?? -1n))
+        effects.push({ kind: "send", to: from, payload: statements([], [signed]) });
+    return [...effects, ...this.#ask(from)];
+  }
+
+  #onStatements(from: PeerId, told: AccessStatements): readonly ExchangeEffect[] {
+    const { book, offence } = this.#parts;
+    if (told.grants.length > GRANTS_MAX || told.revocations.length > LISTS_MAX) {
+      offence(from, "malformed");
+      return [];
+    }
+    const lists: SignedRevocations[] = [];
+    for (const signed of told.revocations) {
+      const { outcome, issuer } = book.takeRevocations(signed, `peer:${from}`);
+      // An own list may have become another one by what was added to it.
+      const taken = issuer === undefined ? undefined : book.listOf(issuer);
+      if (outcome === "taken" && taken !== undefined) lists.push(taken.signed);
+      if (outcome === "access.malformed") offence(from, "malformed");
+      if (outcome === "access.forged") {
+        offence(from, "forged-grant");
+        break;
+      }
+    }
+    return this.#pass(this.#takeGrants(from, told.grants), lists, from);
+  }
+
+  /** @returns those that were new. Stops at the first forgery: every further one would cost a signature check. */
+  #takeGrants(from: PeerId, grants: readonly SignedGrant[]): SignedGrant[] {
+    const { book, hasher, offence } = this.#parts;
+    const neighbour = this.#neighbours.get(from);
+    const fresh: SignedGrant[] = [];
+    for (const signed of grants) {
+      const outcome = book.take(signed, `peer:${from}`);
+      if (outcome.taken) {
+        if (outcome.fresh) fresh.push(outcome.grant.signed);
+        continue;
+      }
+      if (outcome.code === "access.malformed" || outcome.code === "access.forged") {
+        offence(from, outcome.code === "access.forged" ? "forged-grant" : "malformed");
+        break;
+      }
+      if (neighbour !== undefined && neighbour.unwanted.size < HAVE_MAX)
+        neighbour.unwanted.add(shortId(hasher.sha256Hex(signed.grant)));
+    }
+    return fresh;
+  }
+
+  /** Asks for what is lacking, unless fingerprints say that nothing is. */
+  #ask(peer: PeerId): readonly ExchangeEffect[] {
+    const neighbour = this.#neighbours.get(peer);
+    const { book } = this.#parts;
+    if (neighbour?.fingerprint === undefined || neighbour.rounds >= ROUNDS_MAX) return [];
+    if (neighbour.fingerprint === book.fingerprint) return [];
+    neighbour.rounds++;
+    const ids = [...book.shortIds(), ...neighbour.unwanted].slice(0, HAVE_MAX);
+    const have = new Uint8Array(ids.length * SHORT_ID_BYTES);
+    const view = new DataView(have.buffer);
+    ids.forEach((id, at) => view.setBigUint64(at * SHORT_ID_BYTES, id));
+    const value = create(AccessWantSchema, { have });
+    return [{ kind: "ask", to: peer, payload: encode({ body: { case: "want", value } }) }];
+  }
+
+  #pass(
+    grants: readonly SignedGrant[],
+    lists: readonly SignedRevocations[],
+    except: PeerId | undefined,
+  ): readonly ExchangeEffect[] {
+    const payloads = lists.map((list) => statements([], [list]));
+    for (const some of portions(grants)) payloads.push(statements(some, []));
+    return [...this.#neighbours.keys()]
+      .filter((peer) => peer !== except && this.#parts.mayLearn(peer))
+      .flatMap((to) => payloads.map((payload) => ({ kind: "send" as const, to, payload })));
+  }
+}
+
+function encode(message: MessageInitShape<typeof AccessMessageSchema>): Uint8Array {
+  return toBinary(AccessMessageSchema, create(AccessMessageSchema, message));
+}
+
+function statements(
+  grants: readonly SignedGrant[],
+  revocations: readonly SignedRevocations[],
+): Uint8Array {
+  const value = create(AccessStatementsSchema, {
+    grants: [...grants],
+    revocations: [...revocations],
+  });
+  return encode({ body: { case: "statements", value } });
+}
+
+function decode(payload: Uint8Array): AccessMessage | undefined {
+  if (payload.length > ACCESS_MESSAGE_BYTES_MAX) return undefined;
+  try {
+    return fromBinary(AccessMessageSchema, payload);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns the grants in runs that fit into a message each. */
+function portions(grants: readonly SignedGrant[]): readonly (readonly SignedGrant[])[] {
+  const runs: SignedGrant[][] = [];
+  let bytes = 0;
+  for (const signed of grants) {
+    const size = grantBytes(signed);
+    const run = runs.at(-1);
+    if (run === undefined || run.length >= GRANTS_MAX || bytes + size > GRANTS_BYTES_MAX) {
+      runs.push([signed]);
+      bytes = size;
+    } else {
+      run.push(signed);
+      bytes += size;
+    }
+  }
+  return runs;
+}
