@@ -98,7 +98,12 @@ export const meshAccessOptions = Type.Object(
         maxItems: 64,
         uniqueItems: true,
       }),
-      { default: {}, maxProperties: 64, description: "Own roles: name and permissions." },
+      {
+        additionalProperties: false,
+        default: {},
+        maxProperties: 64,
+        description: "Own roles: name and permissions.",
+      },
     ),
     grantsMax: Type.Integer({
       default: 4_096,

@@ -33,6 +33,9 @@ const ACCESS_PROTOCOL: Protocol = {
   requestsInFlightMax: 2,
 };
 
+/** What access control needs of the network. */
+type AccessNetwork = Pick<Network, "serve" | "send" | "request" | "disconnect">;
+
 /** What access control is made of. */
 export interface MeshAccessParts extends Omit<GrantBookParts, "audit"> {
   readonly options: MeshAccessOptions;
@@ -57,7 +60,7 @@ export class MeshAccess {
   readonly #bans: BanList;
   readonly #desk: GrantDesk;
   readonly #exchange: GrantExchange;
-  #network: Network | undefined;
+  #network: AccessNetwork | undefined;
   readonly #timers = new Map<string, Timer>();
   #closed = false;
 
@@ -123,7 +126,7 @@ export class MeshAccess {
   }
 
   /** Serves the access protocol on the network that was given {@link gate}. Before it starts. */
-  attach(network: Network): void {
+  attach(network: AccessNetwork): void {
     this.#network = network;
     network.serve(ACCESS_PROTOCOL, {
       message: (from, payload) => this.#perform(this.#exchange.message(from, payload)),
