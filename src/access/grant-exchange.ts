@@ -58,7 +58,7 @@ interface Parts {
 /**
  * How grants and revocations get around. On a new link both sides say hello: what they were granted, which lists they
  * have, and a fingerprint of all grants. Whoever has a later list sends it; where fingerprints differ each asks the
- * other for what it lacks. What is new is passed on to all neighbours at once.
+ * other for what it lacks. What is new is passed on to all neighbours at once. Hellos are repeated now and then.
  */
 export class GrantExchange {
   readonly #parts: Parts;
@@ -87,6 +87,17 @@ export class GrantExchange {
   linkDown(peer: PeerId): void {
     this.#neighbours.delete(peer);
     this.#early.delete(peer);
+  }
+
+  /** Says hello to all neighbours again: what got lost on the way evens out. Every few minutes. */
+  refresh(): readonly ExchangeEffect[] {
+    const payload = this.#hello();
+    for (const neighbour of this.#neighbours.values()) {
+      neighbour.rounds = 0;
+      // What was refused once may be welcome by now.
+      neighbour.unwanted.clear();
+    }
+    return this.neighbours().map((to) => ({ kind: "send", to, payload }));
   }
 
   /** A hello or statements came. */

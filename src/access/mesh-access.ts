@@ -22,9 +22,13 @@ const NETWORKS_MAX = 1_024;
 const WRITE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 15_000;
 const CHECKPOINT_EVERY_MS = 3_600_000;
+const HELLO_EVERY_MS = 600_000;
+/** Many grants that are issued in a row go out in few messages. */
+const ANNOUNCE_AFTER_MS = 1_000;
+const ANNOUNCE_LISTS_MAX = 64;
 const ASK_TIMEOUT_MS = 10_000;
-/** A full book in single answers, in one go. */
-const ACCESS_RATE = { framesPerSecond: 20, bytesPerSecond: 1_048_576, burstSeconds: 5 };
+/** Tight, but a full book passes in one go. */
+const ACCESS_RATE = { framesPerSecond: 5, bytesPerSecond: 262_144, burstSeconds: 16 };
 
 const ACCESS_PROTOCOL: Protocol = {
   id: ACCESS_PROTOCOL_ID,
@@ -61,6 +65,11 @@ export class MeshAccess {
   readonly #desk: GrantDesk;
   readonly #exchange: GrantExchange;
   #network: AccessNetwork | undefined;
+  /** What goes to the neighbours in a moment; no more than a book holds, since all of it is in the book. */
+  #news: { grants: SignedGrant[]; revocations: SignedRevocations[] } = {
+    grants: [],
+    revocations: [],
+  };
   readonly #timers = new Map<string, Timer>();
   #closed = false;
 
@@ -112,6 +121,7 @@ export class MeshAccess {
     });
     this.#every("access write", WRITE_EVERY_MS, () => void this.#write());
     this.#every("access sweep", SWEEP_EVERY_MS, () => this.#sweep());
+    this.#every("access hello", HELLO_EVERY_MS, () => this.#perform(this.#exchange.refresh()));
     this.#every("access checkpoint", CHECKPOINT_EVERY_MS, () => bans.checkpoint());
   }
 
@@ -208,7 +218,17 @@ export class MeshAccess {
   }
 
   #announce(grants: readonly SignedGrant[], revocations: readonly SignedRevocations[]): void {
-    this.#perform(this.#exchange.announce({ grants, revocations }));
+    if (this.#closed) return;
+    this.#news.grants.push(...grants);
+    // A later list of this device contains what the earlier ones say.
+    this.#news.revocations = [...this.#news.revocations, ...revocations].slice(-ANNOUNCE_LISTS_MAX);
+    if (this.#timers.has("access announce")) return;
+    const timer = this.#parts.clock.setTimer("access announce", ANNOUNCE_AFTER_MS, () => {
+      this.#timers.delete("access announce");
+      this.#perform(this.#exchange.announce(this.#news));
+      this.#news = { grants: [], revocations: [] };
+    });
+    this.#timers.set("access announce", timer);
   }
 
   #perform(effects: readonly ExchangeEffect[]): void {

@@ -61,8 +61,10 @@ export class MeshGate implements NetworkGate {
     if (ledger.isBanned(peer)) return "access.banned";
     const excess = rates.take(peer, what, bytes, clock.monotonicMs());
     if (excess !== undefined) {
-      // That others were faster is not this peer's fault.
-      if (excess !== "global") ledger.offence(peer, "flood");
+      // That others were faster is not this peer's fault, nor is news of grants that comes in bursts.
+      const forgiven =
+        excess === "global" || (excess === "protocol" && what === ACCESS_PROTOCOL_ID);
+      if (!forgiven) ledger.offence(peer, "flood");
       return "rate.limited";
     }
     if (what === ACCESS_PROTOCOL_ID) return undefined;

@@ -101,7 +101,7 @@ export function accessOptions(given: object = {}): MeshAccessOptions {
   const options = structuredClone(given);
   const validate = new Ajv({ useDefaults: true, strict: false }).compile(meshAccessOptions);
   if (!validate(options)) throw new Error(JSON.stringify(validate.errors));
-  return options as MeshAccessOptions;
+  return options;
 }
 
 /** No two grounds draw the same, as no two starts of a device do. */

@@ -6,7 +6,7 @@ import { GrantDesk } from "../../../src/access/grant-desk.ts";
 import { GrantBook } from "../../../src/access/grants.ts";
 import { RoleTable } from "../../../src/access/roles.ts";
 import type { VirtualDisk } from "../../../src/simulator/memory-key-value-store.ts";
-import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
+import type { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { GrantSchema, SignedGrantSchema } from "../../../src/wire/agent_mesh/v1/access_pb.ts";
 import { accessGround, TestSigner } from "../../support/access.ts";
 

@@ -14,12 +14,15 @@ class Wire {
   readonly refused: string[] = [];
   readonly closed: string[] = [];
   sent = 0;
+  /** Everything that is sent is lost. */
+  cut = false;
 
   join(self: string, access: MeshAccess): void {
     access.attach({
       serve: (_, service) => void this.nodes.set(self, { access, service }),
       send: async (peer, _, payload) => {
         this.sent++;
+        if (this.cut) return;
         this.#node(self, peer, payload).service.message?.(self, payload);
       },
       request: async (peer, _, payload) => {
@@ -87,7 +90,7 @@ t.test(
       { subject: peer, roles: ["trainer"], expiresInMs: 60_000 },
       "token:1",
     );
-    await clock.advance(0);
+    await clock.advance(1_000);
     t.equal(gate.allows(peer, LEARNING, 10), undefined, "it got around by itself");
     t.equal(
       of("worker").access.book.credentials().length,
@@ -97,7 +100,7 @@ t.test(
     await clock.advance(60_000);
     t.equal(gate.allows(peer, LEARNING, 10), "access.expired");
     t.equal(await of("admin").access.revoke(id, "token:1"), true);
-    await clock.advance(0);
+    await clock.advance(1_000);
     t.equal(of("worker").access.grants.find(id), undefined);
   },
 );
@@ -170,6 +173,52 @@ t.test(
     await link("a", "b");
     t.equal(wire.sent - sent, 2, "where nothing differs there are two hellos");
     await clock.advance(0);
+  },
+);
+
+t.test("what got lost on the way is made up for while the link lasts", async (t) => {
+  const { of, link, wire, clock } = await fleet(["admin", "hub"]);
+  const subject = new TestSigner("w").peerId;
+  const { id } = await of("admin").access.issue({ subject, roles: ["trainer"] }, "x");
+  await link("admin", "hub");
+  wire.cut = true;
+  await of("admin").access.issue({ subject, roles: ["validator"] }, "x");
+  await of("admin").access.revoke(id, "x");
+  await clock.advance(2_000);
+  wire.cut = false;
+  t.equal(of("hub").access.gate.allows(subject, LEARNING, 1), undefined, "it has not heard yet");
+  await clock.advance(600_000);
+  t.equal(of("hub").access.gate.allows(subject, LEARNING, 1), "access.denied");
+  t.same(
+    of("hub")
+      .access.grants.list()
+      .map(({ roles }) => roles),
+    [["validator"]],
+  );
+});
+
+t.test(
+  "a fleet's worth of grants goes out in few messages, and nobody is blamed for it",
+  async (t) => {
+    const { of, link, wire, clock } = await fleet(["admin", "hub", "leaf"]);
+    await link("admin", "hub");
+    await link("hub", "leaf");
+    const { sent } = wire;
+    for (let at = 0; at < 500; at++)
+      await of("admin").access.issue(
+        { subject: new TestSigner(`w${at}`).peerId, roles: ["member"] },
+        "x",
+      );
+    await clock.advance(1_000);
+    t.equal(of("leaf").access.grants.list().length, 500);
+    t.ok(wire.sent - sent <= 20, `${wire.sent - sent} messages`);
+    t.same(of("hub").access.ledger.counts(), {});
+    const { gate, ledger } = of("hub").access;
+    let passed = 0;
+    for (let at = 0; at < 500; at++)
+      if (gate.allows(of("leaf").peer, PROTOCOL, 10) === undefined) passed++;
+    t.ok(passed <= 80, "but at a tight rate");
+    t.same(ledger.counts(), {}, "which is held against nobody");
   },
 );
 

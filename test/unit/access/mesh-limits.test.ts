@@ -77,6 +77,9 @@ t.test(
     });
     t.throws(() => requirements.protocol("no-slash", { send: "x" }), { code: "access.name" });
     t.throws(() => requirements.topics("/slash", { send: "x" }), { code: "access.name" });
+    t.equal(send("agent-mesh/later/x"), undefined);
+    requirements.topics("agent-mesh/later", { send: "observe" });
+    t.equal(send("agent-mesh/later/x"), "observe", "what is registered later counts at once");
     requirements.remove("agent-mesh/learning/model");
     t.equal(
       send("agent-mesh/learning/model/7"),
