@@ -1,32 +1,29 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Hasher } from "../platform/hasher.ts";
 import { Refused } from "../platform/network.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
-import {
-  type AccessHello,
-  AccessHelloSchema,
-  type AccessMessage,
-  AccessMessageSchema,
-  type AccessStatements,
-  AccessStatementsSchema,
-  AccessWantSchema,
-  type SignedGrant,
-  type SignedRevocations,
+import type {
+  AccessHello,
+  AccessStatements,
+  SignedGrant,
+  SignedRevocations,
 } from "../wire/agent_mesh/v1/access_pb.ts";
-import { grantBytes } from "./grant-statement.ts";
+import {
+  decodeAccessMessage,
+  encodeHello,
+  encodeStatements,
+  encodeWant,
+  GRANTS_BYTES_MAX,
+  GRANTS_MAX,
+  HAVE_MAX,
+  idsOf,
+  portions,
+  VERSIONS_MAX,
+} from "./access-message.ts";
+import { putNewest } from "./bounded.ts";
 import { shortId } from "./grant-table.ts";
 import type { GrantBook } from "./grants.ts";
 
-/** Bytes of one message. */
-export const ACCESS_MESSAGE_BYTES_MAX = 65_536;
-const GRANTS_MAX = 64;
-const GRANTS_BYTES_MAX = 60_000;
-const CREDENTIALS_MAX = 16;
-const LISTS_MAX = 4;
-const VERSIONS_MAX = 64;
-const SHORT_ID_BYTES = 8;
 const EARLY_MAX = 16;
-const HAVE_MAX = 7_680;
 /** Answers of one peer after the other; enough for a full book. */
 const ROUNDS_MAX = 80;
 
@@ -102,7 +99,7 @@ export class GrantExchange {
 
   /** A hello or statements came. */
   message(from: PeerId, payload: Uint8Array): readonly ExchangeEffect[] {
-    const body = decode(payload)?.body;
+    const body = decodeAccessMessage(payload);
     if (body?.case === "hello") return this.#onHello(from, body.value);
     if (body?.case === "statements") return this.#onStatements(from, body.value);
     this.#parts.offence(from, "malformed");
@@ -111,28 +108,21 @@ export class GrantExchange {
 
   /** A want came. @returns statements @throws Refused */
   request(from: PeerId, payload: Uint8Array): Uint8Array {
-    const body = decode(payload)?.body;
-    if (
-      body?.case !== "want" ||
-      body.value.have.length % SHORT_ID_BYTES !== 0 ||
-      body.value.have.length > HAVE_MAX * SHORT_ID_BYTES
-    ) {
+    const body = decodeAccessMessage(payload);
+    if (body?.case !== "want") {
       this.#parts.offence(from, "malformed");
       throw new Refused("access.malformed", "this asks for nothing that can be told");
     }
     const { book, mayLearn } = this.#parts;
     if (!mayLearn(from))
       throw new Refused("access.denied", "grants are told to those who hold one");
-    const have = new Set<bigint>();
-    const { buffer, byteOffset, byteLength } = body.value.have;
-    const view = new DataView(buffer, byteOffset, byteLength);
-    for (let at = 0; at < byteLength; at += SHORT_ID_BYTES) have.add(view.getBigUint64(at));
-    return statements(book.missingFrom(have, GRANTS_BYTES_MAX, GRANTS_MAX), []);
+    const have = idsOf(body.value);
+    return encodeStatements(book.missingFrom(have, GRANTS_BYTES_MAX, GRANTS_MAX), []);
   }
 
   /** The answer to an `ask` came. */
   answered(from: PeerId, payload: Uint8Array): readonly ExchangeEffect[] {
-    const body = decode(payload)?.body;
+    const body = decodeAccessMessage(payload);
     if (body?.case !== "statements") {
       this.#parts.offence(from, "malformed");
       return [];
@@ -160,49 +150,32 @@ export class GrantExchange {
         return issuerKey === undefined ? [] : [{ issuerKey, version }];
       });
     const credentials = book.credentials().map(({ signed }) => signed);
-    const value = create(AccessHelloSchema, {
-      credentials,
-      versions,
-      fingerprint: book.fingerprint,
-    });
-    return encode({ body: { case: "hello", value } });
+    return encodeHello({ credentials, versions, fingerprint: book.fingerprint });
   }
 
   #onHello(from: PeerId, hello: AccessHello): readonly ExchangeEffect[] {
-    const { book, signer, offence, mayLearn } = this.#parts;
+    const { book, signer, mayLearn } = this.#parts;
     const { credentials, versions } = hello;
     const neighbour = this.#neighbours.get(from);
-    if (credentials.length > CREDENTIALS_MAX || versions.length > VERSIONS_MAX) {
-      offence(from, "malformed");
-      return [];
-    }
     const fresh = this.#takeGrants(from, credentials);
     const effects = [...this.#pass(fresh, [], from)];
     if (neighbour === undefined) {
-      this.#early.delete(from);
-      this.#early.set(from, hello);
-      const [oldest] = this.#early.keys();
-      if (this.#early.size > EARLY_MAX && oldest !== undefined) this.#early.delete(oldest);
+      putNewest(this.#early, from, hello, EARLY_MAX);
       return effects;
     }
     if (!mayLearn(from)) return effects;
     neighbour.fingerprint = hello.fingerprint;
     const theirs = new Map<PeerId, bigint>();
-    for (const { issuerKey, version } of versions)
-      if (issuerKey.length === 32) theirs.set(signer.peerIdOf(issuerKey), version);
+    for (const { issuerKey, version } of versions) theirs.set(signer.peerIdOf(issuerKey), version);
     // Each may be as large as a message can be.
     for (const { issuer, version, signed } of book.lists())
       if (version > (theirs.get(issuer) ?? -1n))
-        effects.push({ kind: "send", to: from, payload: statements([], [signed]) });
+        effects.push({ kind: "send", to: from, payload: encodeStatements([], [signed]) });
     return [...effects, ...this.#ask(from)];
   }
 
   #onStatements(from: PeerId, told: AccessStatements): readonly ExchangeEffect[] {
     const { book, offence } = this.#parts;
-    if (told.grants.length > GRANTS_MAX || told.revocations.length > LISTS_MAX) {
-      offence(from, "malformed");
-      return [];
-    }
     const lists: SignedRevocations[] = [];
     for (const signed of told.revocations) {
       const { outcome, issuer } = book.takeRevocations(signed, `peer:${from}`);
@@ -247,11 +220,7 @@ export class GrantExchange {
     if (neighbour.fingerprint === book.fingerprint) return [];
     neighbour.rounds++;
     const ids = [...book.shortIds(), ...neighbour.unwanted].slice(0, HAVE_MAX);
-    const have = new Uint8Array(ids.length * SHORT_ID_BYTES);
-    const view = new DataView(have.buffer);
-    ids.forEach((id, at) => view.setBigUint64(at * SHORT_ID_BYTES, id));
-    const value = create(AccessWantSchema, { have });
-    return [{ kind: "ask", to: peer, payload: encode({ body: { case: "want", value } }) }];
+    return [{ kind: "ask", to: peer, payload: encodeWant(ids) }];
   }
 
   #pass(
@@ -259,52 +228,10 @@ export class GrantExchange {
     lists: readonly SignedRevocations[],
     except: PeerId | undefined,
   ): readonly ExchangeEffect[] {
-    const payloads = lists.map((list) => statements([], [list]));
-    for (const some of portions(grants)) payloads.push(statements(some, []));
+    const payloads = lists.map((list) => encodeStatements([], [list]));
+    for (const some of portions(grants)) payloads.push(encodeStatements(some, []));
     return [...this.#neighbours.keys()]
       .filter((peer) => peer !== except && this.#parts.mayLearn(peer))
       .flatMap((to) => payloads.map((payload) => ({ kind: "send" as const, to, payload })));
   }
-}
-
-function encode(message: MessageInitShape<typeof AccessMessageSchema>): Uint8Array {
-  return toBinary(AccessMessageSchema, create(AccessMessageSchema, message));
-}
-
-function statements(
-  grants: readonly SignedGrant[],
-  revocations: readonly SignedRevocations[],
-): Uint8Array {
-  const value = create(AccessStatementsSchema, {
-    grants: [...grants],
-    revocations: [...revocations],
-  });
-  return encode({ body: { case: "statements", value } });
-}
-
-function decode(payload: Uint8Array): AccessMessage | undefined {
-  if (payload.length > ACCESS_MESSAGE_BYTES_MAX) return undefined;
-  try {
-    return fromBinary(AccessMessageSchema, payload);
-  } catch {
-    return undefined;
-  }
-}
-
-/** @returns the grants in runs that fit into a message each. */
-function portions(grants: readonly SignedGrant[]): readonly (readonly SignedGrant[])[] {
-  const runs: SignedGrant[][] = [];
-  let bytes = 0;
-  for (const signed of grants) {
-    const size = grantBytes(signed);
-    const run = runs.at(-1);
-    if (run === undefined || run.length >= GRANTS_MAX || bytes + size > GRANTS_BYTES_MAX) {
-      runs.push([signed]);
-      bytes = size;
-    } else {
-      run.push(signed);
-      bytes += size;
-    }
-  }
-  return runs;
 }

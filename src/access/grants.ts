@@ -7,6 +7,7 @@ import type { Random } from "../platform/random.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
 import type { SignedGrant, SignedRevocations } from "../wire/agent_mesh/v1/access_pb.ts";
 import type { AuditTrail } from "./audit.ts";
+import { putNewest } from "./bounded.ts";
 import type { IntakeRefusal } from "./grant-errors.ts";
 import {
   decodeGrant,
@@ -126,12 +127,7 @@ export class GrantBook {
       .of(peer)
       .filter((grant) => this.#authorities.has(grant.issuer) && this.#isSound(grant));
     const standing = new Standing(grants, this.#roles, clock);
-    this.#standings.delete(peer);
-    this.#standings.set(peer, standing);
-    if (this.#standings.size > STANDINGS_MAX) {
-      const [oldest] = this.#standings.keys();
-      if (oldest !== undefined) this.#standings.delete(oldest);
-    }
+    putNewest(this.#standings, peer, standing, STANDINGS_MAX);
     return standing;
   }
 

@@ -1,4 +1,5 @@
 import type { PeerId } from "../platform/signer.ts";
+import { putNewest } from "./bounded.ts";
 
 const STAY_MS = 20_000;
 const RETRY_AFTER_MS = 60_000;
@@ -24,11 +25,7 @@ export class Guests {
     let present = 0;
     for (const atMs of this.#cameAtMs.values()) if (nowMs - atMs < STAY_MS) present++;
     if (present >= GUESTS_MAX) return false;
-    this.#cameAtMs.set(peer, nowMs);
-    if (this.#cameAtMs.size > REMEMBERED_MAX) {
-      const [oldest] = this.#cameAtMs.keys();
-      if (oldest !== undefined) this.#cameAtMs.delete(oldest);
-    }
+    putNewest(this.#cameAtMs, peer, nowMs, REMEMBERED_MAX);
     return true;
   }
 

@@ -1,4 +1,5 @@
 import type { PeerId } from "../platform/signer.ts";
+import { putNewest } from "./bounded.ts";
 
 const WINDOW_MS = 60_000;
 const IPV4 = /^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
@@ -71,12 +72,7 @@ export class IdentityLimiter {
     }
     const admitted = seen.has(peer) || seen.size < this.#perMinute;
     if (admitted && !seen.has(peer)) seen.set(peer, nowMs);
-    this.#networks.delete(network);
-    this.#networks.set(network, seen);
-    if (this.#networks.size > this.#networksMax) {
-      const [oldest] = this.#networks.keys();
-      if (oldest !== undefined) this.#networks.delete(oldest);
-    }
+    putNewest(this.#networks, network, seen, this.#networksMax);
     return admitted;
   }
 }

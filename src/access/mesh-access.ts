@@ -1,12 +1,11 @@
 import type { Timer } from "../platform/clock.ts";
-import type { Network, NetworkError, Protocol } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
-import type { SignedGrant, SignedRevocations } from "../wire/agent_mesh/v1/access_pb.ts";
 import { Audit } from "./audit.ts";
 import { BanList } from "./ban-list.ts";
 import { Denials } from "./denials.ts";
+import { type AccessNetwork, GrantCourier } from "./grant-courier.ts";
 import { GrantDesk, type GrantInfo, type GrantWish, type Imported } from "./grant-desk.ts";
-import { ACCESS_MESSAGE_BYTES_MAX, type ExchangeEffect, GrantExchange } from "./grant-exchange.ts";
+import { GrantExchange } from "./grant-exchange.ts";
 import { GrantBook, type GrantBookParts } from "./grants.ts";
 import { IdentityLimiter } from "./identity-limiter.ts";
 import type { MeshAccessOptions } from "./mesh-access-options.ts";
@@ -22,23 +21,8 @@ const NETWORKS_MAX = 1_024;
 const WRITE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 15_000;
 const CHECKPOINT_EVERY_MS = 3_600_000;
-const HELLO_EVERY_MS = 600_000;
-/** Many grants that are issued in a row go out in few messages. */
-const ANNOUNCE_AFTER_MS = 1_000;
-const ANNOUNCE_LISTS_MAX = 64;
-const ASK_TIMEOUT_MS = 10_000;
 /** Tight, but a full book passes in one go. */
 const ACCESS_RATE = { framesPerSecond: 5, bytesPerSecond: 262_144, burstSeconds: 16 };
-
-const ACCESS_PROTOCOL: Protocol = {
-  id: ACCESS_PROTOCOL_ID,
-  messageBytesMax: ACCESS_MESSAGE_BYTES_MAX,
-  queueBytesMax: 1_048_576,
-  requestsInFlightMax: 2,
-};
-
-/** What access control needs of the network. */
-type AccessNetwork = Pick<Network, "serve" | "send" | "request" | "disconnect">;
 
 /** What access control is made of. */
 export interface MeshAccessParts extends Omit<GrantBookParts, "audit"> {
@@ -63,13 +47,7 @@ export class MeshAccess {
   readonly #parts: MeshAccessParts;
   readonly #bans: BanList;
   readonly #desk: GrantDesk;
-  readonly #exchange: GrantExchange;
-  #network: AccessNetwork | undefined;
-  /** What goes to the neighbours in a moment; no more than a book holds, since all of it is in the book. */
-  #news: { grants: SignedGrant[]; revocations: SignedRevocations[] } = {
-    grants: [],
-    revocations: [],
-  };
+  readonly #courier: GrantCourier;
   readonly #timers = new Map<string, Timer>();
   #closed = false;
 
@@ -98,7 +76,7 @@ export class MeshAccess {
       audit,
       bans,
       settings: options.ban,
-      onBanned: (peer) => this.#disconnect(peer),
+      onBanned: (peer) => this.#courier.disconnect(peer),
     });
     this.gate = new MeshGate({
       self: signer.peerId,
@@ -111,7 +89,7 @@ export class MeshAccess {
       denials: this.denials,
     });
     this.#desk = new GrantDesk({ ...parts, audit }, roles, book);
-    this.#exchange = new GrantExchange({
+    const exchange = new GrantExchange({
       book,
       signer,
       hasher,
@@ -119,9 +97,9 @@ export class MeshAccess {
       offence: (peer, kind) => this.ledger.offence(peer, kind),
       neighboursMax: parts.connectionsMax,
     });
+    this.#courier = new GrantCourier({ clock, logger, exchange });
     this.#every("access write", WRITE_EVERY_MS, () => void this.#write());
     this.#every("access sweep", SWEEP_EVERY_MS, () => this.#sweep());
-    this.#every("access hello", HELLO_EVERY_MS, () => this.#perform(this.#exchange.refresh()));
     this.#every("access checkpoint", CHECKPOINT_EVERY_MS, () => bans.checkpoint());
   }
 
@@ -137,21 +115,17 @@ export class MeshAccess {
 
   /** Serves the access protocol on the network that was given {@link gate}. Before it starts. */
   attach(network: AccessNetwork): void {
-    this.#network = network;
-    network.serve(ACCESS_PROTOCOL, {
-      message: (from, payload) => this.#perform(this.#exchange.message(from, payload)),
-      request: (from, payload) => this.#exchange.request(from, payload),
-    });
+    this.#courier.attach(network);
   }
 
   /** The first link to a peer is open. */
   linkUp(peer: PeerId): void {
-    this.#perform(this.#exchange.linkUp(peer));
+    this.#courier.linkUp(peer);
   }
 
   /** The last link to a peer is gone. */
   linkDown(peer: PeerId): void {
-    this.#exchange.linkDown(peer);
+    this.#courier.linkDown(peer);
   }
 
   /** Grants as people see them; to change them see {@link issue}, {@link revoke} and {@link import}. */
@@ -163,27 +137,27 @@ export class MeshAccess {
   async issue(wish: GrantWish, by: string): Promise<GrantInfo> {
     const info = await this.#desk.issue(wish, by);
     const signed = this.book.get(info.id)?.signed;
-    if (signed !== undefined) this.#announce([signed], []);
+    if (signed !== undefined) this.#courier.announceGrant(signed);
     return info;
   }
 
   /** Takes a grant back and tells the neighbours; see {@link GrantDesk.revoke}. @returns whether it is known here */
   async revoke(id: string, by: string): Promise<boolean> {
     const list = await this.#desk.revoke(id, by);
-    if (list !== undefined) this.#announce([], [list]);
+    if (list !== undefined) this.#courier.announceRevocations(list);
     return list !== undefined;
   }
 
   /** Takes back all that this device has issued and tells the neighbours; see {@link GrantDesk.revokeAll}. */
   async revokeAll(by: string): Promise<void> {
-    this.#announce([], [await this.#desk.revokeAll(by)]);
+    this.#courier.announceRevocations(await this.#desk.revokeAll(by));
   }
 
   /** Takes in what was carried here, and tells the neighbours; see {@link GrantDesk.import}. */
   async import(text: string, by: string): Promise<Imported> {
     const imported = await this.#desk.import(text, by);
-    if (imported.kind === "grant") this.#announce([imported.signed], []);
-    else this.#announce([], [imported.signed]);
+    if (imported.kind === "grant") this.#courier.announceGrant(imported.signed);
+    else this.#courier.announceRevocations(imported.signed);
     return imported;
   }
 
@@ -208,6 +182,7 @@ export class MeshAccess {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
+    this.#courier.close();
     this.#bans.checkpoint();
     const done = await Promise.allSettled([
       this.#bans.flush(),
@@ -217,46 +192,12 @@ export class MeshAccess {
     for (const part of done) if (part.status === "rejected") throw part.reason;
   }
 
-  #announce(grants: readonly SignedGrant[], revocations: readonly SignedRevocations[]): void {
-    if (this.#closed) return;
-    this.#news.grants.push(...grants);
-    // A later list of this device contains what the earlier ones say.
-    this.#news.revocations = [...this.#news.revocations, ...revocations].slice(-ANNOUNCE_LISTS_MAX);
-    if (this.#timers.has("access announce")) return;
-    const timer = this.#parts.clock.setTimer("access announce", ANNOUNCE_AFTER_MS, () => {
-      this.#timers.delete("access announce");
-      this.#perform(this.#exchange.announce(this.#news));
-      this.#news = { grants: [], revocations: [] };
-    });
-    this.#timers.set("access announce", timer);
-  }
-
-  #perform(effects: readonly ExchangeEffect[]): void {
-    const network = this.#network;
-    if (network === undefined) return;
-    for (const { kind, to, payload } of effects) {
-      const done =
-        kind === "send"
-          ? network.send(to, ACCESS_PROTOCOL, payload)
-          : network
-              .request(to, ACCESS_PROTOCOL, payload, { timeoutMs: ASK_TIMEOUT_MS })
-              .then((answer) => this.#perform(this.#exchange.answered(to, answer)));
-      // The next link makes up for it.
-      done.catch((error: NetworkError) =>
-        this.#parts.logger.debug("grants could not be exchanged", {
-          peer: to,
-          reason: error.message,
-        }),
-      );
-    }
-  }
-
   /** Grants end while links last, and guests have to go. */
   #sweep(): void {
     this.ledger.sweep();
     this.denials.sweep(this.#parts.clock.monotonicMs());
-    for (const peer of this.#exchange.neighbours())
-      if (!this.gate.admits(peer)) this.#disconnect(peer);
+    for (const peer of this.#courier.neighbours())
+      if (!this.gate.admits(peer)) this.#courier.disconnect(peer);
   }
 
   async #write(): Promise<void> {
@@ -266,14 +207,6 @@ export class MeshAccess {
         this.#parts.logger.error("bans and grants could not be written", {
           reason: String(part.reason),
         });
-  }
-
-  #disconnect(peer: PeerId): void {
-    this.#network
-      ?.disconnect(peer)
-      .catch((error: unknown) =>
-        this.#parts.logger.debug("a link could not be closed", { peer, reason: String(error) }),
-      );
   }
 
   #every(name: string, everyMs: number, work: () => void): void {

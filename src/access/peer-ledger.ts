@@ -4,6 +4,7 @@ import type { Logger } from "../platform/logger.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { AuditTrail } from "./audit.ts";
 import type { Ban, BanList } from "./ban-list.ts";
+import { putNewest } from "./bounded.ts";
 import type { MeshAccessOptions } from "./mesh-access-options.ts";
 import { OFFENCE_WEIGHTS, type OffenceKind, offenceKindOf } from "./offences.ts";
 import { Throttle } from "./throttle.ts";
@@ -212,16 +213,10 @@ export class PeerLedger {
   }
 
   #score(peer: PeerId, nowMs: number): Score {
-    const known = this.#scores.get(peer);
-    const score = known ?? { value: 0, atMs: nowMs };
+    const score = this.#scores.get(peer) ?? { value: 0, atMs: nowMs };
     score.value = this.#decayed(score, nowMs);
     score.atMs = nowMs;
-    if (known !== undefined) this.#scores.delete(peer);
-    this.#scores.set(peer, score);
-    if (this.#scores.size > PEERS_MAX) {
-      const [oldest] = this.#scores.keys();
-      if (oldest !== undefined) this.#scores.delete(oldest);
-    }
+    putNewest(this.#scores, peer, score, PEERS_MAX);
     return score;
   }
 

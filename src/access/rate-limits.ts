@@ -1,4 +1,5 @@
 import type { PeerId } from "../platform/signer.ts";
+import { putNewest } from "./bounded.ts";
 
 /** A limit of frames and of payload bytes; what is not used is saved up for `burstSeconds`. */
 export interface Rate {
@@ -109,8 +110,7 @@ export class RateLimits {
     if (known !== undefined) {
       if (nowMs - known.usedAtMs < PLACE_STALE_MS) return known;
       known.usedAtMs = nowMs;
-      this.#peers.delete(peer);
-      this.#peers.set(peer, known);
+      putNewest(this.#peers, peer, known, this.#settings.peersMax);
       return known;
     }
     const meters: PeerMeters = {
@@ -118,11 +118,7 @@ export class RateLimits {
       protocols: undefined,
       usedAtMs: nowMs,
     };
-    this.#peers.set(peer, meters);
-    if (this.#peers.size > this.#settings.peersMax) {
-      const [oldest] = this.#peers.keys();
-      if (oldest !== undefined) this.#peers.delete(oldest);
-    }
+    putNewest(this.#peers, peer, meters, this.#settings.peersMax);
     return meters;
   }
 

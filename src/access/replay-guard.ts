@@ -1,3 +1,5 @@
+import { putNewest } from "./bounded.ts";
+
 /** What to make of a message's number. */
 export type Freshness = "fresh" | "replayed" | "too-old" | "invalid";
 
@@ -64,14 +66,12 @@ export class ReplayGuard {
   }
 
   #author(name: string, epoch: number, sequence: number): Author {
-    let author = this.#authors.get(name);
-    if (author === undefined) author = { epoch, top: sequence, blocks: new Uint32Array(BLOCKS) };
-    else this.#authors.delete(name);
-    this.#authors.set(name, author);
-    if (this.#authors.size > this.#authorsMax) {
-      const [oldest] = this.#authors.keys();
-      if (oldest !== undefined) this.#authors.delete(oldest);
-    }
+    const author = this.#authors.get(name) ?? {
+      epoch,
+      top: sequence,
+      blocks: new Uint32Array(BLOCKS),
+    };
+    putNewest(this.#authors, name, author, this.#authorsMax);
     return author;
   }
 }
