@@ -198,8 +198,9 @@ export class GrantDesk {
 
   #importGrant(bytes: Uint8Array, by: string): Imported {
     const signed = read(() => fromBinary(SignedGrantSchema, bytes));
-    const outcome = this.#book.take(signed, by, true);
+    const outcome = this.#book.take(signed, true);
     if (!outcome.taken) throw intakeError(outcome.code);
+    if (outcome.fresh) this.#book.tell("grant.imported", outcome.grant, by);
     return { kind: "grant", grant: this.#info(outcome.grant), signed };
   }
 

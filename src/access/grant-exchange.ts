@@ -20,6 +20,7 @@ import {
   VERSIONS_MAX,
 } from "./access-message.ts";
 import { putNewest } from "./bounded.ts";
+import type { GrantStatement } from "./grant-statement.ts";
 import { shortId } from "./grant-table.ts";
 import type { GrantBook } from "./grants.ts";
 
@@ -195,11 +196,11 @@ export class GrantExchange {
   #takeGrants(from: PeerId, grants: readonly SignedGrant[]): SignedGrant[] {
     const { book, hasher, offence } = this.#parts;
     const neighbour = this.#neighbours.get(from);
-    const fresh: SignedGrant[] = [];
+    const fresh: GrantStatement[] = [];
     for (const signed of grants) {
-      const outcome = book.take(signed, `peer:${from}`);
+      const outcome = book.take(signed);
       if (outcome.taken) {
-        if (outcome.fresh) fresh.push(outcome.grant.signed);
+        if (outcome.fresh) fresh.push(outcome.grant);
         continue;
       }
       if (outcome.code === "access.malformed" || outcome.code === "access.forged") {
@@ -209,7 +210,8 @@ export class GrantExchange {
       if (neighbour !== undefined && neighbour.unwanted.size < HAVE_MAX)
         neighbour.unwanted.add(shortId(hasher.sha256Hex(signed.grant)));
     }
-    return fresh;
+    book.tellReceived(fresh, `peer:${from}`);
+    return fresh.map(({ signed }) => signed);
   }
 
   /** Asks for what is lacking, unless fingerprints say that nothing is. */

@@ -100,7 +100,8 @@ export class GrantBook {
     for (const [key, value] of await store.range({ ...GRANTS, limit: settings.grantsMax })) {
       const grant = decodeGrant(value, parts);
       if (grant === undefined) logger.warn("a grant cannot be read", { key });
-      else if (!book.#revocations.revokes(grant)) {
+      else if (book.#revocations.revokes(grant)) book.#writer.changed(key);
+      else {
         book.#unchecked.add(grant.id);
         if (book.#table.add(grant, undefined) === undefined) book.#unchecked.delete(grant.id);
       }
@@ -132,11 +133,11 @@ export class GrantBook {
   }
 
   /**
-   * Takes a grant in, to be written by {@link flush}.
-   * @param source who brought it, for the audit log: `peer:<peer id>`, `token:<id>`, …
+   * Takes a grant in, to be written by {@link flush}. Whoever calls it tells of it, by {@link tell} or
+   * {@link tellReceived}.
    * @param carried a person vouches for it: then it may be for this device by whomever
    */
-  take(signed: SignedGrant, source: string, carried = false): GrantOutcome {
+  take(signed: SignedGrant, carried = false): GrantOutcome {
     const grant = readGrant(signed, this.#parts);
     if (grant === undefined) return this.#refuse("access.malformed");
     const known = this.get(grant.id);
@@ -149,7 +150,6 @@ export class GrantBook {
       return this.#refuse("access.expired");
     if (!isGenuine(grant, this.#parts.signer)) return this.#refuse("access.forged");
     if (!this.hold(grant)) return this.#refuse("access.too-many");
-    this.tell("grant.imported", grant, source);
     return { taken: true, fresh: true, grant };
   }
 
@@ -289,6 +289,20 @@ export class GrantBook {
     this.#parts.events.emit("access.granted", { id, issuer, subject, roles, permissions, by });
     const detail = `${id} by ${issuer}: ${[...roles, ...permissions].join(" ")}`;
     this.#parts.audit.note({ actor: by, action, subject, outcome: "allowed", detail });
+  }
+
+  /** Notes that a neighbour brought grants: a whole fleet's worth in few entries. */
+  tellReceived(grants: readonly GrantStatement[], by: string): void {
+    if (grants.length === 0) return;
+    const ids = grants.map(({ id }) => id);
+    this.#parts.events.emit("access.granted", { grants: ids.length, ids: ids.slice(0, 8), by });
+    this.#parts.audit.note({
+      actor: by,
+      action: "grant.imported",
+      outcome: "allowed",
+      detail: ids.slice(0, 7).join(" "),
+      times: ids.length,
+    });
   }
 
   /** Forgets what the issuer's list takes back. */

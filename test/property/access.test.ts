@@ -247,7 +247,7 @@ t.test(
       },
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 12, size: "max" }), async (steps) => {
         const clock = new VirtualClock();
         // The date is never known, so it can neither help nor mislead.
         clock.trusted = false;
@@ -410,7 +410,7 @@ t.test(
     );
     const admin = new TestSigner("node0");
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 25, size: "max" }), async (steps) => {
         const nodes = await Promise.all([0, 1, 2, 3, 4].map((at) => node(`node${at}`, admin)));
         const byPeer = new Map(nodes.map((one) => [one.peer, one]));
         const links = new Set<string>();

@@ -97,11 +97,7 @@ t.test(
     t.equal(wallet.book.credentials().length, 1, "but can be shown");
     const signed = wallet.book.credentials()[0]!.signed;
     const over = await device("worker");
-    t.match(
-      over.book.take(signed, "peer:x"),
-      { code: "access.unknown-issuer" },
-      "not from just anybody",
-    );
+    t.match(over.book.take(signed), { code: "access.unknown-issuer" }, "not from just anybody");
   },
 );
 
@@ -156,7 +152,7 @@ t.test("what was tampered with is refused, and counted", async (t) => {
       signature,
     });
   const code = (change: object, signature?: Uint8Array) => {
-    const outcome = hub.book.take(forged(change, signature), "peer:x");
+    const outcome = hub.book.take(forged(change, signature));
     return outcome.taken ? "taken" : outcome.code;
   };
   t.equal(code({ roles: ["operator"] }), "access.forged");

@@ -214,6 +214,14 @@ t.test(
     t.equal(of("leaf").access.grants.list().length, 500);
     t.ok(wire.sent - sent <= 20, `${wire.sent - sent} messages`);
     t.same(of("hub").access.ledger.counts(), {});
+    await of("hub").access.audit.flush();
+    const { entries } = await of("hub").access.audit.page({ limit: 100 });
+    t.ok(entries.length <= 10, `${entries.length} entries`);
+    t.equal(
+      entries.reduce((sum, { times = 1 }) => sum + times, 0),
+      500,
+      "all are accounted for",
+    );
     const { gate, ledger } = of("hub").access;
     let passed = 0;
     for (let at = 0; at < 500; at++)
