@@ -22,7 +22,12 @@ export type EventType =
   | "mesh.agent-back"
   | "mesh.agent-left"
   | "token.created"
-  | "token.revoked";
+  | "token.revoked"
+  | "access.granted"
+  | "access.revoked"
+  | "access.denied"
+  | "mesh.peer-banned"
+  | "mesh.peer-unbanned";
 
 /** Takes note of what happened. Never throws, never blocks. */
 export interface EventSink {

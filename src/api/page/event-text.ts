@@ -11,6 +11,8 @@ const TONES: Readonly<Record<string, Tone>> = {
   "queue.store-recovered": "warn",
   "store.repaired": "bad",
   "readings.refused": "warn",
+  "access.denied": "warn",
+  "mesh.peer-banned": "warn",
 };
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -29,6 +31,11 @@ const TITLES: Readonly<Record<string, string>> = {
   "uplink.command": "Command from upstream",
   "token.created": "Token created",
   "token.revoked": "Token revoked",
+  "access.granted": "Grant taken in",
+  "access.revoked": "Grants revoked",
+  "access.denied": "Neighbour refused",
+  "mesh.peer-banned": "Neighbour banned",
+  "mesh.peer-unbanned": "Neighbour's ban ended",
 };
 
 const DETAIL_CHARACTERS_MAX = 200;
