@@ -296,7 +296,7 @@ export class World {
 
   #step(node: Node, input: Untimed): void {
     if (node.membership === undefined) return;
-    this.#perform(node, node.membership.step({ ...input, nowMs: this.nowMs } as MembershipInput));
+    this.#perform(node, node.membership.step({ ...input, nowMs: this.nowMs }));
   }
 
   #perform(node: Node, effects: MembershipEffects): void {

@@ -10,8 +10,11 @@ interface Item {
   readonly news: News;
   /** Sent twice to each, since much depends on it. */
   readonly urgent: boolean;
-  /** Neighbours that have it from elsewhere. */
-  readonly told: PeerId[];
+  /** Who told it, and who told it later: neighbours that have it from elsewhere. */
+  readonly from: PeerId | undefined;
+  told: PeerId[] | undefined;
+  /** Older news about the same member that still holds. */
+  next: Item | undefined;
   /** In how many neighbours' lists it is. */
   open: number;
   superseded: boolean;
@@ -33,7 +36,7 @@ export class BroadcastQueue {
   readonly #random: Random;
   readonly #links = new Map<PeerId, Pending>();
   /** News by the member it is about. */
-  readonly #current = new Map<PeerId, Item[]>();
+  readonly #current = new Map<PeerId, Item>();
   /** Entries of all neighbours' lists. */
   #openSlots = 0;
 
@@ -75,15 +78,20 @@ export class BroadcastQueue {
    */
   add(about: PeerId, news: News, copies: number, urgent: boolean, from?: PeerId): void {
     if (news.kind === "record") this.supersede(about);
-    const item: Item = { about, news, urgent, told: [], open: 0, superseded: false };
-    if (from !== undefined) item.told.push(from);
-    const targets = this.#targets(item, copies);
+    const targets = this.#targets(from, copies);
     if (targets.length === 0) return;
-    item.open = targets.length;
+    const item: Item = {
+      about,
+      news,
+      urgent,
+      from,
+      told: undefined,
+      next: this.#current.get(about),
+      open: targets.length,
+      superseded: false,
+    };
     this.#openSlots += targets.length;
-    const others = this.#current.get(about);
-    if (others === undefined) this.#current.set(about, [item]);
-    else others.push(item);
+    this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
       if (pending.first.length > PENDING_MAX)
@@ -93,14 +101,19 @@ export class BroadcastQueue {
 
   /** Nothing that waits about that member holds any more. */
   supersede(about: PeerId): void {
-    for (const item of this.#current.get(about) ?? []) item.superseded = true;
+    let item = this.#current.get(about);
+    for (; item !== undefined; item = item.next) item.superseded = true;
     this.#current.delete(about);
   }
 
   /** A neighbour told the record that waits about that member. */
   toldRecord(about: PeerId, by: PeerId): void {
-    for (const item of this.#current.get(about) ?? [])
-      if (item.news.kind === "record" && !item.told.includes(by)) item.told.push(by);
+    let item = this.#current.get(about);
+    for (; item !== undefined; item = item.next) {
+      if (item.news.kind !== "record" || isTold(item, by)) continue;
+      item.told ??= [];
+      item.told.push(by);
+    }
   }
 
   /** Takes what goes to a neighbour next. @param bytesMax of the encoded news together */
@@ -115,11 +128,11 @@ export class BroadcastQueue {
     const taken: News[] = [];
     let bytes = 0;
     for (let item = pending.first.at(-1); item !== undefined; item = pending.first.at(-1)) {
-      if (!item.superseded && !item.told.includes(peer)) {
+      if (!item.superseded && !isTold(item, peer)) {
         bytes += newsBytes(item.news);
         if (bytes > bytesMax) break;
         taken.push(item.news);
-        if (item.urgent && !again) {
+        if (item.urgent && !again && pending.second.length < PENDING_MAX) {
           pending.second.push(item);
           item.open++;
           this.#openSlots++;
@@ -136,18 +149,17 @@ export class BroadcastQueue {
     item.open--;
     this.#openSlots--;
     if (item.open > 0 || item.superseded) return;
-    const items = this.#current.get(item.about) ?? [];
-    if (items.length <= 1) this.#current.delete(item.about);
-    else
-      this.#current.set(
-        item.about,
-        items.filter((other) => other !== item),
-      );
+    let newer = this.#current.get(item.about);
+    if (newer !== item) {
+      while (newer !== undefined && newer.next !== item) newer = newer.next;
+      if (newer !== undefined) newer.next = item.next;
+    } else if (item.next === undefined) this.#current.delete(item.about);
+    else this.#current.set(item.about, item.next);
   }
 
   /** Draws neighbours without the one that told it. */
-  #targets(item: Item, copies: number): Pending[] {
-    const peers = [...this.#links].filter(([peer]) => !item.told.includes(peer));
+  #targets(from: PeerId | undefined, copies: number): Pending[] {
+    const peers = [...this.#links].filter(([peer]) => peer !== from);
     const count = Math.min(copies, peers.length);
     const targets: Pending[] = [];
     for (let at = 0; at < count; at++) {
@@ -160,4 +172,8 @@ export class BroadcastQueue {
     }
     return targets;
   }
+}
+
+function isTold(item: Item, peer: PeerId): boolean {
+  return item.from === peer || item.told?.includes(peer) === true;
 }

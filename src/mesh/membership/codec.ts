@@ -97,7 +97,10 @@ function isSound({ body, records, accusations }: MembershipMessage): boolean {
       return body.value.peers.length <= WANT_MEMBERS_MAX && body.value.peers.every(isPeerName);
     case "recordPage":
       return body.value.agesS.length === records.length;
-    default:
+    case "probe":
+    case "probeAnswer":
+    case "parting":
+    case undefined:
       return true;
   }
 }

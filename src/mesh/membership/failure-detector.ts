@@ -16,9 +16,10 @@ const RELAY_SHARE = 0.8;
 
 interface PendingProbe {
   readonly peer: PeerId;
-  /** When it is tried again, and by way of others; infinity once that is done. */
+  /** When it is tried again; infinity once that is done. */
   retryAtMs: number;
   readonly failAtMs: number;
+  retried: boolean;
   helpers: readonly PeerId[];
   readonly answered: Set<PeerId>;
 }
@@ -43,7 +44,7 @@ export interface DetectorHost {
 /**
  * Probes the neighbours in turn: SWIM (Das, Gupta, Motivala 2002, section 4) with Lifeguard's local health (Dadgar,
  * Phillips, Currey 2018, section IV-A). Probes go over links that are there anyway, so each member is watched by those
- * linked to it, and a helper without a link to the target says so at once. The direct probe is tried a second time.
+ * linked to it, and a helper without a link to the target says so at once. The direct probe is tried two more times.
  */
 export class FailureDetector {
   readonly #random: Random;
@@ -105,7 +106,7 @@ export class FailureDetector {
   tick(nowMs: number, pace: MembershipPace, host: DetectorHost): void {
     for (const [nonce, probe] of this.#pending) {
       if (probe.failAtMs <= nowMs) this.#fail(nonce, probe, host);
-      else if (probe.retryAtMs <= nowMs) this.#retry(nonce, probe, host);
+      else if (probe.retryAtMs <= nowMs) this.#retry(nonce, probe, nowMs, host);
     }
     for (const [nonce, relay] of this.#relays) {
       if (relay.failAtMs > nowMs) continue;
@@ -130,6 +131,7 @@ export class FailureDetector {
       peer,
       retryAtMs: nowMs + pace.probeTimeoutMs * patience,
       failAtMs: nowMs + pace.probeIntervalMs * patience,
+      retried: false,
       helpers: [],
       answered: new Set(),
     });
@@ -179,11 +181,16 @@ export class FailureDetector {
     return false;
   }
 
-  #retry(nonce: number, probe: PendingProbe, host: DetectorHost): void {
-    probe.retryAtMs = Number.POSITIVE_INFINITY;
-    probe.helpers = this.#ring.draw(this.#helpersWanted, probe.peer);
-    for (const helper of probe.helpers)
-      host.send(helper, { case: "probeRequest", value: { nonce, peer: probe.peer } });
+  /** Twice directly, and the first time by way of others as well. */
+  #retry(nonce: number, probe: PendingProbe, nowMs: number, host: DetectorHost): void {
+    if (probe.retried) probe.retryAtMs = Number.POSITIVE_INFINITY;
+    else {
+      probe.retryAtMs = nowMs + (probe.failAtMs - nowMs) / 2;
+      probe.helpers = this.#ring.draw(this.#helpersWanted, probe.peer);
+      for (const helper of probe.helpers)
+        host.send(helper, { case: "probeRequest", value: { nonce, peer: probe.peer } });
+    }
+    probe.retried = true;
     host.send(probe.peer, { case: "probe", value: { nonce } });
   }
 

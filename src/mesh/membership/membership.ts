@@ -16,8 +16,8 @@ import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
 import { SelfRecord } from "./self-record.ts";
 import { Suspicions } from "./suspicion.ts";
 import { Sweeper } from "./sweeper.ts";
-import { TableSync } from "./table-sync.ts";
 import { MemberTable } from "./table.ts";
+import { TableSync } from "./table-sync.ts";
 import { Turn } from "./turn.ts";
 
 /** News in one message of gossip. */

@@ -9,7 +9,7 @@ import type { LinkState } from "./links.ts";
 import type { Member, MemberChange } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
 import type { SelfRecord } from "./self-record.ts";
-import type { Suspicions, SuspicionSpan } from "./suspicion.ts";
+import type { SuspicionSpan, Suspicions } from "./suspicion.ts";
 import { isLiving, type MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
 
@@ -98,23 +98,23 @@ export class Roster {
   takeRecord(turn: Turn, link: LinkState, bytes: Uint8Array, ageMs: number | undefined): void {
     const { verifier, table, self, queue } = this.#parts;
     const known = verifier.known(bytes);
+    let member = known === undefined ? undefined : table.get(known.peerId);
     // A record that is known and of a member costs next to nothing; any other takes from what the neighbour may say.
-    if (known === undefined || table.get(known.peerId) === undefined) {
-      if (!link.records.take(turn.nowMs)) return turn.offence(link.peer, "record-flood");
-    }
+    if (member === undefined && !link.records.take(turn.nowMs))
+      return turn.offence(link.peer, "record-flood");
     const record = known ?? verifier.verify(bytes);
     if (typeof record === "string") return turn.offence(link.peer, record);
     const { peerId } = record;
     if (peerId === self.record.peerId) return this.#takeOwn(turn, record);
     const heardOfAtMs = turn.nowMs - (ageMs ?? 0);
-    const member = table.get(peerId);
+    if (known === undefined) member = table.get(peerId);
     if (member === undefined) return this.#admit(turn, link, record, heardOfAtMs, ageMs);
     const order = compareRecords(record, member.record);
     if (order < 0) {
       this.counters.staleRecords++;
       return;
     }
-    table.heardOf(peerId, heardOfAtMs);
+    if (member.heardOfAtMs < heardOfAtMs) table.heardOf(peerId, heardOfAtMs);
     if (order === 0) {
       this.counters.duplicateRecords++;
       queue.toldRecord(peerId, link.peer);
