@@ -112,6 +112,8 @@ export class World {
   bytes = 0;
   offences: { by: number; peer: PeerId; kind: string }[] = [];
   loss: number;
+  /** Hears every message. */
+  onMessage: (bytes: Uint8Array) => void = () => undefined;
   readonly #options: WorldOptions;
   readonly #random: SeededRandom;
   readonly #verifier: CachingVerifier;
@@ -172,6 +174,11 @@ export class World {
   /** Tells one agent where another is, as discovery does. */
   introduce(index: number, to: number): void {
     this.input(index, { kind: "discovered", peer: this.peer(to), addresses: [`/sim/${to}`] });
+  }
+
+  /** A rogue says something. */
+  say(index: number, to: number, bytes: Uint8Array): void {
+    this.#send(this.nodes[index]!, this.peer(to), bytes);
   }
 
   /** A rogue dials. */
@@ -329,6 +336,7 @@ export class World {
     if (link === undefined) return;
     this.messages++;
     this.bytes += bytes.length;
+    this.onMessage(bytes);
     if (this.loss > 0 && this.#random.next() < this.loss) return;
     const other = this.#byPeer.get(to)!;
     this.#later(this.#delay(), () => {

@@ -5,7 +5,7 @@ export const BUCKETS = 64;
 
 /** @returns 0 … 63 */
 export function bucketOf(hash: number): number {
-  return hash >>> 26;
+  return scramble(hash) >>> 26;
 }
 
 /**

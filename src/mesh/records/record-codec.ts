@@ -7,10 +7,11 @@ import {
   type CapabilitiesSchema,
   type Health,
   type HealthSchema,
+  type SignedRecord,
   SignedRecordSchema,
 } from "../../wire/agent_mesh/v1/record_pb.ts";
 import { fnv1a } from "./fnv1a.ts";
-import type { KnownRecord, RecordVersion } from "./known-record.ts";
+import { compareBytes, type KnownRecord, type RecordVersion } from "./known-record.ts";
 
 const PURPOSE = "agent-mesh/record/1";
 /** Largest encoded SignedRecord that is made or taken. */
@@ -77,10 +78,12 @@ export function signRecord(
 export function readRecord(signer: Signer, bytes: Uint8Array): KnownRecord | RecordFault {
   if (bytes.length > RECORD_BYTES_MAX) return "malformed-record";
   let record: AgentRecord;
-  let signed: { readonly record: Uint8Array; readonly signature: Uint8Array };
+  let signed: SignedRecord;
   let peerId: PeerId;
   try {
     signed = fromBinary(SignedRecordSchema, bytes, READ_OPTIONS);
+    // The envelope is not signed. Were there several for one record, whoever passes it on could make ever new ones.
+    if (compareBytes(toBinary(SignedRecordSchema, signed), bytes) !== 0) return "malformed-record";
     record = fromBinary(AgentRecordSchema, signed.record, READ_OPTIONS);
     if (faultOf(record) !== undefined) return "malformed-record";
     peerId = signer.peerIdOf(record.publicKey);
