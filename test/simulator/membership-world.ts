@@ -4,6 +4,7 @@ import { Membership } from "../../src/mesh/membership/membership.ts";
 import {
   defaultMembershipOptions,
   type MembershipOptions,
+  type MembershipPace,
 } from "../../src/mesh/membership/options.ts";
 import type { KnownRecord } from "../../src/mesh/records/known-record.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
@@ -40,6 +41,7 @@ interface Node {
   up: boolean;
   epoch: number;
   tickAtMs: number;
+  asleepUntilMs: number;
   readonly links: Map<PeerId, number>;
 }
 
@@ -114,6 +116,8 @@ export class World {
   loss: number;
   /** Hears every message. */
   onMessage: (bytes: Uint8Array) => void = () => undefined;
+  /** Hears every dial. */
+  onConnect: (peer: PeerId, addresses: readonly string[]) => void = () => undefined;
   readonly #options: WorldOptions;
   readonly #random: SeededRandom;
   readonly #verifier: CachingVerifier;
@@ -174,6 +178,23 @@ export class World {
   /** Tells one agent where another is, as discovery does. */
   introduce(index: number, to: number): void {
     this.input(index, { kind: "discovered", peer: this.peer(to), addresses: [`/sim/${to}`] });
+  }
+
+  /** @returns the index of another device with the key of that agent, but its own disk: a cloned card */
+  addTwin(index: number): number {
+    const node = this.#newNode("", this.nodes[index]!.signer);
+    this.#boot(node, []);
+    return node.index;
+  }
+
+  /** The agent does nothing for that long; what comes for it waits, its links stay. */
+  sleep(index: number, durationMs: number): void {
+    this.nodes[index]!.asleepUntilMs = this.nowMs + durationMs;
+  }
+
+  setPace(index: number, pace: MembershipPace): void {
+    const node = this.nodes[index]!;
+    this.#arm(node, this.membership(index).setPace(pace, this.nowMs));
   }
 
   /** A rogue says something. */
@@ -257,19 +278,21 @@ export class World {
     return this.nodes.filter(({ up, membership }) => up && membership !== undefined);
   }
 
-  #newNode(keySeed: string): Node {
+  #newNode(keySeed: string, signer = this.keys.signer(keySeed)): Node {
     const node: Node = {
       index: this.nodes.length,
-      signer: this.keys.signer(keySeed),
+      signer,
       membership: undefined,
       rogue: undefined,
       up: false,
       epoch: 0,
       tickAtMs: Number.POSITIVE_INFINITY,
+      asleepUntilMs: 0,
       links: new Map(),
     };
     this.nodes.push(node);
-    this.#byPeer.set(node.signer.peerId, node);
+    // Of two with one key, others reach the first.
+    if (!this.#byPeer.has(signer.peerId)) this.#byPeer.set(signer.peerId, node);
     return node;
   }
 
@@ -303,6 +326,10 @@ export class World {
 
   #step(node: Node, input: Untimed): void {
     if (node.membership === undefined) return;
+    if (node.asleepUntilMs > this.nowMs) {
+      this.#events.add(node.asleepUntilMs, () => this.#step(node, input));
+      return;
+    }
     this.#perform(node, node.membership.step({ ...input, nowMs: this.nowMs }));
   }
 
@@ -313,7 +340,10 @@ export class World {
       else this.#options.onChange(sighting);
     }
     for (const { to, bytes } of effects.send) this.#send(node, to, bytes);
-    for (const { peer } of effects.connect) this.#dial(node, peer);
+    for (const { peer, addresses } of effects.connect) {
+      this.onConnect(peer, addresses);
+      this.#dial(node, peer);
+    }
     for (const { peer } of effects.disconnect) this.#hangUp(node, peer);
     for (const { peer, kind } of effects.offences)
       this.offences.push({ by: node.index, peer, kind });

@@ -321,27 +321,63 @@ t.test("a flood of invented identities does not push out who is there", async (t
   t.ok(others.filter((member) => member?.state === "alive").length >= 7);
 });
 
-t.test("a thousand agents come in by one", async (t) => {
-  const size = 1_000;
-  const joined = new Uint32Array(size);
-  let alarms = 0;
-  const world = new World({
-    seed: `${seed}/thousand`,
-    onChange: ({ by, change }) => {
-      if (change.kind === "joined") joined[by] = (joined[by] ?? 0) + 1;
-      if (change.kind === "suspect" || change.kind === "dead") alarms++;
-    },
-  });
-  world.add();
-  for (let at = 1; at < size; at++) {
-    world.add();
-    world.introduce(at, 0);
-    if (at % 10 === 0) world.run(10);
-  }
-  world.runUntil("all know all", () => joined.every((count) => count === size - 1), 60_000, 500);
-  t.comment(
-    `all know all after ${seconds(world.nowMs)}, ${(world.bytes / size / 1e3).toFixed(0)} kB sent by each`,
+t.test("two devices with one key: neither storms the fleet, and both are told of it", async (t) => {
+  const world = grown({ seed: `${seed}/twins` }, 6);
+  const twin = world.addTwin(2);
+  world.introduce(twin, 5);
+  world.run(2_000);
+  const { messages } = world;
+  world.run(60_000);
+  t.ok(world.membership(2).counters().foreignOwnRecords > 0);
+  t.ok((world.messages - messages) / 60 / 7 < 60, "a bounded rate");
+  for (const at of [0, 1, 3, 4, 5]) t.equal(world.membership(at).counts().alive, 6);
+});
+
+t.test("an agent that slept does not blame the others", async (t) => {
+  const world = grown({ seed: `${seed}/sleep` }, 8);
+  world.run(5_000);
+  const atMs = world.nowMs;
+  world.sleep(3, 120_000);
+  world.run(125_000);
+  const blamed = world.sightings.filter(
+    (one) => one.atMs >= atMs && one.change.kind === "dead" && one.change.peer !== world.peer(3),
   );
-  t.equal(alarms, 0);
-  t.same(world.offences, []);
+  t.same(blamed, []);
+  world.runUntil(
+    "the sleeper is back",
+    () => world.running().every(({ membership }) => membership!.counts().alive === 8),
+    90_000,
+  );
+});
+
+t.test("whoever moved while alone is found where it is discovered", async (t) => {
+  const world = grown({ seed: `${seed}/moved` }, 3);
+  world.cutPower(2);
+  world.run(300_000);
+  t.equal(world.membership(0).member(world.peer(2))?.state, "dead");
+  const dialled: string[] = [];
+  world.onConnect = (_, addresses) => dialled.push(...addresses);
+  world.input(0, { kind: "discovered", peer: world.peer(2), addresses: ["/sim/new"] });
+  world.run(2_000);
+  t.ok(dialled.includes("/sim/new") && dialled.includes("/sim/2"), "both places are tried");
+});
+
+t.test("a slower pace says less, a faster one more, at once", async (t) => {
+  const world = grown({ seed: `${seed}/pace` }, 4);
+  const perSecond = (): number => {
+    const { messages } = world;
+    world.run(60_000);
+    return (world.messages - messages) / 60 / 4;
+  };
+  const normal = perSecond();
+  const slow = { probeIntervalMs: 10_000, probeTimeoutMs: 3_000 };
+  const rest = { gossipIntervalMs: 1_000, syncIntervalMs: 120_000 };
+  for (let at = 0; at < 4; at++) world.setPace(at, { ...slow, ...rest });
+  const saving = perSecond();
+  t.comment(`${normal.toFixed(2)} and ${saving.toFixed(2)} messages/s each`);
+  t.ok(saving < normal / 4);
+  t.same(
+    world.sightings.filter(({ change }) => change.kind === "suspect"),
+    [],
+  );
 });

@@ -2,6 +2,7 @@ import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 
 const DISCOVERED_MAX = 256;
+const ADDRESSES_MAX = 16;
 
 /** Somebody who may be dialled. */
 export interface Contact {
@@ -26,8 +27,18 @@ export class AddressBook {
     return this.#former.size + this.#discovered.size;
   }
 
-  discovered(contact: Contact): void {
+  /** At most 16 addresses count. @returns whether that is new */
+  discovered({ peer, addresses }: Contact): boolean {
+    const known = this.#discovered.get(peer);
+    const contact = { peer, addresses: addresses.slice(0, ADDRESSES_MAX) };
+    if (known !== undefined && known.addresses.join() === contact.addresses.join()) return false;
     put(this.#discovered, contact, DISCOVERED_MAX);
+    return true;
+  }
+
+  /** Where it was discovered. */
+  addressesOf(peer: PeerId): readonly string[] {
+    return this.#discovered.get(peer)?.addresses ?? [];
   }
 
   /** A member once. */
@@ -35,7 +46,7 @@ export class AddressBook {
     put(this.#former, contact, this.#formerMax);
   }
 
-  /** It is a member, or this agent itself. */
+  /** It is a member, or linked. */
   remove(peer: PeerId): void {
     this.#former.delete(peer);
     this.#discovered.delete(peer);

@@ -48,6 +48,11 @@ export class Dials {
     this.#backoffs.delete(peer);
   }
 
+  /** There is reason to try again at once. */
+  forgive(peer: PeerId): void {
+    this.#backoffs.delete(peer);
+  }
+
   /** @param goneForMs how long it has been dead */
   failed(peer: PeerId, nowMs: number, goneForMs: number): void {
     this.#underWay.delete(peer);

@@ -22,6 +22,8 @@ export interface LinkState {
   readonly direction: "inbound" | "outbound";
   /** Last answer to a probe. */
   answeredAtMs: number;
+  /** When it was last told this agent's record out of turn. */
+  toldOwnAtMs: number;
   /** The peer says that it will close it on purpose. */
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
@@ -44,6 +46,7 @@ export function newLink(
     peer,
     direction,
     answeredAtMs: Number.NEGATIVE_INFINITY,
+    toldOwnAtMs: Number.NEGATIVE_INFINITY,
     parting: false,
     indirectInARow: 0,
     records: new TokenBucket(RECORDS_PER_SECOND, burst, nowMs),

@@ -1,16 +1,17 @@
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
-import { ProbeOutcome } from "../../wire/agent_mesh/v1/membership_pb.ts";
 import type { KnownRecord } from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { decodeMessage, type MessageBody, type News, newsBytes } from "./codec.ts";
+import { type MessageBody, type News, newsBytes } from "./codec.ts";
 import type { MembershipEffects, MembershipInput } from "./effects.ts";
 import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
-import { DIGEST_UNITS, LISTING_UNITS, type LinkState, newLink } from "./links.ts";
+import { Inbox } from "./inbox.ts";
+import { type LinkState, newLink } from "./links.ts";
 import type { Member, MemberCounts } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
+import type { OwnRecordCounters } from "./own-record-keeper.ts";
 import { PartialView } from "./partial-view.ts";
 import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
 import { SelfRecord } from "./self-record.ts";
@@ -48,7 +49,7 @@ export interface MembershipParts {
 }
 
 /** Numbers since the start, for metrics. */
-export interface MembershipCounters extends Readonly<RosterCounters> {
+export interface MembershipCounters extends Readonly<RosterCounters & OwnRecordCounters> {
   /** Messages of peers without a link. */
   readonly unlinkedMessages: number;
 }
@@ -71,10 +72,10 @@ export class Membership {
   readonly #view: PartialView;
   readonly #roster: Roster;
   readonly #sweeper: Sweeper;
+  readonly #inbox: Inbox;
   #pace: MembershipPace;
   #gossipAtMs = 0;
   #nextTickAtMs: number;
-  #unlinkedMessages = 0;
   #left = false;
 
   constructor(parts: MembershipParts) {
@@ -111,6 +112,18 @@ export class Membership {
     );
     this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
     this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs);
+    this.#inbox = new Inbox({
+      table: this.#table,
+      links: this.#links,
+      detector: this.#detector,
+      roster: this.#roster,
+      sync: this.#sync,
+      view: this.#view,
+      sweeper: this.#sweeper,
+      detectorHost: (turn) => this.#detectorHost(turn),
+      part: (turn, peer) => this.#part(turn, peer),
+      pace: () => this.#pace,
+    });
     for (const bytes of parts.remembered ?? []) {
       const record = verifier.verify(bytes);
       if (typeof record !== "string") this.#view.remember(contactOf(record));
@@ -146,7 +159,7 @@ export class Membership {
   }
 
   counters(): MembershipCounters {
-    return { ...this.#roster.counters, unlinkedMessages: this.#unlinkedMessages };
+    return { ...this.#roster.counters(), unlinkedMessages: this.#inbox.unlinkedMessages };
   }
 
   /**
@@ -173,7 +186,7 @@ export class Membership {
         this.#tick(turn);
         break;
       case "message":
-        this.#message(turn, input.from, input.bytes);
+        this.#inbox.take(turn, input.from, input.bytes);
         break;
       case "link-up":
         this.#linkUp(turn, input.peer, input.direction);
@@ -242,85 +255,6 @@ export class Membership {
     this.#gossipAtMs = turn.nowMs + this.#pace.gossipIntervalMs;
   }
 
-  #message(turn: Turn, from: PeerId, bytes: Uint8Array): void {
-    const link = this.#links.get(from);
-    if (link === undefined) {
-      this.#unlinkedMessages++;
-      return;
-    }
-    const message = decodeMessage(bytes);
-    if (message === undefined) {
-      turn.offence(from, "malformed-message");
-      return;
-    }
-    const { body, records, accusations } = message;
-    const agesS = body.case === "recordPage" ? body.value.agesS : undefined;
-    records.forEach((record, at) => {
-      const ageS = agesS?.[at];
-      this.#roster.takeRecord(turn, link, record, ageS === undefined ? undefined : ageS * 1_000);
-    });
-    for (const accusation of accusations) this.#roster.takeAccusation(turn, link, accusation);
-    // What came may have been the end of the link.
-    if (body.case !== undefined && this.#links.has(from)) this.#body(turn, link, body);
-  }
-
-  #body(
-    turn: Turn,
-    link: LinkState,
-    body: NonNullable<ReturnType<typeof decodeMessage>>["body"],
-  ): void {
-    const { nowMs } = turn;
-    const from = link.peer;
-    const detectorHost = this.#detectorHost(turn);
-    switch (body.case) {
-      case "probe":
-        detectorHost.send(from, {
-          case: "probeAnswer",
-          value: {
-            nonce: body.value.nonce,
-            outcome: ProbeOutcome.REACHED,
-            links: this.#links.size,
-          },
-        });
-        break;
-      case "probeAnswer": {
-        const { nonce, outcome, links } = body.value;
-        if (!this.#detector.answered(from, nonce, outcome, detectorHost)) break;
-        link.answeredAtMs = nowMs;
-        link.indirectInARow = 0;
-        this.#table.heardOf(from, nowMs);
-        if (this.#view.isCrowded(link, links)) this.#part(turn, from);
-        break;
-      }
-      case "probeRequest": {
-        const { nonce, peer } = body.value;
-        const linked = this.#links.has(peer);
-        this.#detector.request(from, nonce, peer, linked, nowMs, this.#pace, detectorHost);
-        break;
-      }
-      case "tableDigest":
-        if (!link.syncs.take(nowMs, DIGEST_UNITS)) turn.offence(from, "sync-flood");
-        else this.#sync.digest(turn, from, body.value.words);
-        break;
-      case "listing":
-        if (!link.syncs.take(nowMs, LISTING_UNITS)) turn.offence(from, "sync-flood");
-        else this.#sync.listing(turn, from, body.value, this.#sweeper.staleAfterMs);
-        break;
-      case "want":
-        if (!link.syncs.take(nowMs)) turn.offence(from, "sync-flood");
-        else this.#sync.want(turn, from, body.value);
-        break;
-      case "recordPage":
-        this.#sync.page(turn, from, body.value);
-        break;
-      case "parting":
-        link.parting = true;
-        break;
-      case undefined:
-        break;
-    }
-  }
-
   #linkUp(turn: Turn, peer: PeerId, direction: LinkState["direction"]): void {
     if (this.#links.has(peer) || peer === this.#self.record.peerId) return;
     this.#links.set(peer, newLink(peer, direction, this.#options.membersMax, turn.nowMs));
@@ -382,8 +316,17 @@ export class Membership {
   #detectorHost(turn: Turn): DetectorHost {
     return {
       send: (to, body) => this.#sendWithNews(turn, to, body),
-      failed: (peer) => this.#probeFailed(turn, peer),
-      reachedByOthers: (peer) => this.#reachedByOthers(turn, peer),
+      // A linked peer of which no record is known can not be suspected, only left.
+      failed: (peer) => {
+        if (this.#table.get(peer) === undefined) this.#part(turn, peer);
+        else this.#roster.suspect(turn, peer);
+      },
+      // Others may lie about it, and a link like that is of no use: it counts, but not for ever.
+      reachedByOthers: (peer) => {
+        const link = this.#links.get(peer);
+        if (link !== undefined && ++link.indirectInARow >= INDIRECT_IN_A_ROW_MAX)
+          this.#roster.suspect(turn, peer);
+      },
     };
   }
 
@@ -392,20 +335,6 @@ export class Membership {
     const first = notice === undefined ? [] : [notice];
     const room = PIGGYBACK_BYTES_MAX - first.reduce((sum, one) => sum + newsBytes(one), 0);
     turn.send(to, body, [...first, ...this.#queue.take(to, room)]);
-  }
-
-  #probeFailed(turn: Turn, peer: PeerId): void {
-    // A linked peer of which no record is known can not be suspected, only left.
-    if (this.#table.get(peer) === undefined) this.#part(turn, peer);
-    else this.#roster.suspect(turn, peer);
-  }
-
-  /** Others may lie about it, and the link is of no use like that: it counts, but not for ever. */
-  #reachedByOthers(turn: Turn, peer: PeerId): void {
-    const link = this.#links.get(peer);
-    if (link === undefined) return;
-    link.indirectInARow++;
-    if (link.indirectInARow >= INDIRECT_IN_A_ROW_MAX) this.#roster.suspect(turn, peer);
   }
 
   #rosterHost(): RosterHost {

@@ -12,7 +12,7 @@ const DIALS_MAX = 4;
 const DRAWS_MAX = 12;
 const MAINTAIN_GAP_MS = 1_000;
 /** When nobody can be dialled. */
-const FRUITLESS_GAP_MS = 2_000;
+const FRUITLESS_GAP_MS = 4_000;
 /** Between two tries of somebody who is gone; times the size of the fleet beyond `RESCUE_FLEET`, which shares the work. */
 const RESCUE_GAP_MS = 5_000;
 const RESCUE_FLEET = 32;
@@ -59,11 +59,14 @@ export class PartialView {
     if (contact.peer !== this.#parts.self) this.#book.former(contact);
   }
 
+  /** Somebody was seen there: of somebody who is gone or was not met, that is worth a dial. */
   discovered(contact: Contact, nowMs: number): void {
-    const { self, table } = this.#parts;
-    if (contact.peer === self || table.get(contact.peer) !== undefined) return;
-    this.#book.discovered(contact);
+    const { self, links } = this.#parts;
+    if (contact.peer === self || links.has(contact.peer)) return;
+    if (!this.#book.discovered(contact)) return;
+    this.#dials.forgive(contact.peer);
     this.#soon(nowMs, 0);
+    this.#rescueAtMs = Math.min(this.#rescueAtMs, nowMs + MAINTAIN_GAP_MS);
   }
 
   /** A member became known, or living again. */
@@ -73,6 +76,7 @@ export class PartialView {
   }
 
   linkUp(peer: PeerId, nowMs: number): void {
+    this.#book.remove(peer);
     this.#dials.succeeded(peer);
     this.#soon(nowMs, MAINTAIN_GAP_MS);
   }
@@ -82,9 +86,12 @@ export class PartialView {
   }
 
   connectFailed(peer: PeerId, nowMs: number): void {
-    const member = this.#parts.table.get(peer);
-    const goneForMs = member?.state === "dead" ? nowMs - member.sinceMs : 0;
-    this.#dials.failed(peer, nowMs, goneForMs);
+    const { table, links } = this.#parts;
+    const member = table.get(peer);
+    // Without any link there is nobody else to wait for.
+    const strangerMs = links.size === 0 ? 0 : Number.POSITIVE_INFINITY;
+    const memberMs = member?.state === "dead" ? nowMs - member.sinceMs : 0;
+    this.#dials.failed(peer, nowMs, member === undefined ? strangerMs : memberMs);
     this.#soon(nowMs, MAINTAIN_GAP_MS);
   }
 
@@ -140,7 +147,8 @@ export class PartialView {
     const others = table.living().length;
     if (others <= neighboursWanted && others > 0) {
       const linked = table.living().filter(({ record }) => links.has(record.peerId)).length;
-      return others - linked - this.#dials.underWay;
+      const strangers = Math.min(this.#book.size, neighboursWanted - others);
+      return others - linked + strangers - this.#dials.underWay;
     }
     const own = this.#own().length;
     const theirs = Math.min(links.size - own, Math.floor(neighboursWanted / 2));
@@ -180,7 +188,10 @@ export class PartialView {
 
   #dial(turn: Turn, { peer, addresses }: Contact): void {
     this.#dials.begin(peer, turn.nowMs);
-    turn.connect(peer, addresses);
+    // Where it says it is, and where it was seen.
+    const said = this.#parts.table.get(peer)?.record.addresses ?? [];
+    const seen = this.#book.addressesOf(peer);
+    turn.connect(peer, [...new Set([...said, ...addresses, ...seen])]);
   }
 
   #own(): LinkState[] {

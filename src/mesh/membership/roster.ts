@@ -8,14 +8,11 @@ import { accusationNews, type News } from "./codec.ts";
 import type { LinkState } from "./links.ts";
 import type { Member, MemberChange } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
+import { type OwnRecordCounters, OwnRecordKeeper } from "./own-record-keeper.ts";
 import type { SelfRecord } from "./self-record.ts";
 import type { SuspicionSpan, Suspicions } from "./suspicion.ts";
 import { isLiving, type MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
-
-/** At most two refutations a second, however often this agent is accused: each costs the whole fleet a verification. */
-const REFUTATION_GAP_MS = 500;
-const EVERYBODY = Number.POSITIVE_INFINITY;
 
 /** What the roster works with. */
 interface Parts {
@@ -40,15 +37,15 @@ export interface RosterHost {
   accused(): void;
 }
 
-/** What was ignored without being anybody's fault, and how often this agent had to defend itself; it only grows. */
+/** What was ignored without being anybody's fault; it only grows. */
 export interface RosterCounters {
   duplicateRecords: number;
   staleRecords: number;
   /** New members that were not taken since the table is full. */
   refusedWhenFull: number;
-  /** Accusations of members that are unknown, gone, or have a newer record. */
+  /** Accusations of members that are unknown, gone, or have another record. */
   idleAccusations: number;
-  refutations: number;
+  /** Suspicions that ran out although the suspect answers this agent. */
   ownEyes: number;
 }
 
@@ -56,28 +53,34 @@ export interface RosterCounters {
 export class Roster {
   readonly #parts: Parts;
   readonly #host: RosterHost;
-  readonly counters: RosterCounters = {
+  readonly #counters: RosterCounters = {
     duplicateRecords: 0,
     staleRecords: 0,
     refusedWhenFull: 0,
     idleAccusations: 0,
-    refutations: 0,
     ownEyes: 0,
   };
-  #refuteAtMs = Number.POSITIVE_INFINITY;
-  #refutedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #ownRecord: OwnRecordKeeper;
 
   constructor(parts: Parts, host: RosterHost) {
     this.#parts = parts;
     this.#host = host;
+    this.#ownRecord = new OwnRecordKeeper(parts.self, {
+      publish: (turn, urgent) => this.#publishSelf(turn, urgent),
+      accused: () => host.accused(),
+    });
+  }
+
+  counters(): Readonly<RosterCounters & OwnRecordCounters> {
+    return { ...this.#counters, ...this.#ownRecord.counters };
   }
 
   get nextAtMs(): number {
-    return Math.min(this.#refuteAtMs, this.#parts.suspicions.nextAtMs);
+    return Math.min(this.#ownRecord.nextAtMs, this.#parts.suspicions.nextAtMs);
   }
 
   tick(turn: Turn): void {
-    if (this.#refuteAtMs <= turn.nowMs) this.#refute(turn);
+    this.#ownRecord.tick(turn);
     const { suspicions, links, table } = this.#parts;
     for (;;) {
       const suspicion = suspicions.takeDue(turn.nowMs);
@@ -88,7 +91,7 @@ export class Roster {
       const link = links.get(about);
       // It answers this agent itself, so whoever says otherwise errs or lies.
       if (link !== undefined && link.answeredAtMs >= startMs) {
-        this.counters.ownEyes++;
+        this.#counters.ownEyes++;
         this.#change(turn, member, "updated", { state: "alive" });
       } else this.#bury(turn, member);
     }
@@ -105,18 +108,18 @@ export class Roster {
     const record = known ?? verifier.verify(bytes);
     if (typeof record === "string") return turn.offence(link.peer, record);
     const { peerId } = record;
-    if (peerId === self.record.peerId) return this.#takeOwn(turn, record);
+    if (peerId === self.record.peerId) return this.#ownRecord.takeRecord(turn, record);
     const heardOfAtMs = turn.nowMs - (ageMs ?? 0);
     if (known === undefined) member = table.get(peerId);
     if (member === undefined) return this.#admit(turn, link, record, heardOfAtMs, ageMs);
     const order = compareRecords(record, member.record);
     if (order < 0) {
-      this.counters.staleRecords++;
+      this.#counters.staleRecords++;
       return;
     }
     if (member.heardOfAtMs < heardOfAtMs) table.heardOf(peerId, heardOfAtMs);
     if (order === 0) {
-      this.counters.duplicateRecords++;
+      this.#counters.duplicateRecords++;
       queue.toldRecord(peerId, link.peer);
       return;
     }
@@ -128,17 +131,21 @@ export class Roster {
     const { self, table } = this.#parts;
     if (!link.accusations.take(turn.nowMs)) return turn.offence(link.peer, "accusation-flood");
     const { about, epoch, sequence, by, dead } = accusation;
-    if (about === self.record.peerId) return this.#takeOwnAccusation(turn, link, accusation);
+    if (about === self.record.peerId) return this.#ownRecord.takeAccusation(turn, link, accusation);
     const member = table.get(about);
     if (
       member === undefined ||
       !isLiving(member.state) ||
       compareVersions(accusation, member.record) !== 0
     ) {
-      this.counters.idleAccusations++;
+      this.#counters.idleAccusations++;
       return;
     }
-    // Nobody's word alone makes a member dead: even that it is so counts as one more accuser, the teller.
+    // Nobody's word alone makes a member dead: that somebody holds it to be counts as a confirmation.
+    if (dead && member.state === "suspect") {
+      this.#parts.suspicions.confirmDeath(about, accusation, link.peer);
+      return;
+    }
     const accuser = dead ? link.peer : by;
     const news = accusationNews({ about, epoch, sequence, by: accuser, dead: false });
     this.#accuse(turn, member, { accuser, teller: link.peer }, news, link.peer);
@@ -174,7 +181,7 @@ export class Roster {
   /** Signs a newer record and tells everybody linked. @throws RangeError */
   renew(turn: Turn, to: { readonly self?: SelfDescription } = {}): void {
     this.#parts.self.renew(to);
-    this.#publishSelf(turn, this.#copies());
+    this.#publishSelf(turn, false);
   }
 
   /** Drops a member, to make room or since it is gone for long. */
@@ -208,7 +215,7 @@ export class Roster {
           ? table.leastWanted((peer) => links.has(peer))
           : undefined;
       if (victim === undefined) {
-        this.counters.refusedWhenFull++;
+        this.#counters.refusedWhenFull++;
         return;
       }
       this.forget(turn, victim);
@@ -270,41 +277,16 @@ export class Roster {
     this.#host.died(turn, peerId);
   }
 
-  #takeOwn(turn: Turn, record: KnownRecord): void {
-    const { self } = this.#parts;
-    if (record === self.record || compareVersions(record, self.record) < 0) return;
-    if (compareRecords(record, self.record) === 0) return;
-    self.raiseAbove(record);
-    this.#publishSelf(turn, EVERYBODY);
-  }
-
-  #takeOwnAccusation(turn: Turn, link: LinkState, accusation: Accusation): void {
-    const { record } = this.#parts.self;
-    const order = compareVersions(accusation, record);
-    if (order < 0) turn.send(link.peer, undefined, [{ kind: "record", bytes: record.bytes }]);
-    else if (order > 0) this.counters.idleAccusations++;
-    else if (this.#refutedAtMs + REFUTATION_GAP_MS <= turn.nowMs) this.#refute(turn);
-    else this.#refuteAtMs = this.#refutedAtMs + REFUTATION_GAP_MS;
-  }
-
-  #refute(turn: Turn): void {
-    this.#refuteAtMs = Number.POSITIVE_INFINITY;
-    this.#refutedAtMs = turn.nowMs;
-    this.counters.refutations++;
-    this.#host.accused();
-    this.#parts.self.renew();
-    this.#publishSelf(turn, EVERYBODY);
-  }
-
-  #publishSelf(turn: Turn, copies: number): void {
+  /** Tells the newest record of this agent; what is urgent goes to every neighbour. */
+  #publishSelf(turn: Turn, urgent: boolean): void {
     const { self, table, queue } = this.#parts;
     const { record } = self;
     const member = table.get(record.peerId);
     if (member === undefined) return;
-    this.#refuteAtMs = Number.POSITIVE_INFINITY;
     table.heardOf(record.peerId, turn.nowMs);
     this.#change(turn, member, "updated", { record, state: "alive" });
-    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, copies === EVERYBODY);
+    const copies = urgent ? Number.POSITIVE_INFINITY : this.#copies();
+    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, urgent);
   }
 
   #change(

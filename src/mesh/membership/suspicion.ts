@@ -26,6 +26,8 @@ interface Open {
   readonly span: SuspicionSpan;
   readonly accusers: PeerId[];
   readonly tellers: PeerId[];
+  /** Neighbours whose own suspicion has run out. */
+  readonly buriers: PeerId[];
   deadlineMs: number;
 }
 
@@ -70,6 +72,7 @@ export class Suspicions {
       span,
       accusers: [by.accuser],
       tellers: [by.teller],
+      buriers: [],
       deadlineMs: 0,
     };
     this.#open.set(about, open);
@@ -94,6 +97,16 @@ export class Suspicions {
     open.tellers.push(by.teller);
     this.#arm(open);
     return true;
+  }
+
+  /** A neighbour has given up on it: one more confirmation, by its own word. */
+  confirmDeath(about: PeerId, version: RecordVersion, teller: PeerId): void {
+    const open = this.#open.get(about);
+    if (open === undefined || compareVersions(open.version, version) !== 0) return;
+    if (open.buriers.length >= open.span.confirmationsWanted || open.buriers.includes(teller))
+      return;
+    open.buriers.push(teller);
+    this.#arm(open);
   }
 
   /** It has been refuted, or the member is gone. */
@@ -124,7 +137,8 @@ export class Suspicions {
   }
 
   #arm(open: Open): void {
-    open.deadlineMs = open.startMs + suspicionMs(open.span, open.accusers.length - 1);
+    const confirmations = open.accusers.length - 1 + open.buriers.length;
+    open.deadlineMs = open.startMs + suspicionMs(open.span, confirmations);
     this.#deadlines.add(open.deadlineMs, open.about);
   }
 }
