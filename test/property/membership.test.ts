@@ -108,7 +108,10 @@ t.test(
 function overheard(): { readonly world: World; readonly heard: Uint8Array[] } {
   const world = grown({ seed: "overheard", loss: 0.05 }, 5);
   const heard: Uint8Array[] = [];
-  world.onMessage = (bytes) => heard.push(bytes);
+  // Plain probes are all the same.
+  world.onMessage = (bytes) => {
+    if (bytes.length > 40) heard.push(bytes);
+  };
   world.cutPower(2);
   world.run(20_000);
   world.restart(2, []);
@@ -164,7 +167,6 @@ t.test("no message makes it throw, and what is no message is an offence", async 
   );
   t.ok(offences > 100, `${offences} offences`);
   t.equal(victim.counters().unlinkedMessages, 0);
-  t.comment(JSON.stringify([messages.length, victim.counters(), victim.counts()]));
   t.ok(victim.counters().duplicateRecords > 10, "many a message got through whole");
   t.ok(victim.counts().alive >= 1);
   const effects = take(new Uint8Array(65_537));

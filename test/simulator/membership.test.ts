@@ -8,7 +8,7 @@ import {
 } from "../../src/mesh/membership/codec.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
 import { ProbeOutcome } from "../../src/wire/agent_mesh/v1/membership_pb.ts";
-import { grown, type Rogue, type Sighting, World } from "./membership-world.ts";
+import { grown, type Rogue, type Sighting, type World } from "./membership-world.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);

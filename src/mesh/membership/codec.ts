@@ -101,8 +101,9 @@ function isSound({ body, records, accusations }: MembershipMessage): boolean {
     case "probeAnswer":
     case "parting":
     case undefined:
-      return true;
+      break;
   }
+  return true;
 }
 
 function isSoundAccusation({ about, by }: Accusation): boolean {
