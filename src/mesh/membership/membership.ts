@@ -181,6 +181,7 @@ export class Membership {
   step(input: MembershipInput): MembershipEffects {
     const turn = new Turn(input.nowMs);
     if (this.#left) return turn.effects(Number.POSITIVE_INFINITY);
+    this.#excuseLateness(turn.nowMs);
     switch (input.kind) {
       case "tick":
         this.#tick(turn);
@@ -226,16 +227,20 @@ export class Membership {
     return this.#nextTickAtMs;
   }
 
-  #tick(turn: Turn): void {
-    const lateMs = turn.nowMs - this.#nextTickAtMs;
+  /** What did not come in while this agent did not run says nothing of others. */
+  #excuseLateness(nowMs: number): void {
+    const lateMs = nowMs - this.#nextTickAtMs;
     if (lateMs > LATE_MS) {
       this.#detector.forgetPending();
       this.#detector.accused();
     }
     if (lateMs > ASLEEP_MS) {
-      this.#suspicions.restart(turn.nowMs);
-      this.#sweeper.awoke(turn.nowMs);
+      this.#suspicions.restart(nowMs);
+      this.#sweeper.awoke(nowMs);
     }
+  }
+
+  #tick(turn: Turn): void {
     this.#detector.tick(turn.nowMs, this.#pace, this.#detectorHost(turn));
     this.#roster.tick(turn);
     this.#sweeper.tick(turn);
