@@ -1,0 +1,371 @@
+import type { Random } from "../../platform/random.ts";
+import type { PeerId, Signer } from "../../platform/signer.ts";
+import type { KnownRecord } from "../records/known-record.ts";
+import type { SelfDescription } from "../records/record-codec.ts";
+import type { RecordVerifier } from "../records/record-verifier.ts";
+import { BroadcastQueue } from "./broadcast-queue.ts";
+import { type MessageBody, type News, newsBytes } from "./codec.ts";
+import type { MembershipEffects, MembershipInput } from "./effects.ts";
+import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
+import { Inbox } from "./inbox.ts";
+import { type LinkState, newLink } from "./links.ts";
+import type { Member, MemberCounts } from "./member.ts";
+import type { MembershipOptions, MembershipPace } from "./options.ts";
+import type { OwnRecordCounters } from "./own-record-keeper.ts";
+import { PartialView } from "./partial-view.ts";
+import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
+import { SelfRecord } from "./self-record.ts";
+import { Suspicions } from "./suspicion.ts";
+import { Sweeper } from "./sweeper.ts";
+import { MemberTable } from "./table.ts";
+import { TableSync } from "./table-sync.ts";
+import { Turn } from "./turn.ts";
+
+/** News in one message of gossip. */
+const GOSSIP_BYTES_MAX = 8_192 - 64;
+/** News that rides on a probe or its answer. */
+const PIGGYBACK_BYTES_MAX = 1_024;
+/** Probes that others answered for a neighbour in a row; one more, and it is suspected. */
+const INDIRECT_IN_A_ROW_MAX = 4;
+/** A tick this late says that this agent was slow, not that others were. */
+const LATE_MS = 250;
+/** A tick this late says that it slept. */
+const ASLEEP_MS = 5_000;
+
+/** What a membership is made of. */
+export interface MembershipParts {
+  readonly signer: Signer;
+  readonly verifier: RecordVerifier;
+  readonly random: Random;
+  readonly options: MembershipOptions;
+  /** What the agent tells of itself. @throws RangeError from the constructor when others would not take it */
+  readonly self: SelfDescription;
+  /** Starts of the agent, counted on its disk; larger than at any start before. */
+  readonly epoch: number;
+  /** Monotonic milliseconds now. */
+  readonly startMs: number;
+  /** Encoded SignedRecords of members known before the start. They are dialled; they are members when others say so. */
+  readonly remembered?: Iterable<Uint8Array>;
+}
+
+/** Numbers since the start, for metrics. */
+export interface MembershipCounters extends Readonly<RosterCounters & OwnRecordCounters> {
+  /** Messages of peers without a link. */
+  readonly unlinkedMessages: number;
+}
+
+/**
+ * Who is in the fleet and well, without any coordinator: SWIM with Lifeguard over kept links, signed records, push-pull
+ * anti-entropy and a partial view. Pure: inputs in, effects out, one `step` at a time; the caller performs the effects,
+ * and brings a `tick` when `nextTickAtMs` has come. Never throws for anything that a peer says.
+ */
+export class Membership {
+  readonly #random: Random;
+  readonly #options: MembershipOptions;
+  readonly #self: SelfRecord;
+  readonly #table: MemberTable;
+  readonly #links = new Map<PeerId, LinkState>();
+  readonly #queue: BroadcastQueue;
+  readonly #suspicions = new Suspicions();
+  readonly #detector: FailureDetector;
+  readonly #sync: TableSync;
+  readonly #view: PartialView;
+  readonly #roster: Roster;
+  readonly #sweeper: Sweeper;
+  readonly #inbox: Inbox;
+  #pace: MembershipPace;
+  #gossipAtMs = 0;
+  #nextTickAtMs: number;
+  #left = false;
+
+  constructor(parts: MembershipParts) {
+    const { random, options, verifier, startMs } = parts;
+    this.#random = random;
+    this.#options = options;
+    this.#pace = options.pace;
+    this.#nextTickAtMs = startMs;
+    this.#self = new SelfRecord(parts.signer, verifier, parts.self, parts.epoch);
+    const self = this.#self.record.peerId;
+    this.#table = new MemberTable(self, options.membersMax);
+    this.#table.add(this.#self.record, "alive", startMs, startMs);
+    this.#queue = new BroadcastQueue(random);
+    this.#detector = new FailureDetector(random, options.indirectProbes, startMs);
+    this.#view = new PartialView({
+      self,
+      table: this.#table,
+      links: this.#links,
+      random,
+      neighboursWanted: options.neighboursWanted,
+    });
+    this.#roster = new Roster(
+      {
+        options,
+        self: this.#self,
+        table: this.#table,
+        queue: this.#queue,
+        suspicions: this.#suspicions,
+        verifier,
+        links: this.#links,
+        pace: () => this.#pace,
+      },
+      this.#rosterHost(),
+    );
+    this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
+    this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs);
+    this.#inbox = new Inbox({
+      table: this.#table,
+      links: this.#links,
+      detector: this.#detector,
+      roster: this.#roster,
+      sync: this.#sync,
+      view: this.#view,
+      sweeper: this.#sweeper,
+      detectorHost: (turn) => this.#detectorHost(turn),
+      part: (turn, peer) => this.#part(turn, peer),
+      pace: () => this.#pace,
+    });
+    for (const bytes of parts.remembered ?? []) {
+      const record = verifier.verify(bytes);
+      if (typeof record !== "string") this.#view.remember(contactOf(record));
+    }
+  }
+
+  /** This agent's own record. Its epoch may grow at run time, and must be on disk before the next start. */
+  get self(): KnownRecord {
+    return this.#self.record;
+  }
+
+  /** Peers with a link, as far as the membership was told. */
+  get linked(): readonly PeerId[] {
+    return [...this.#links.keys()];
+  }
+
+  /** 0: this agent finds itself in time; up to 8 (Lifeguard's local health). */
+  get localHealth(): number {
+    return this.#detector.localHealth;
+  }
+
+  /** Everybody known, this agent included, in no order. A live view: hold none of it across steps. */
+  members(): Iterable<Member> {
+    return this.#table.all();
+  }
+
+  member(peer: PeerId): Member | undefined {
+    return this.#table.get(peer);
+  }
+
+  counts(): MemberCounts {
+    return this.#table.counts();
+  }
+
+  counters(): MembershipCounters {
+    return { ...this.#roster.counters(), unlinkedMessages: this.#inbox.unlinkedMessages };
+  }
+
+  /**
+   * How much of the fleet is out of reach, 0 … 1: of the other members that were alive at some time in the last
+   * `partitionWindowMs`, the share that is suspect or dead now. Those that left on purpose count on neither side.
+   */
+  partitionScore(nowMs: number): number {
+    return this.#table.partitionScore(nowMs - this.#options.partitionWindowMs);
+  }
+
+  /** Talks more or less often from now on. @returns when the next tick is due */
+  setPace(pace: MembershipPace, nowMs: number): number {
+    this.#pace = pace;
+    this.#detector.hurry(nowMs, pace);
+    return this.#plan(nowMs);
+  }
+
+  /** Takes one input. @throws RangeError for `self-changed` with what others would not take; then nothing has changed */
+  step(input: MembershipInput): MembershipEffects {
+    const turn = new Turn(input.nowMs);
+    if (this.#left) return turn.effects(Number.POSITIVE_INFINITY);
+    this.#excuseLateness(turn.nowMs);
+    switch (input.kind) {
+      case "tick":
+        this.#tick(turn);
+        break;
+      case "message":
+        this.#inbox.take(turn, input.from, input.bytes);
+        break;
+      case "link-up":
+        this.#linkUp(turn, input.peer, input.direction);
+        break;
+      case "link-down":
+        this.#linkDown(turn, input.peer);
+        break;
+      case "discovered":
+        this.#view.discovered({ peer: input.peer, addresses: input.addresses }, turn.nowMs);
+        break;
+      case "connect-failed":
+        this.#view.connectFailed(input.peer, turn.nowMs);
+        if (this.#suspicions.get(input.peer) !== undefined) this.#roster.suspect(turn, input.peer);
+        break;
+      case "self-changed":
+        this.#roster.renew(turn, { self: input.self });
+        break;
+      case "leave":
+        this.#leave(turn);
+        break;
+    }
+    return turn.effects(this.#plan(turn.nowMs));
+  }
+
+  #plan(nowMs: number): number {
+    if (this.#left) return Number.POSITIVE_INFINITY;
+    const dueAtMs = Math.min(
+      this.#detector.nextAtMs,
+      this.#roster.nextAtMs,
+      this.#sync.nextAtMs,
+      this.#view.nextAtMs,
+      this.#sweeper.nextAtMs,
+      this.#queue.idle ? Number.POSITIVE_INFINITY : this.#gossipAtMs,
+    );
+    // What is due at once was not due before: such a tick is not late.
+    this.#nextTickAtMs = Math.max(nowMs, dueAtMs);
+    return this.#nextTickAtMs;
+  }
+
+  /** What did not come in while this agent did not run says nothing of others. */
+  #excuseLateness(nowMs: number): void {
+    const lateMs = nowMs - this.#nextTickAtMs;
+    if (lateMs > LATE_MS) {
+      this.#detector.forgetPending();
+      this.#detector.accused();
+    }
+    if (lateMs > ASLEEP_MS) {
+      this.#suspicions.restart(nowMs);
+      this.#sweeper.awoke(nowMs);
+    }
+  }
+
+  #tick(turn: Turn): void {
+    this.#detector.tick(turn.nowMs, this.#pace, this.#detectorHost(turn));
+    this.#roster.tick(turn);
+    this.#sweeper.tick(turn);
+    this.#view.tick(turn);
+    const surplus = this.#view.surplus();
+    if (surplus !== undefined) this.#part(turn, surplus);
+    this.#sync.tick(turn, this.#pace, () => this.#anyLink());
+    if (!this.#queue.idle && this.#gossipAtMs <= turn.nowMs) this.#gossip(turn);
+  }
+
+  #gossip(turn: Turn): void {
+    for (const peer of this.#links.keys()) {
+      if (!this.#queue.hasNewsFor(peer)) continue;
+      const news = this.#queue.take(peer, GOSSIP_BYTES_MAX);
+      if (news.length > 0) turn.send(peer, undefined, news);
+    }
+    this.#gossipAtMs = turn.nowMs + this.#pace.gossipIntervalMs;
+  }
+
+  #linkUp(turn: Turn, peer: PeerId, direction: LinkState["direction"]): void {
+    if (this.#links.has(peer) || peer === this.#self.record.peerId) return;
+    this.#links.set(peer, newLink(peer, direction, this.#options.membersMax, turn.nowMs));
+    this.#queue.linkUp(peer);
+    this.#detector.linkUp(peer);
+    this.#view.linkUp(peer, turn.nowMs);
+    const member = this.#table.get(peer);
+    turn.send(peer, undefined, this.#greeting(member));
+    const host = this.#detectorHost(turn);
+    if (member?.state === "suspect") this.#detector.probe(peer, turn.nowMs, this.#pace, host);
+    // A newcomer, or the other side of what was cut: there is much to learn. Else the next exchange will do.
+    if (member?.state === "dead" || (direction === "outbound" && this.#table.livingCount < 3))
+      this.#sync.begin(turn, peer, this.#pace);
+    else if (member === undefined) this.#sync.hurry(turn.nowMs);
+  }
+
+  /** This agent's record; and what the other must refute, when it is held to be dead. */
+  #greeting(member: Member | undefined): News[] {
+    const own: News = { kind: "record", bytes: this.#self.record.bytes };
+    return member?.state === "dead" ? [own, this.#roster.deathNews(member)] : [own];
+  }
+
+  #linkDown(turn: Turn, peer: PeerId): void {
+    const link = this.#links.get(peer);
+    if (link === undefined) return;
+    this.#dropLink(turn, peer);
+    const member = this.#table.get(peer);
+    if (link.parting || member === undefined || member.state === "left") return;
+    this.#roster.suspect(turn, peer);
+    this.#view.reconnect(turn, member);
+  }
+
+  #dropLink(turn: Turn, peer: PeerId): void {
+    this.#links.delete(peer);
+    this.#queue.linkDown(peer);
+    this.#detector.linkDown(peer);
+    this.#sync.linkDown(peer);
+    this.#view.linkDown(turn.nowMs);
+  }
+
+  #part(turn: Turn, peer: PeerId): void {
+    turn.send(peer, { case: "parting", value: {} });
+    turn.disconnect(peer);
+    this.#dropLink(turn, peer);
+  }
+
+  #leave(turn: Turn): void {
+    this.#self.renew({ leaving: true });
+    const news: News = { kind: "record", bytes: this.#self.record.bytes };
+    for (const peer of this.#links.keys()) turn.send(peer, { case: "parting", value: {} }, [news]);
+    this.#left = true;
+  }
+
+  #anyLink(): PeerId | undefined {
+    const peers = [...this.#links.keys()];
+    return peers[Math.floor(this.#random.next() * peers.length)];
+  }
+
+  #detectorHost(turn: Turn): DetectorHost {
+    return {
+      send: (to, body) => this.#sendWithNews(turn, to, body),
+      // A linked peer of which no record is known can not be suspected, only left.
+      failed: (peer) => {
+        if (this.#table.get(peer) === undefined) this.#part(turn, peer);
+        else this.#roster.suspect(turn, peer);
+      },
+      // Others may lie about it, and a link like that is of no use: it counts, but not for ever.
+      reachedByOthers: (peer) => {
+        const link = this.#links.get(peer);
+        if (link !== undefined && ++link.indirectInARow >= INDIRECT_IN_A_ROW_MAX)
+          this.#roster.suspect(turn, peer);
+      },
+    };
+  }
+
+  #sendWithNews(turn: Turn, to: PeerId, body: MessageBody): void {
+    const notice = this.#roster.noticeFor(to);
+    const first = notice === undefined ? [] : [notice];
+    const room = PIGGYBACK_BYTES_MAX - first.reduce((sum, one) => sum + newsBytes(one), 0);
+    turn.send(to, body, [...first, ...this.#queue.take(to, room)]);
+  }
+
+  #rosterHost(): RosterHost {
+    return {
+      joined: (turn, peer, bySync) => {
+        this.#view.joined(peer, turn.nowMs);
+        if (bySync) this.#sync.hurry(turn.nowMs);
+      },
+      suspected: (turn, peer) => {
+        const host = this.#detectorHost(turn);
+        this.#detector.probe(peer, turn.nowMs, this.#pace, host);
+      },
+      died: (turn, peer) => {
+        if (!this.#links.has(peer)) return;
+        turn.disconnect(peer);
+        this.#dropLink(turn, peer);
+      },
+      forgotten: (record) => this.#view.remember(contactOf(record)),
+      accused: () => this.#detector.accused(),
+    };
+  }
+}
+
+function contactOf({ peerId, addresses }: KnownRecord): {
+  readonly peer: PeerId;
+  readonly addresses: readonly string[];
+} {
+  return { peer: peerId, addresses };
+}

@@ -1,0 +1,322 @@
+import type { PeerId } from "../../platform/signer.ts";
+import type { Accusation } from "../../wire/agent_mesh/v1/membership_pb.ts";
+import { compareRecords, compareVersions, type KnownRecord } from "../records/known-record.ts";
+import type { SelfDescription } from "../records/record-codec.ts";
+import type { RecordVerifier } from "../records/record-verifier.ts";
+import type { BroadcastQueue } from "./broadcast-queue.ts";
+import { accusationNews, type News } from "./codec.ts";
+import type { LinkState } from "./links.ts";
+import type { Member, MemberChange } from "./member.ts";
+import type { MembershipOptions, MembershipPace } from "./options.ts";
+import { type OwnRecordCounters, OwnRecordKeeper } from "./own-record-keeper.ts";
+import type { SelfRecord } from "./self-record.ts";
+import type { SuspicionSpan, Suspicions } from "./suspicion.ts";
+import { isLiving, type MemberTable } from "./table.ts";
+import type { Turn } from "./turn.ts";
+
+/** What the roster works with. */
+interface Parts {
+  readonly options: MembershipOptions;
+  readonly self: SelfRecord;
+  readonly table: MemberTable;
+  readonly queue: BroadcastQueue;
+  readonly suspicions: Suspicions;
+  readonly verifier: RecordVerifier;
+  readonly links: ReadonlyMap<PeerId, LinkState>;
+  readonly pace: () => MembershipPace;
+}
+
+/** What others make of what happens to members. */
+export interface RosterHost {
+  /** It is new, or living again; by comparison of tables, or by word of it. */
+  joined(turn: Turn, peer: PeerId, bySync: boolean): void;
+  suspected(turn: Turn, peer: PeerId): void;
+  died(turn: Turn, peer: PeerId): void;
+  forgotten(record: KnownRecord): void;
+  /** This agent is said not to answer. */
+  accused(): void;
+}
+
+/** What was ignored without being anybody's fault; it only grows. */
+export interface RosterCounters {
+  duplicateRecords: number;
+  staleRecords: number;
+  /** New members that were not taken since the table is full. */
+  refusedWhenFull: number;
+  /** Accusations of members that are unknown, gone, or have another record. */
+  idleAccusations: number;
+  /** Suspicions that ran out although the suspect answers this agent. */
+  ownEyes: number;
+}
+
+/** Turns what is said of members into what is known of them: newest record, suspicion, death. */
+export class Roster {
+  readonly #parts: Parts;
+  readonly #host: RosterHost;
+  readonly #counters: RosterCounters = {
+    duplicateRecords: 0,
+    staleRecords: 0,
+    refusedWhenFull: 0,
+    idleAccusations: 0,
+    ownEyes: 0,
+  };
+  readonly #ownRecord: OwnRecordKeeper;
+
+  constructor(parts: Parts, host: RosterHost) {
+    this.#parts = parts;
+    this.#host = host;
+    this.#ownRecord = new OwnRecordKeeper(parts.self, {
+      publish: (turn, urgent) => this.#publishSelf(turn, urgent),
+      accused: () => host.accused(),
+    });
+  }
+
+  counters(): Readonly<RosterCounters & OwnRecordCounters> {
+    return { ...this.#counters, ...this.#ownRecord.counters };
+  }
+
+  get nextAtMs(): number {
+    return Math.min(this.#ownRecord.nextAtMs, this.#parts.suspicions.nextAtMs);
+  }
+
+  tick(turn: Turn): void {
+    this.#ownRecord.tick(turn);
+    const { suspicions, links, table } = this.#parts;
+    for (;;) {
+      const suspicion = suspicions.takeDue(turn.nowMs);
+      if (suspicion === undefined) return;
+      const { about, startMs } = suspicion;
+      const member = table.get(about);
+      if (member === undefined) continue;
+      const link = links.get(about);
+      // It answers this agent itself, so whoever says otherwise errs or lies.
+      if (link !== undefined && link.answeredAtMs >= startMs) {
+        this.#counters.ownEyes++;
+        this.#change(turn, member, "updated", { state: "alive" });
+      } else this.#bury(turn, member);
+    }
+  }
+
+  /** Takes a record that a neighbour told. @param ageMs with a record from a comparison of tables */
+  takeRecord(turn: Turn, link: LinkState, bytes: Uint8Array, ageMs: number | undefined): void {
+    const { verifier, table, self, queue } = this.#parts;
+    const known = verifier.known(bytes);
+    let member = known === undefined ? undefined : table.get(known.peerId);
+    // A record that is known and of a member costs next to nothing; any other takes from what the neighbour may say.
+    if (member === undefined && !link.records.take(turn.nowMs))
+      return turn.offence(link.peer, "record-flood");
+    const record = known ?? verifier.verify(bytes);
+    if (typeof record === "string") return turn.offence(link.peer, record);
+    const { peerId } = record;
+    if (peerId === self.record.peerId) return this.#ownRecord.takeRecord(turn, record);
+    const heardOfAtMs = turn.nowMs - (ageMs ?? 0);
+    if (known === undefined) member = table.get(peerId);
+    if (member === undefined) return this.#admit(turn, link, record, heardOfAtMs, ageMs);
+    const order = compareRecords(record, member.record);
+    if (order < 0) {
+      this.#counters.staleRecords++;
+      return;
+    }
+    if (member.heardOfAtMs < heardOfAtMs) table.heardOf(peerId, heardOfAtMs);
+    if (order === 0) {
+      this.#counters.duplicateRecords++;
+      queue.toldRecord(peerId, link.peer);
+      return;
+    }
+    this.#replace(turn, link, member, record, ageMs !== undefined);
+  }
+
+  /** Takes a claim that a neighbour told. */
+  takeAccusation(turn: Turn, link: LinkState, accusation: Accusation): void {
+    const { self, table } = this.#parts;
+    if (!link.accusations.take(turn.nowMs)) return turn.offence(link.peer, "accusation-flood");
+    const { about, epoch, sequence, by, dead } = accusation;
+    if (about === self.record.peerId) return this.#ownRecord.takeAccusation(turn, link, accusation);
+    const member = table.get(about);
+    if (
+      member === undefined ||
+      !isLiving(member.state) ||
+      compareVersions(accusation, member.record) !== 0
+    ) {
+      this.#counters.idleAccusations++;
+      return;
+    }
+    // Nobody's word alone makes a member dead: that somebody holds it to be counts as a confirmation.
+    if (dead && member.state === "suspect") {
+      this.#parts.suspicions.confirmDeath(about, accusation, link.peer);
+      return;
+    }
+    const accuser = dead ? link.peer : by;
+    const news = accusationNews({ about, epoch, sequence, by: accuser, dead: false });
+    this.#accuse(turn, member, { accuser, teller: link.peer }, news, link.peer);
+  }
+
+  /** This agent itself got no answer from a member. */
+  suspect(turn: Turn, peer: PeerId): void {
+    const { self, table } = this.#parts;
+    const member = table.get(peer);
+    if (member === undefined || !isLiving(member.state)) return;
+    const me = self.record.peerId;
+    const { epoch, sequence } = member.record;
+    const news = accusationNews({ about: peer, epoch, sequence, by: me, dead: false });
+    this.#accuse(turn, member, { accuser: me, teller: me }, news);
+  }
+
+  /** What a suspect is told first of all, so that it can say that it is well (Lifeguard's "buddy" notice). */
+  noticeFor(peer: PeerId): News | undefined {
+    const suspicion = this.#parts.suspicions.get(peer);
+    if (suspicion === undefined) return undefined;
+    const { epoch, sequence } = suspicion.version;
+    const by = suspicion.accusers[0] ?? this.#parts.self.record.peerId;
+    return accusationNews({ about: peer, epoch, sequence, by, dead: false });
+  }
+
+  /** How a dead member is told of. */
+  deathNews({ record }: Member): News {
+    const { peerId, epoch, sequence } = record;
+    const by = this.#parts.self.record.peerId;
+    return accusationNews({ about: peerId, epoch, sequence, by, dead: true });
+  }
+
+  /** Signs a newer record and tells everybody linked. @throws RangeError */
+  renew(turn: Turn, to: { readonly self?: SelfDescription } = {}): void {
+    this.#parts.self.renew(to);
+    this.#publishSelf(turn, false);
+  }
+
+  /** Drops a member, to make room or since it is gone for long. */
+  forget(turn: Turn, { record, state }: Member): void {
+    const { table, queue, suspicions } = this.#parts;
+    table.forget(record.peerId);
+    queue.supersede(record.peerId);
+    suspicions.end(record.peerId);
+    turn.changes.push({
+      kind: "forgotten",
+      peer: record.peerId,
+      before: { record, state },
+      after: { record, state },
+    });
+    this.#host.forgotten(record);
+  }
+
+  #admit(
+    turn: Turn,
+    link: LinkState,
+    record: KnownRecord,
+    heardOfAtMs: number,
+    ageMs: number | undefined,
+  ): void {
+    const { table, queue, links } = this.#parts;
+    const { peerId, leaving } = record;
+    if (table.full) {
+      const neighbour = links.has(peerId);
+      const victim =
+        neighbour || link.evictions.take(turn.nowMs)
+          ? table.leastWanted((peer) => links.has(peer))
+          : undefined;
+      if (victim === undefined) {
+        this.#counters.refusedWhenFull++;
+        return;
+      }
+      this.forget(turn, victim);
+    }
+    table.add(record, leaving ? "left" : "alive", turn.nowMs, heardOfAtMs);
+    // Others can learn old news as this agent did; only what is new in the fleet is worth telling unasked.
+    if (ageMs === undefined)
+      queue.add(peerId, { kind: "record", bytes: record.bytes }, this.#copies(), false, link.peer);
+    if (leaving) return;
+    turn.changes.push({ kind: "joined", peer: peerId, after: { record, state: "alive" } });
+    this.#host.joined(turn, peerId, ageMs !== undefined);
+  }
+
+  #replace(
+    turn: Turn,
+    link: LinkState,
+    member: Member,
+    record: KnownRecord,
+    bySync: boolean,
+  ): void {
+    const { queue, suspicions } = this.#parts;
+    const { peerId, leaving, bytes } = record;
+    const before = member.state;
+    const refuted = before === "suspect";
+    const gone = !isLiving(before);
+    const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
+    suspicions.end(peerId);
+    this.#change(turn, member, kind, { record, state: leaving ? "left" : "alive" });
+    queue.add(peerId, { kind: "record", bytes }, this.#copies(), refuted || leaving, link.peer);
+    if (kind === "back") this.#host.joined(turn, peerId, bySync);
+  }
+
+  #accuse(
+    turn: Turn,
+    member: Member,
+    by: { readonly accuser: PeerId; readonly teller: PeerId },
+    news: News,
+    from?: PeerId,
+  ): void {
+    const { suspicions, queue } = this.#parts;
+    const { record } = member;
+    if (member.state === "suspect") {
+      if (suspicions.confirm(record.peerId, record, by))
+        queue.add(record.peerId, news, this.#copies(), false, from);
+      return;
+    }
+    suspicions.start(record.peerId, record, by, this.#span(), turn.nowMs);
+    this.#change(turn, member, "suspect", { state: "suspect" });
+    queue.add(record.peerId, news, this.#copies(), true, from);
+    this.#host.suspected(turn, record.peerId);
+  }
+
+  #bury(turn: Turn, member: Member): void {
+    const { queue } = this.#parts;
+    const { peerId } = member.record;
+    this.#change(turn, member, "dead", { state: "dead" });
+    queue.supersede(peerId);
+    queue.add(peerId, this.deathNews(member), this.#copies(), false);
+    this.#host.died(turn, peerId);
+  }
+
+  /** Tells the newest record of this agent; what is urgent goes to every neighbour. */
+  #publishSelf(turn: Turn, urgent: boolean): void {
+    const { self, table, queue } = this.#parts;
+    const { record } = self;
+    const member = table.get(record.peerId);
+    if (member === undefined) return;
+    table.heardOf(record.peerId, turn.nowMs);
+    this.#change(turn, member, "updated", { record, state: "alive" });
+    const copies = urgent ? Number.POSITIVE_INFINITY : this.#copies();
+    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, urgent);
+  }
+
+  #change(
+    turn: Turn,
+    member: Member,
+    kind: MemberChange["kind"],
+    to: { readonly record?: KnownRecord; readonly state: Member["state"] },
+  ): void {
+    const before = { record: member.record, state: member.state };
+    const { peerId } = member.record;
+    this.#parts.table.change(peerId, turn.nowMs, to);
+    const after = { record: member.record, state: member.state };
+    turn.changes.push({ kind, peer: peerId, before, after });
+  }
+
+  /** To how many neighbours a piece of news goes: λ log n, as in SWIM. */
+  #copies(): number {
+    const { options, table } = this.#parts;
+    return options.retransmitMultiplier * Math.ceil(Math.log10(table.livingCount + 1));
+  }
+
+  #span(): SuspicionSpan {
+    const { options, table, pace } = this.#parts;
+    const fleet = table.livingCount;
+    const minMs =
+      options.suspicionMultiplier * Math.max(1, Math.log10(fleet)) * pace().probeIntervalMs;
+    return {
+      minMs,
+      maxMs: minMs * options.suspicionFactorMax,
+      confirmationsWanted: Math.min(options.confirmationsWanted, fleet - 2),
+    };
+  }
+}

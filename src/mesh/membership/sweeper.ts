@@ -1,0 +1,87 @@
+import type { Random } from "../../platform/random.ts";
+import type { MembershipOptions } from "./options.ts";
+import type { Roster } from "./roster.ts";
+import type { MemberTable } from "./table.ts";
+import type { Turn } from "./turn.ts";
+
+/** A fleet signs at most ten refreshed records a second, all together. */
+const REFRESH_PER_MEMBER_MS = 100;
+/** Refreshes that may be missed until a member is suspected. */
+const MISSED_MAX = 4;
+/** Members suspected in one round, so that a long silence does not end in a flood. */
+const SUSPECTS_MAX = 64;
+
+/**
+ * What is done seldom and looks at everybody: the own record is refreshed, so that all hear of this agent again; members
+ * that nobody has heard of for several refreshes are suspected, which finds those whose neighbours died with them; and
+ * those that are gone for long are forgotten.
+ */
+export class Sweeper {
+  readonly #table: MemberTable;
+  readonly #roster: Roster;
+  readonly #random: Random;
+  readonly #options: MembershipOptions;
+  #awakeSinceMs: number;
+  #refreshAtMs: number;
+  #sweepAtMs: number;
+
+  constructor(
+    table: MemberTable,
+    roster: Roster,
+    random: Random,
+    options: MembershipOptions,
+    startMs: number,
+  ) {
+    this.#table = table;
+    this.#roster = roster;
+    this.#random = random;
+    this.#options = options;
+    this.#awakeSinceMs = startMs;
+    this.#refreshAtMs = startMs + this.#refreshMs * (0.5 + 0.5 * random.next());
+    this.#sweepAtMs = startMs + this.#sweepMs;
+  }
+
+  get nextAtMs(): number {
+    return Math.min(this.#refreshAtMs, this.#sweepAtMs);
+  }
+
+  /** Members not heard of for this long are suspected, and are not taken from lists. */
+  get staleAfterMs(): number {
+    return MISSED_MAX * this.#refreshMs;
+  }
+
+  /** This agent was asleep: that it heard nothing says nothing of others. */
+  awoke(nowMs: number): void {
+    this.#awakeSinceMs = nowMs;
+  }
+
+  tick(turn: Turn): void {
+    const { nowMs } = turn;
+    if (this.#refreshAtMs <= nowMs) {
+      this.#roster.renew(turn);
+      this.#refreshAtMs = nowMs + this.#refreshMs * (0.75 + 0.25 * this.#random.next());
+    }
+    if (this.#sweepAtMs > nowMs) return;
+    this.#sweepAtMs = nowMs + this.#sweepMs;
+    for (const member of this.#table.goneSinceBefore(nowMs - this.#options.tombstoneMs))
+      this.#roster.forget(turn, member);
+    const staleBeforeMs = nowMs - this.staleAfterMs;
+    if (this.#awakeSinceMs > staleBeforeMs) return;
+    const stale = this.#table
+      .living()
+      .filter(({ heardOfAtMs, state }) => heardOfAtMs < staleBeforeMs && state === "alive")
+      .slice(0, SUSPECTS_MAX);
+    for (const { record } of stale) this.#roster.suspect(turn, record.peerId);
+  }
+
+  get #refreshMs(): number {
+    return Math.max(
+      this.#options.refreshIntervalMs,
+      this.#table.livingCount * REFRESH_PER_MEMBER_MS,
+    );
+  }
+
+  get #sweepMs(): number {
+    return this.#options.refreshIntervalMs / 4;
+  }
+}

@@ -1,0 +1,383 @@
+import t from "tap";
+import {
+  accusationNews,
+  decodeMessage,
+  encodeMessage,
+  type MessageBody,
+  type News,
+} from "../../src/mesh/membership/codec.ts";
+import { signRecord } from "../../src/mesh/records/record-codec.ts";
+import { ProbeOutcome } from "../../src/wire/agent_mesh/v1/membership_pb.ts";
+import { grown, type Rogue, type Sighting, type World } from "./membership-world.ts";
+
+const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
+t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
+// Virtual minutes on a machine that may be busy.
+t.setTimeout(240_000);
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
+/** When each agent saw it, from `sinceMs` on: sorted. */
+function seenAfter(
+  world: World,
+  sinceMs: number,
+  wanted: (sighting: Sighting) => boolean,
+): number[] {
+  const first = new Map<number, number>();
+  for (const sighting of world.sightings)
+    if (sighting.atMs >= sinceMs && wanted(sighting) && !first.has(sighting.by))
+      first.set(sighting.by, sighting.atMs - sinceMs);
+  return [...first.values()].sort((a, b) => a - b);
+}
+
+t.test("fifty agents", async (t) => {
+  const world = grown({ seed }, 50);
+  world.run(15_000);
+
+  t.test("a quiet fleet says little", async (t) => {
+    const { messages, bytes } = world;
+    world.run(60_000);
+    const perSecond = (world.messages - messages) / 60 / 50;
+    t.comment(
+      `${perSecond.toFixed(1)} messages/s and ${Math.round((world.bytes - bytes) / 3_000)} B/s each`,
+    );
+    t.ok(perSecond < 10);
+    t.ok((world.bytes - bytes) / 60 / 50 < 2_000);
+    const links = world.running().map(({ links }) => links.size);
+    t.ok(Math.min(...links) >= 4 && Math.max(...links) <= 26, `links: ${links.join(" ")}`);
+  });
+
+  t.test("a change at one is seen at all within three seconds", async (t) => {
+    const atMs = world.nowMs;
+    world.input(7, {
+      kind: "self-changed",
+      self: {
+        agentId: "agent-7",
+        version: "0.1.0",
+        addresses: ["/sim/7"],
+        health: { status: "degraded", powerMode: "saver" },
+      },
+    });
+    world.run(3_000);
+    const seen = seenAfter(
+      world,
+      atMs,
+      ({ change }) => change.after.record.health?.status === "degraded",
+    );
+    t.equal(seen.length, 50);
+    t.comment(`median ${seconds(seen[25]!)}, all ${seconds(seen.at(-1)!)}`);
+  });
+
+  for (const [what, stop, limitMs] of [
+    ["a process is killed", "kill", 6_000],
+    ["the power of one is cut", "cutPower", 12_000],
+  ] as const)
+    t.test(`${what}: all know soon, and nobody else is suspected dead`, async (t) => {
+      const all: number[] = [];
+      for (const victim of [11, 23, 42]) {
+        const atMs = world.nowMs;
+        const peer = world.peer(victim);
+        world[stop](victim);
+        world.run(25_000);
+        const dead = ({ change }: Sighting): boolean =>
+          change.kind === "dead" && change.peer === peer;
+        const seen = seenAfter(world, atMs, dead);
+        t.equal(seen.length, 49);
+        all.push(...seen);
+        t.same(
+          world.sightings.filter(
+            (one) => one.change.kind === "dead" && one.atMs >= atMs && !dead(one),
+          ),
+          [],
+        );
+        t.ok(world.membership(0).partitionScore(world.nowMs) > 0);
+        world.restart(victim, [world.membership(0).self.bytes]);
+        world.runUntil(
+          "all are back",
+          () => world.running().every(({ membership }) => membership!.counts().alive === 50),
+          60_000,
+        );
+        t.equal(world.membership(0).partitionScore(world.nowMs), 0);
+      }
+      all.sort((a, b) => a - b);
+      t.comment(`dead: median ${seconds(all[all.length >> 1]!)}, at all ${seconds(all.at(-1)!)}`);
+      t.ok(all.at(-1)! < limitMs);
+    });
+
+  t.test("one that leaves is missed by nobody", async (t) => {
+    const atMs = world.nowMs;
+    world.leave(30);
+    world.run(10_000);
+    const left = seenAfter(world, atMs, ({ change }) => change.kind === "left");
+    t.equal(left.length, 49);
+    t.same(
+      seenAfter(world, atMs, ({ change }) => ["suspect", "dead"].includes(change.kind)),
+      [],
+    );
+    t.equal(world.membership(0).partitionScore(world.nowMs), 0);
+  });
+
+  t.same(world.offences, [], "nobody did anything wrong");
+});
+
+t.test("a lost disk: the same key with an older epoch rises above its former self", async (t) => {
+  const world = grown({ seed: `${seed}/disk` }, 5);
+  world.kill(2);
+  world.run(10_000);
+  world.nodes[2]!.epoch = 7;
+  world.restart(2, []);
+  world.introduce(2, 0);
+  world.run(5_000);
+  world.kill(2);
+  world.run(1_000);
+  world.nodes[2]!.epoch = 0;
+  world.restart(2, []);
+  world.introduce(2, 0);
+  world.run(10_000);
+  t.ok(world.record(2).epoch > 8);
+  for (const { membership } of world.running())
+    t.equal(membership!.member(world.peer(2))?.record, world.record(2));
+});
+
+t.test("15 % of all messages lost for ten minutes: nobody is declared dead", async (t) => {
+  for (const size of [5, 20]) {
+    const world = grown({ seed: `${seed}/loss` }, size);
+    world.loss = 0.15;
+    world.run(600_000);
+    const of = (kind: string): number =>
+      world.sightings.filter(({ change }) => change.kind === kind).length;
+    t.comment(`${size} agents: suspected ${(of("suspect") / size).toFixed(0)} times at each`);
+    t.equal(of("dead"), 0);
+    t.equal(of("left"), 0);
+    t.same(world.offences, []);
+    world.loss = 0;
+    world.run(30_000);
+    for (const { membership } of world.running()) t.equal(membership!.counts().alive, size);
+  }
+});
+
+t.test("a partition of two minutes heals", async (t) => {
+  const world = grown({ seed: `${seed}/partition` }, 50);
+  world.partition((index) => (index < 20 ? 0 : 1));
+  world.run(120_000);
+  const [few, many] = [world.membership(3), world.membership(33)];
+  t.same([few.counts().alive, many.counts().alive], [20, 30]);
+  t.equal(few.partitionScore(world.nowMs), 30 / 49);
+  t.equal(many.partitionScore(world.nowMs), 20 / 49);
+  world.heal();
+  const tookMs = world.runUntil(
+    "everybody is back everywhere",
+    () => world.running().every(({ membership }) => membership!.counts().alive === 50),
+    60_000,
+  );
+  t.comment(`healed in ${seconds(tookMs)}`);
+  t.equal(few.partitionScore(world.nowMs), 0);
+});
+
+t.test(
+  "everybody is switched off at once and on again: they find each other by what they remember",
+  async (t) => {
+    const world = grown({ seed: `${seed}/blackout` }, 12);
+    const remembered = world
+      .running()
+      .map(({ membership }) => [...membership!.members()].map(({ record }) => record.bytes));
+    for (let at = 0; at < 12; at++) world.cutPower(at);
+    world.run(60_000);
+    for (let at = 0; at < 12; at++) world.restart(at, remembered[at]!);
+    const tookMs = world.runUntil(
+      "all know all again",
+      () => world.running().every(({ membership }) => membership!.counts().alive === 12),
+      60_000,
+    );
+    t.comment(`together again after ${seconds(tookMs)}`);
+  },
+);
+
+t.test("those whose neighbours all died with them are found out", async (t) => {
+  const world = grown({ seed: `${seed}/cluster`, membership: { refreshIntervalMs: 20_000 } }, 30);
+  // Five that know only each other's links.
+  for (let at = 0; at < 5; at++) world.add();
+  world.introduce(30, 0);
+  for (let at = 31; at < 35; at++) world.introduce(at, 30);
+  world.runUntil(
+    "all know all",
+    () => world.running().every(({ membership }) => membership!.counts().alive === 35),
+    30_000,
+  );
+  for (let at = 30; at < 35; at++) world.cutPower(at);
+  world.run(200_000);
+  for (const { membership } of world.running())
+    t.same([membership!.counts().alive, membership!.counts().dead], [30, 5]);
+});
+
+/** A fake that accuses all honest ones of being dead, forges their records, and answers probes only if `answers`. */
+function slanderer(
+  world: World,
+  honest: number,
+  answers: boolean,
+): Parameters<World["addRogue"]>[0] {
+  return (signer, send): Rogue => {
+    const self = { agentId: "agent-0", version: "0.1.0", addresses: ["/sim/0"] };
+    const own = signRecord(signer, self, { epoch: 1, sequence: 0 }, false);
+    return {
+      peer: signer.peerId,
+      linked: (peer) => send(peer, encodeMessage(undefined, [{ kind: "record", bytes: own }])),
+      hear: (from, bytes) => {
+        const body = decodeMessage(bytes)?.body;
+        const lies: News[] = [];
+        for (let at = 0; at < honest; at++) {
+          const record = world.record(at);
+          const { peerId, epoch, sequence } = record;
+          const by = world.peer((at + 1) % honest);
+          lies.push(accusationNews({ about: peerId, epoch, sequence, by, dead: at % 2 === 0 }));
+          const forged = record.bytes.slice();
+          forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+          lies.push({ kind: "record", bytes: forged });
+        }
+        const answer: MessageBody | undefined =
+          answers && body?.case === "probe"
+            ? {
+                case: "probeAnswer",
+                value: { nonce: body.value.nonce, outcome: ProbeOutcome.REACHED, links: 0 },
+              }
+            : undefined;
+        send(from, encodeMessage(answer, lies));
+      },
+    };
+  };
+}
+
+t.test(
+  "six honest agents among ten fakes that lie stay alive to each other, and linked",
+  async (t) => {
+    const honest = 6;
+    const world = grown({ seed: `${seed}/fakes` }, honest);
+    for (let fake = 0; fake < 10; fake++) {
+      const index = world.addRogue(
+        fake % 3 === 2
+          ? (signer) => ({ peer: signer.peerId, hear: () => undefined })
+          : slanderer(world, honest, fake % 3 === 0),
+      );
+      for (let at = 0; at < honest; at++) world.dialFrom(index, at);
+    }
+    world.run(180_000);
+    const peers = new Set(Array.from({ length: honest }, (_, at) => world.peer(at)));
+    const lost = world.sightings.filter(
+      ({ change }) => peers.has(change.peer) && ["dead", "left", "forgotten"].includes(change.kind),
+    );
+    t.same(lost, [], "no honest agent was taken for dead, by any");
+    for (let at = 0; at < honest; at++) {
+      const membership = world.membership(at);
+      const linked = membership.linked.filter((peer) => peers.has(peer)).length;
+      t.ok(linked >= 2, `agent ${at} has ${linked} honest neighbours`);
+      t.ok(
+        membership.counters().refutations <= 2 * 180 + 1,
+        "and defends itself at a bounded rate",
+      );
+    }
+    t.ok(world.offences.some(({ kind }) => kind === "forged-record"));
+    t.notOk(
+      world.offences.some(({ peer }) => peers.has(peer)),
+      "no honest agent is complained of",
+    );
+  },
+);
+
+t.test("a flood of invented identities does not push out who is there", async (t) => {
+  const honest = 10;
+  const membersMax = 64;
+  const world = grown({ seed: `${seed}/flood`, membership: { membersMax } }, honest);
+  const invented = (count: number, round: number): Uint8Array =>
+    encodeMessage(
+      undefined,
+      Array.from({ length: count }, (_, at): News => {
+        const signer = world.keys.signer(`invented/${round}/${at}`);
+        const self = { agentId: "x", version: "1", addresses: [] };
+        return {
+          kind: "record",
+          bytes: signRecord(signer, self, { epoch: 1, sequence: 0 }, false),
+        };
+      }),
+    );
+  const flooder = world.addRogue((signer) => ({ peer: signer.peerId, hear: () => undefined }));
+  world.dialFrom(flooder, 0);
+  world.run(200);
+  for (let round = 0; round < 8; round++) {
+    world.say(flooder, 0, invented(200, round));
+    world.run(100);
+  }
+  const victim = world.membership(0);
+  t.ok([...victim.members()].length <= membersMax);
+  t.ok(
+    world.offences.some(
+      ({ kind, peer }) => kind === "record-flood" && peer === world.peer(flooder),
+    ),
+  );
+  t.ok(victim.counters().refusedWhenFull > 100);
+  for (const peer of victim.linked)
+    if (peer !== world.peer(flooder))
+      t.equal(victim.member(peer)?.state, "alive", "a neighbour stays");
+  const others = Array.from({ length: honest }, (_, at) => victim.member(world.peer(at)));
+  t.ok(others.filter((member) => member?.state === "alive").length >= 7);
+});
+
+t.test("two devices with one key: neither storms the fleet, and both are told of it", async (t) => {
+  const world = grown({ seed: `${seed}/twins` }, 6);
+  const twin = world.addTwin(2);
+  world.introduce(twin, 5);
+  world.run(2_000);
+  const { messages } = world;
+  world.run(60_000);
+  t.ok(world.membership(2).counters().foreignOwnRecords > 0);
+  t.ok((world.messages - messages) / 60 / 7 < 60, "a bounded rate");
+  for (const at of [0, 1, 3, 4, 5]) t.equal(world.membership(at).counts().alive, 6);
+});
+
+t.test("an agent that slept does not blame the others", async (t) => {
+  const world = grown({ seed: `${seed}/sleep` }, 8);
+  world.run(5_000);
+  const atMs = world.nowMs;
+  world.sleep(3, 120_000);
+  world.run(125_000);
+  const blamed = world.sightings.filter(
+    (one) => one.atMs >= atMs && one.change.kind === "dead" && one.change.peer !== world.peer(3),
+  );
+  t.same(blamed, []);
+  world.runUntil(
+    "the sleeper is back",
+    () => world.running().every(({ membership }) => membership!.counts().alive === 8),
+    90_000,
+  );
+});
+
+t.test("whoever moved while alone is found where it is discovered", async (t) => {
+  const world = grown({ seed: `${seed}/moved` }, 3);
+  world.cutPower(2);
+  world.run(300_000);
+  t.equal(world.membership(0).member(world.peer(2))?.state, "dead");
+  const dialled: string[] = [];
+  world.onConnect = (_, addresses) => dialled.push(...addresses);
+  world.input(0, { kind: "discovered", peer: world.peer(2), addresses: ["/sim/new"] });
+  world.run(2_000);
+  t.ok(dialled.includes("/sim/new") && dialled.includes("/sim/2"), "both places are tried");
+});
+
+t.test("a slower pace says less, a faster one more, at once", async (t) => {
+  const world = grown({ seed: `${seed}/pace` }, 4);
+  const perSecond = (): number => {
+    const { messages } = world;
+    world.run(60_000);
+    return (world.messages - messages) / 60 / 4;
+  };
+  const normal = perSecond();
+  const slow = { probeIntervalMs: 10_000, probeTimeoutMs: 3_000 };
+  const rest = { gossipIntervalMs: 1_000, syncIntervalMs: 120_000 };
+  for (let at = 0; at < 4; at++) world.setPace(at, { ...slow, ...rest });
+  const saving = perSecond();
+  t.comment(`${normal.toFixed(2)} and ${saving.toFixed(2)} messages/s each`);
+  t.ok(saving < normal / 4);
+  t.same(
+    world.sightings.filter(({ change }) => change.kind === "suspect"),
+    [],
+  );
+});

@@ -1,0 +1,312 @@
+import t from "tap";
+import { AddressBook } from "../../../src/mesh/membership/address-book.ts";
+import { BroadcastQueue, PENDING_MAX } from "../../../src/mesh/membership/broadcast-queue.ts";
+import type { News } from "../../../src/mesh/membership/codec.ts";
+import { Deadlines } from "../../../src/mesh/membership/deadlines.ts";
+import { Dials } from "../../../src/mesh/membership/dials.ts";
+import { BUCKETS, bucketOf, inMask, TableDigest } from "../../../src/mesh/membership/digest.ts";
+import { ProbeRing } from "../../../src/mesh/membership/probe-ring.ts";
+import { Suspicions, suspicionMs } from "../../../src/mesh/membership/suspicion.ts";
+import { MemberTable } from "../../../src/mesh/membership/table.ts";
+import { TokenBucket } from "../../../src/mesh/membership/token-bucket.ts";
+import { fnv1a } from "../../../src/mesh/records/fnv1a.ts";
+import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
+import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+
+const random = new SeededRandom("parts");
+const record = (peerId: string, sequence = 0): KnownRecord => ({
+  peerId,
+  agentId: peerId,
+  version: "1",
+  epoch: 1,
+  sequence,
+  addresses: [],
+  capabilities: undefined,
+  health: undefined,
+  leaving: false,
+  bytes: new Uint8Array(10),
+  hash: fnv1a(peerId),
+});
+
+t.test("suspicion", async (t) => {
+  const span = { minMs: 2_000, maxMs: 12_000, confirmationsWanted: 3 };
+  const version = { epoch: 1, sequence: 4 };
+  const by = (accuser: string, teller = accuser): { accuser: string; teller: string } => ({
+    accuser,
+    teller,
+  });
+
+  t.test("lasts shorter the more share it, and never shorter than its least", async (t) => {
+    t.equal(suspicionMs(span, 0), 12_000);
+    t.equal(suspicionMs(span, 1), 7_000);
+    t.ok(suspicionMs(span, 2) < 5_000 && suspicionMs(span, 2) > 4_000);
+    t.equal(suspicionMs(span, 3), 2_000);
+    t.equal(suspicionMs(span, 30), 2_000);
+    t.equal(suspicionMs({ ...span, confirmationsWanted: 0 }, 0), 2_000, "nobody could confirm");
+  });
+
+  t.test("each neighbour vouches for one accuser only", async (t) => {
+    const suspicions = new Suspicions();
+    suspicions.start("x", version, by("a", "liar"), span, 0);
+    t.notOk(suspicions.confirm("x", version, by("b", "liar")), "the same teller again");
+    t.notOk(suspicions.confirm("x", version, by("a", "c")), "the same accuser again");
+    t.notOk(suspicions.confirm("x", { epoch: 1, sequence: 3 }, by("b")), "of another version");
+    t.notOk(suspicions.confirm("y", version, by("b")), "of somebody else");
+    t.equal(suspicions.get("x")?.deadlineMs, 12_000);
+    t.ok(suspicions.confirm("x", version, by("b")));
+    t.equal(suspicions.get("x")?.deadlineMs, 7_000);
+    t.equal(suspicions.takeDue(6_999), undefined);
+    t.equal(suspicions.takeDue(7_000)?.about, "x");
+    t.equal(suspicions.takeDue(20_000), undefined, "once");
+  });
+
+  t.test("ends with a refutation, and begins anew when this agent slept", async (t) => {
+    const suspicions = new Suspicions();
+    suspicions.start("x", version, by("a"), span, 0);
+    suspicions.start("y", version, by("a"), span, 0);
+    suspicions.confirm("y", version, by("b"));
+    suspicions.end("x");
+    suspicions.restart(100_000);
+    t.equal(suspicions.get("y")?.deadlineMs, 112_000);
+    t.equal(suspicions.takeDue(111_999), undefined);
+    t.equal(suspicions.takeDue(112_000)?.about, "y");
+  });
+});
+
+t.test("broadcast queue", async (t) => {
+  const news = (text: string, kind: News["kind"] = "record"): News => ({
+    kind,
+    bytes: Buffer.from(text),
+  });
+  const texts = (taken: readonly News[]): string[] =>
+    taken.map(({ bytes }) => Buffer.from(bytes).toString());
+  const queue = (...peers: string[]): BroadcastQueue => {
+    const made = new BroadcastQueue(random);
+    for (const peer of peers) made.linkUp(peer);
+    return made;
+  };
+
+  t.test("newest first, each once, within the bytes there are", async (t) => {
+    const q = queue("n");
+    for (const about of ["a", "b", "c"]) q.add(about, news(about), 9, false);
+    t.same(texts(q.take("n", 2 * 3)), ["c", "b"]);
+    t.notOk(q.idle);
+    t.same(texts(q.take("n", 100)), ["a"]);
+    t.ok(q.idle);
+    t.equal(q.aboutCount, 0, "nothing is left over");
+  });
+
+  t.test("a newer record takes the place of what was said before", async (t) => {
+    const q = queue("n");
+    q.add("a", news("old"), 9, false);
+    q.add("a", news("suspected", "accusation"), 9, true);
+    q.add("a", news("new"), 9, false);
+    t.same(texts(q.take("n", 100)), ["new"]);
+    t.equal(q.aboutCount, 0);
+  });
+
+  t.test("accusations of several stand beside each other", async (t) => {
+    const q = queue("n");
+    q.add("a", news("by x", "accusation"), 9, false);
+    q.add("a", news("by y", "accusation"), 9, false);
+    t.same(texts(q.take("n", 100)), ["by y", "by x"]);
+    t.equal(q.aboutCount, 0);
+  });
+
+  t.test("goes to no one who told it, and to no more than asked", async (t) => {
+    const q = queue("a", "b", "c", "d");
+    q.add("m", news("m"), 9, false, "a");
+    q.toldRecord("m", "b");
+    t.same(
+      ["a", "b", "c", "d"].map((peer) => q.take(peer, 100).length),
+      [0, 0, 1, 1],
+    );
+    q.add("m", news("m"), 2, false);
+    t.equal(
+      ["a", "b", "c", "d"].reduce((sum, peer) => sum + q.take(peer, 100).length, 0),
+      2,
+    );
+    t.ok(q.idle);
+  });
+
+  t.test("what is urgent is sent to each twice", async (t) => {
+    const q = queue("n");
+    q.add("m", news("m"), 9, true);
+    t.equal(q.take("n", 100).length, 1);
+    t.notOk(q.idle);
+    t.equal(q.take("n", 100).length, 1);
+    t.ok(q.idle);
+  });
+
+  t.test("is bounded, and forgets a neighbour that is gone", async (t) => {
+    const q = queue("n", "o");
+    for (let at = 0; at < 3 * PENDING_MAX; at++) q.add(`m${at}`, news("m"), 9, false);
+    t.ok(q.aboutCount <= PENDING_MAX);
+    q.linkDown("n");
+    q.linkDown("o");
+    t.ok(q.idle);
+    t.equal(q.aboutCount, 0);
+    t.same(q.take("n", 100), []);
+  });
+});
+
+t.test("digest", async (t) => {
+  const versions = Array.from({ length: 200 }, (_, at) => ({
+    hash: fnv1a(`peer ${at}`),
+    version: { epoch: at % 3, sequence: at },
+  }));
+
+  t.test("does not depend on order, and tells in which buckets tables differ", async (t) => {
+    const [a, b] = [new TableDigest(), new TableDigest()];
+    for (const { hash, version } of versions) a.add(hash, version);
+    for (const { hash, version } of [...versions].reverse()) b.add(hash, version);
+    t.same(a.differences(b.words()), [0, 0]);
+    const { hash, version } = versions[7]!;
+    b.remove(hash, version);
+    b.add(hash, { ...version, sequence: 8 });
+    const mask = a.differences(b.words());
+    t.same(
+      Array.from({ length: BUCKETS }, (_, at) => at).filter((at) => inMask(mask, at)),
+      [bucketOf(hash)],
+    );
+    b.remove(hash, { ...version, sequence: 8 });
+    b.add(hash, version);
+    t.same(a.differences(b.words()), [0, 0], "taken back");
+  });
+
+  t.test("members spread over the buckets", async (t) => {
+    t.ok(new Set(versions.map(({ hash }) => bucketOf(hash))).size > 50);
+  });
+});
+
+t.test("table", async (t) => {
+  t.test("counts, and forgets those first that are gone", async (t) => {
+    const table = new MemberTable("me", 6);
+    table.add(record("me"), "alive", 0, 0);
+    for (const [at, peer] of ["a", "b", "c", "d", "e"].entries())
+      table.add(record(peer), "alive", 0, 100 - at);
+    t.ok(table.full);
+    t.same(table.counts(), { alive: 6, suspect: 0, dead: 0, left: 0 });
+    t.equal(table.leastWanted(() => false)?.record.peerId, "e", "not heard of for longest");
+    t.equal(table.leastWanted((peer) => peer === "e")?.record.peerId, "d");
+    table.change("b", 50, { state: "suspect" });
+    t.equal(table.livingCount, 6, "a suspect is alive until proven otherwise");
+    table.change("b", 60, { state: "dead" });
+    t.equal(table.leastWanted(() => false)?.record.peerId, "b");
+    table.change("c", 70, { state: "left" });
+    t.same(table.counts(), { alive: 4, suspect: 0, dead: 1, left: 1 });
+    t.equal(table.leastWanted(() => false)?.record.peerId, "c");
+    t.same(
+      table.goneSinceBefore(65).map(({ record }) => record.peerId),
+      ["b"],
+    );
+    table.forget("b");
+    t.equal(table.get("b"), undefined);
+    t.equal(table.randomDead(random), undefined);
+    const left = new TableDigest();
+    for (const peer of ["me", "a", "d", "e"]) left.add(fnv1a(peer), { epoch: 1, sequence: 0 });
+    t.same(table.digest.differences(left.words()), [0, 0], "the digest is of the living");
+  });
+
+  t.test("scores how much of what was alive is out of reach", async (t) => {
+    const table = new MemberTable("me", 16);
+    table.add(record("me"), "alive", 0, 0);
+    t.equal(table.partitionScore(0), 0);
+    for (const peer of ["a", "b", "c", "d"]) table.add(record(peer), "alive", 0, 0);
+    t.equal(table.partitionScore(0), 0);
+    table.change("a", 1_000, { state: "suspect" });
+    t.equal(table.partitionScore(0), 0.25);
+    table.change("a", 2_000, { state: "dead" });
+    table.change("b", 3_000, { state: "suspect" });
+    t.equal(table.partitionScore(0), 0.5);
+    t.equal(table.partitionScore(1_001), 1 / 3, "a has been gone for longer than asked");
+    table.change("b", 4_000, { state: "left" });
+    t.equal(table.partitionScore(0), 1 / 3, "who left is not missed");
+    table.add(record("e"), "dead", 0, 0);
+    t.equal(table.partitionScore(0), 1 / 3, "nor is who was never alive here");
+  });
+});
+
+t.test("deadlines come in order of time", async (t) => {
+  const deadlines = new Deadlines();
+  t.equal(deadlines.nextAtMs, Number.POSITIVE_INFINITY);
+  const times = Array.from({ length: 300 }, () => Math.floor(random.next() * 1_000));
+  for (const atMs of times) deadlines.add(atMs, String(atMs));
+  t.equal(deadlines.takeDue(-1), undefined);
+  const taken: number[] = [];
+  for (let key = deadlines.takeDue(1_000); key !== undefined; key = deadlines.takeDue(1_000))
+    taken.push(Number(key));
+  t.same(
+    taken,
+    times.sort((a, b) => a - b),
+  );
+});
+
+t.test("probe ring: everybody within two rounds, whoever comes and goes", async (t) => {
+  const ring = new ProbeRing(random);
+  t.equal(ring.next(), undefined);
+  for (const peer of ["a", "b", "c", "d", "e"]) ring.add(peer);
+  const seen = new Set(Array.from({ length: 9 }, () => ring.next()));
+  t.equal(seen.size, 5);
+  ring.remove("c");
+  ring.add("f");
+  const later = new Set(Array.from({ length: 10 }, () => ring.next()));
+  t.same(
+    [...later].sort((a, b) => (String(a) < String(b) ? -1 : 1)),
+    ["a", "b", "d", "e", "f"],
+  );
+  t.equal(new Set(ring.draw(3, "a")).size, 3);
+  t.notOk(ring.draw(9, "a").includes("a"));
+});
+
+t.test("token bucket", async (t) => {
+  const bucket = new TokenBucket(10, 3, 0);
+  t.same(
+    [0, 0, 0, 0].map((nowMs) => bucket.take(nowMs)),
+    [true, true, true, false],
+  );
+  t.notOk(bucket.take(99));
+  t.ok(bucket.take(101));
+  t.notOk(bucket.take(10_000, 4), "never more than the burst");
+  t.ok(bucket.take(10_000, 3));
+});
+
+t.test("dials back off, longer for those long gone, and never give up", async (t) => {
+  const dials = new Dials(random);
+  t.ok(dials.allows("a", 0));
+  dials.begin("a", 0);
+  t.notOk(dials.allows("a", 0), "one at a time");
+  let nowMs = 0;
+  const pauseMs = (goneForMs: number): number => {
+    dials.failed("a", nowMs, goneForMs);
+    const fromMs = nowMs;
+    while (!dials.allows("a", nowMs)) nowMs += 100;
+    return nowMs - fromMs;
+  };
+  const pauses = Array.from({ length: 12 }, () => pauseMs(0));
+  t.ok(pauses[0]! >= 500 && pauses[0]! <= 1_000);
+  t.ok(
+    pauses.slice(7).every((pause) => pause >= 30_000 && pause <= 60_000),
+    "a minute at most",
+  );
+  const long = Array.from({ length: 8 }, () => pauseMs(3_600_000));
+  t.ok(long.every((pause) => pause <= 600_000) && Math.max(...long) > 300_000, "or ten");
+  dials.begin("a", nowMs);
+  dials.succeeded("a");
+  t.ok(dials.allows("a", nowMs));
+  dials.begin("b", nowMs);
+  dials.expire(nowMs + 60_000);
+  t.equal(dials.underWay, 0, "one of which nobody tells has failed");
+});
+
+t.test("address book: discoveries do not push out who was known", async (t) => {
+  const book = new AddressBook(10);
+  book.former({ peer: "friend", addresses: ["/a"] });
+  for (let at = 0; at < 2_000; at++) book.discovered({ peer: `d${at}`, addresses: [] });
+  t.equal(book.size, 257);
+  t.ok(book.draw(random, 300).some(({ peer }) => peer === "friend"));
+  for (let at = 0; at < 20; at++) book.former({ peer: `f${at}`, addresses: [] });
+  t.equal(book.size, 266);
+  book.remove("d1999");
+  t.equal(book.size, 265);
+});
