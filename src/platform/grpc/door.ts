@@ -60,7 +60,7 @@ export class Door {
   readonly guarding: ServerInterceptor = (method, call) => {
     if (method.path.startsWith("/grpc.health.v1.Health/")) return this.counting(method, call);
     this.#watch(call);
-    let leave = (): void => undefined;
+    let leave: (() => void) | undefined;
     let over = false;
     return new ServerInterceptingCall(call, {
       start: (next) => {
@@ -80,7 +80,7 @@ export class Door {
           // Comes at the end of every call, however it ends.
           onCancel: () => {
             over = true;
-            leave();
+            leave?.();
           },
         });
       },
