@@ -256,9 +256,13 @@ export class LinkSession {
         return this.#serve(body.value);
       case "answer":
         return this.#takeAnswer(body.value);
-      default:
-        throw new BridgeError("bridge.malformed", `${body.case} on a link that stands`);
+      case "challenge":
+      case "hello":
+      case "welcome":
+      case undefined:
+        break;
     }
+    throw new BridgeError("bridge.malformed", `${body.case} on a link that stands`);
   }
 
   #takeFleet({ complete, upserted, removedPeerIds }: Body<"fleetChange">): LinkEffect[] {

@@ -11,7 +11,8 @@ import {
 import { BridgeError } from "../bridge.ts";
 import { checkedContent, checkedName, checkedOffset, checkedTarget, decode } from "./checked.ts";
 import { CHUNK_BYTES, CHUNK_BYTES_MAX } from "./limits.ts";
-import { type Parts, permit } from "./parts.ts";
+import { bufferOf } from "./packing.ts";
+import { type Parts, permit, reply } from "./parts.ts";
 import { statusFrom } from "./status.ts";
 import { outgoingOf, type StreamingCall } from "./stream-calls.ts";
 import { takeContent } from "./take-content.ts";
@@ -22,14 +23,10 @@ export function upload(
   call: ServerReadableStream<Buffer, Buffer>,
   done: sendUnaryData<Buffer>,
 ): void {
-  takeUpload(parts, call)
-    .then((size) =>
-      done(
-        null,
-        Buffer.from(toBinary(UploadResponseSchema, create(UploadResponseSchema, { size }))),
-      ),
-    )
-    .catch((error: unknown) => done(parts.tell(error, statusFrom(error))));
+  const answered = takeUpload(parts, call).then((size) =>
+    bufferOf(toBinary(UploadResponseSchema, create(UploadResponseSchema, { size }))),
+  );
+  void reply(parts, answered, done);
 }
 
 async function takeUpload(

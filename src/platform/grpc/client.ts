@@ -96,10 +96,8 @@ export class GrpcBridgeClient implements BridgeClient {
     onProgress?.(offset);
     const { client, metadata } = this.#connect();
     const { promise: settled, resolve, reject } = Promise.withResolvers<void>();
-    let over = false;
     const path = pathOf(BridgeService.method.upload);
     const call = client.makeClientStreamRequest(path, same, same, metadata, (error) => {
-      over = true;
       if (error === null) resolve();
       else reject(this.#failed(error));
     });
@@ -120,7 +118,7 @@ export class GrpcBridgeClient implements BridgeClient {
         },
       });
       await send(toBinary(UploadRequestSchema, first));
-      while (offset < source.sizeBytes && !over) {
+      while (offset < source.sizeBytes) {
         const value = await source.read(offset, Math.min(CHUNK_BYTES, source.sizeBytes - offset));
         if (value.length === 0)
           throw new BridgeError("bridge.failed", "the content came to an end");

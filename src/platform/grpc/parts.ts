@@ -1,3 +1,4 @@
+import type { sendUnaryData } from "@grpc/grpc-js";
 import {
   type BridgeAction,
   BridgeError,
@@ -6,7 +7,7 @@ import {
 } from "../bridge.ts";
 import type { Logger } from "../logger.ts";
 import type { Door } from "./door.ts";
-import type { WireStatus } from "./status.ts";
+import { statusFrom, type WireStatus } from "./status.ts";
 
 /** Bounds of what a server takes. */
 export interface CallLimits {
@@ -41,6 +42,22 @@ export function teller(logger: Logger): Parts["tell"] {
       logger.error("a call over the bridge failed", { reason });
     return said;
   };
+}
+
+/** Answers a call with what comes of some work, or with the status that tells of its error. */
+export async function reply(
+  parts: Parts,
+  work: Promise<Buffer>,
+  done: sendUnaryData<Buffer>,
+): Promise<void> {
+  let answer: Buffer;
+  try {
+    answer = await work;
+  } catch (error) {
+    done(parts.tell(error, statusFrom(error)));
+    return;
+  }
+  done(null, answer);
 }
 
 /** @throws BridgeError when the principal may not */

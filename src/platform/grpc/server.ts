@@ -126,17 +126,16 @@ export class GrpcBridgeServer implements BridgeServer {
     this.#timer?.cancel();
     this.#health.leave();
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
-    const server = this.#server;
-    if (server !== undefined) {
-      const { promise: ended, resolve } = Promise.withResolvers<void>();
-      const grace = this.#options.clock.setTimer("bridge.stop", this.#options.stopGraceMs, resolve);
-      server.tryShutdown(() => resolve());
-      await ended;
-      grace.cancel();
-      server.forceShutdown();
-    }
+    // Tells clients to make no calls any more; their connections end with the last call.
+    this.#server?.tryShutdown(() => undefined);
+    const { promise: graceOver, resolve: give } = Promise.withResolvers<void>();
+    const grace = this.#options.clock.setTimer("bridge.stop", this.#options.stopGraceMs, give);
+    await Promise.race([closed, graceOver]);
+    grace.cancel();
+    this.#server?.forceShutdown();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+    this.#sockets.clear();
   }
 
   #addServices(server: Server, handler: BridgeHandler): void {

@@ -68,11 +68,12 @@ function serve(
   call: StreamingCall,
   begin: (send: (bytes: Uint8Array) => void) => () => void,
 ): void {
-  let end = (): void => undefined;
+  let end: (() => void) | undefined;
   let over = false;
   const stop = (): void => {
     over = true;
-    end();
+    end?.();
+    end = undefined;
   };
   parts.onReceived(call.request.length);
   let out: Outgoing | undefined;

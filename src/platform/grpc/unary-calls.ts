@@ -22,8 +22,7 @@ import {
   decode,
 } from "./checked.ts";
 import { Packer } from "./packing.ts";
-import { type Parts, permit } from "./parts.ts";
-import { statusFrom } from "./status.ts";
+import { type Parts, permit, reply } from "./parts.ts";
 
 type Answer = (
   bytes: Buffer,
@@ -103,11 +102,7 @@ function unary(parts: Parts, answer: Answer): UnaryHandler {
     parts.onSent(packed.length);
     return packed;
   };
-  return (call, done) => {
-    run(call)
-      .then((packed) => done(null, packed))
-      .catch((error: unknown) => done(parts.tell(error, statusFrom(error))));
-  };
+  return (call, done) => void reply(parts, run(call), done);
 }
 
 function timeoutOf(parts: Parts, call: ServerUnaryCall<Buffer, Buffer>): number {
