@@ -1,4 +1,4 @@
-import type { BulkSink, BulkSource } from "./network.ts";
+import { type BulkSink, type BulkSource, NetworkError, Refused } from "./network.ts";
 import type { PeerId } from "./signer.ts";
 
 /** A stable code for what a bridge could not or would not do; `docs/bridge.md` has the table with gRPC's own codes. */
@@ -46,6 +46,30 @@ export class BridgeError extends Error {
     this.code = code;
     this.refusal = options?.refusal;
   }
+}
+
+const fromNetwork: Readonly<Record<NetworkError["code"], BridgeCode>> = {
+  "network.unreachable": "bridge.unreachable",
+  "network.timeout": "bridge.timeout",
+  "network.closed": "bridge.closed",
+  "network.unsupported": "bridge.unsupported",
+  "network.queue-full": "bridge.queue-full",
+  "network.too-large": "bridge.too-large",
+  "network.barred": "bridge.denied",
+  "network.refused": "bridge.refused",
+};
+
+/** @returns what an error means to somebody on the other side; what is no business of theirs is left out */
+export function toBridgeError(error: unknown): BridgeError {
+  if (error instanceof BridgeError) return error;
+  if (error instanceof Refused)
+    return new BridgeError("bridge.refused", error.message, { refusal: error.code, cause: error });
+  if (error instanceof NetworkError)
+    return new BridgeError(fromNetwork[error.code], error.message, {
+      refusal: error.refusal,
+      cause: error,
+    });
+  return new BridgeError("bridge.failed", "internal error", { cause: error });
 }
 
 /** What somebody may be allowed to do over a bridge. */

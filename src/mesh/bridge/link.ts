@@ -7,6 +7,7 @@ import {
   type BridgeMessage,
   type BridgePrincipal,
   type BridgeRequest,
+  toBridgeError,
 } from "../../platform/bridge.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import {
@@ -200,14 +201,7 @@ export class Link implements BridgeLinkReceiver {
     this.#setup.owner
       .linkRequest(this, request)
       .then((payload) => answer({ payload }))
-      .catch((error: unknown) =>
-        answer({
-          error:
-            error instanceof BridgeError
-              ? error
-              : new BridgeError("bridge.failed", "internal error", { cause: error }),
-        }),
-      );
+      .catch((error: unknown) => answer({ error: toBridgeError(error) }));
   }
 
   #settle(number: number, outcome: LinkOutcome): void {

@@ -1,6 +1,5 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { type BridgeCode, BridgeError } from "../bridge.ts";
-import { NetworkError, Refused } from "../network.ts";
+import { type BridgeCode, BridgeError, toBridgeError } from "../bridge.ts";
 import { CODE_KEY, REFUSAL_KEY } from "./limits.ts";
 
 const DETAIL_CHARACTERS_MAX = 300;
@@ -75,29 +74,6 @@ export function errorFrom(error: ServiceError): BridgeError {
     refusal: typeof refusal === "string" ? refusal : undefined,
   });
 }
-
-function toBridgeError(error: unknown): BridgeError {
-  if (error instanceof BridgeError) return error;
-  if (error instanceof Refused)
-    return new BridgeError("bridge.refused", error.message, { refusal: error.code, cause: error });
-  if (error instanceof NetworkError)
-    return new BridgeError(fromNetwork[error.code], error.message, {
-      refusal: error.refusal,
-      cause: error,
-    });
-  return new BridgeError("bridge.failed", "internal error", { cause: error });
-}
-
-const fromNetwork: Readonly<Record<NetworkError["code"], BridgeCode>> = {
-  "network.unreachable": "bridge.unreachable",
-  "network.timeout": "bridge.timeout",
-  "network.closed": "bridge.closed",
-  "network.unsupported": "bridge.unsupported",
-  "network.queue-full": "bridge.queue-full",
-  "network.too-large": "bridge.too-large",
-  "network.barred": "bridge.denied",
-  "network.refused": "bridge.refused",
-};
 
 function isCode(text: string): text is BridgeCode {
   return Object.hasOwn(statusOf, text);
