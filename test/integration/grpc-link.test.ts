@@ -1,6 +1,7 @@
 // Devices attached to a gateway by connections of their own, and clients of the gateway that reach them.
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import t, { type Test } from "tap";
 import { Attachment } from "../../src/mesh/bridge/attachment.ts";
@@ -246,6 +247,30 @@ t.test("the fleet comes in pages, and probes need no token", async (t) => {
   await t.rejects(call("/grpc.health.v1.Health/Check", Buffer.from([10, 1, 120])), { code: 5 });
   await t.rejects(call(`${SERVICE}/Exchange`, Buffer.from([255, 255, 255]), "t"), { code: 3 });
   await t.rejects(call(`${SERVICE}/Nothing`, new Uint8Array(), "t"), { code: 12 });
+});
+
+t.test("tools find out what is served", async (t) => {
+  const { url } = await startDoor(t, bridgeOf("gateway", clock).hub);
+  const client = new Client(new URL(url).host, credentials.createInsecure());
+  t.teardown(() => client.close());
+  const same = (raw: Buffer): Buffer => raw;
+  const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+  const call = client.makeBidiStreamRequest(path, same, same);
+  const answers = call[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const ask = async (field: number, text: string): Promise<Buffer> => {
+    call.write(Buffer.concat([Buffer.from([field * 8 + 2, text.length]), Buffer.from(text)]));
+    return (await answers.next()).value as Buffer;
+  };
+  t.ok((await ask(7, "")).includes("agent_mesh.bridge.v1.BridgeService"), "the services");
+  const byName = await ask(3, "agent_mesh/v1/record.proto");
+  t.ok(byName.includes("AgentRecord"), "a file by its name");
+  const bySymbol = await ask(4, "agent_mesh.bridge.v1.BridgeService");
+  // Behind the original request comes the list of files, of which this is the first.
+  const at = bySymbol.indexOf("agent_mesh/bridge/v1/bridge.proto");
+  const file = fromBinary(FileDescriptorProtoSchema, bySymbol.subarray(at - 2));
+  t.equal(file.service[0]?.method.length, 9, "a file by what is in it");
+  t.ok((await ask(4, "no.Such")).includes("not known here"));
+  call.end();
 });
 
 t.test("stopping lets a call end, and tells what does not", async (t) => {

@@ -1,12 +1,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BridgeHub, type HubLimits, type HubParts } from "../../src/mesh/bridge/hub.ts";
+import type { Link } from "../../src/mesh/bridge/link.ts";
 import { TopicFilters } from "../../src/mesh/bridge/topic-rules.ts";
 import {
   type BridgeAgent,
   type BridgeAgentChange,
   type BridgeBackend,
   BridgeError,
+  type BridgeLinkChannel,
   type BridgeMessage,
+  type BridgePrincipal,
   type BridgeRequest,
 } from "../../src/platform/bridge.ts";
 import type { Clock } from "../../src/platform/clock.ts";
@@ -104,6 +107,44 @@ export interface TestBridge {
   readonly identity: TestIdentity;
   readonly peerId: string;
 }
+
+/**
+ * Attaches a device to a gateway without a network: frames arrive in later turns, in order.
+ * @returns what breaks the connection
+ */
+export function wire(device: TestBridge, gateway: TestBridge): () => void {
+  let down: Link | undefined;
+  let up: Link | undefined;
+  let broken = false;
+  const end = (error?: BridgeError): void => {
+    if (broken) return;
+    broken = true;
+    queueMicrotask(() => {
+      down?.closed(error);
+      up?.closed(error);
+    });
+  };
+  const to = (link: () => Link | undefined): BridgeLinkChannel => ({
+    queuedBytes: 0,
+    send: (frame) =>
+      queueMicrotask(() => {
+        if (!broken) link()?.frame(frame);
+      }),
+    close: end,
+  });
+  up = device.hub.attach(
+    to(() => down),
+    everybody,
+    () => undefined,
+  );
+  down = gateway.hub.link(
+    to(() => up),
+    everybody,
+  );
+  return end;
+}
+
+const everybody: BridgePrincipal = { name: "everybody", allows: () => true };
 
 /** Bounds that tests do not reach, unless they say others. */
 const limits: HubLimits = {

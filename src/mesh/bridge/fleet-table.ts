@@ -9,6 +9,8 @@ interface Known {
   readonly source: FleetSource;
   readonly agent: BridgeAgent;
   readonly agentId: string;
+  /** Fewer bridges are better; of as many, the agent's own link is: that it is the agent was proven there. */
+  readonly rank: number;
 }
 
 /** Where a request goes. */
@@ -40,15 +42,21 @@ export class FleetTable {
 
   /**
    * Takes what a side says of an agent.
+   * @param isOwn whether the side is that agent's own link
    * @returns whether that changes anything, or that the table is full
    */
-  upsert(source: FleetSource, agent: BridgeAgent, agentId: string): "changed" | "same" | "full" {
+  upsert(
+    source: FleetSource,
+    agent: BridgeAgent,
+    agentId: string,
+    isOwn = false,
+  ): "changed" | "same" | "full" {
     const ways = this.#known.get(agent.peerId) ?? [];
     const at = ways.findIndex((known) => known.source === source);
     const before = ways[at];
     if (before !== undefined && isSame(before.agent, agent)) return "same";
     if (before === undefined && this.#size >= this.#agentsMax) return "full";
-    const known = { source, agent, agentId };
+    const known = { source, agent, agentId, rank: 2 * agent.via.length - (isOwn ? 1 : 0) };
     if (before === undefined) {
       ways.push(known);
       this.#size++;
@@ -122,11 +130,7 @@ export class FleetTable {
   #best(peerId: PeerId, except: FleetSource | undefined): Known | undefined {
     let best: Known | undefined;
     for (const known of this.#known.get(peerId) ?? [])
-      if (
-        known.source !== except &&
-        (best === undefined || known.agent.via.length < best.agent.via.length)
-      )
-        best = known;
+      if (known.source !== except && (best === undefined || known.rank < best.rank)) best = known;
     return best;
   }
 

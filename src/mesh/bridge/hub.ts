@@ -238,7 +238,8 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
       const { bridgeId } = link.peer ?? { bridgeId: "" };
       const via = [bridgeId, ...agent.via];
       // Split horizon keeps two bridges from telling each other the same; this keeps more from doing so.
-      if (this.#guard.way(via) === "new") this.#upsert(link, { ...agent, via }, agentId);
+      const isOwn = link.peer?.peerId === agent.peerId;
+      if (this.#guard.way(via) === "new") this.#upsert(link, { ...agent, via }, agentId, isOwn);
       else gone.add(agent.peerId);
     }
     for (const peerId of gone) this.#remove(link, peerId);
@@ -379,8 +380,8 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
       }
   }
 
-  #upsert(source: FleetSource, agent: BridgeAgent, agentId: string): void {
-    const outcome = this.#fleet.upsert(source, agent, agentId);
+  #upsert(source: FleetSource, agent: BridgeAgent, agentId: string, isOwn = false): void {
+    const outcome = this.#fleet.upsert(source, agent, agentId, isOwn);
     if (outcome === "full") this.refused("bridge.busy");
     if (outcome === "changed") this.#tell(source, agent.peerId);
   }
