@@ -20,6 +20,7 @@ t.test(
       links: fc.array(fc.tuple(fc.nat(5), fc.nat(5)), { minLength: 1, maxLength: 10 }),
       speaker: fc.nat(5),
     });
+    let passages = 0;
     await fc.assert(
       fc.asyncProperty(arrangement, async ({ bridges: count, meshes, links, speaker }) => {
         const clock = new VirtualClock();
@@ -58,6 +59,7 @@ t.test(
       }),
       { seed, numRuns: 60 },
     );
+    t.ok(passages > 20, `${passages} times from one mesh into another`);
   },
 );
 
