@@ -1,8 +1,10 @@
 import {
   type BridgeClient,
-  BridgeError,
+  type BridgeError,
+  type BridgeLinkChannel,
   type BridgeLinkReceiver,
   type BridgePrincipal,
+  toBridgeError,
 } from "../../platform/bridge.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -84,17 +86,14 @@ export class Attachment {
       frame: (frame) => link?.frame(frame),
       closed: (error) => link?.closed(error),
     };
+    let channel: BridgeLinkChannel | undefined;
     try {
-      const channel = client.link(receiver);
+      channel = client.link(receiver);
       link = hub.attach(channel, principal, (error) => this.#ended(link, error));
       this.#link = link;
     } catch (error) {
-      this.#ended(
-        undefined,
-        error instanceof BridgeError
-          ? error
-          : new BridgeError("bridge.failed", String(error), { cause: error }),
-      );
+      channel?.close();
+      this.#ended(undefined, toBridgeError(error));
     }
   }
 

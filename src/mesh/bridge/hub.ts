@@ -2,6 +2,7 @@ import {
   type BridgeAgent,
   type BridgeAgentChange,
   type BridgeBackend,
+  type BridgeCode,
   type BridgeContent,
   BridgeError,
   type BridgeHandler,
@@ -14,13 +15,14 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { BulkSink, BulkSource } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
-import type { PeerId, Signer } from "../../platform/signer.ts";
-import { type FleetSource, FleetTable, sameBytes } from "./fleet-table.ts";
-import { agentIdIn } from "./frames.ts";
+import type { Signer } from "../../platform/signer.ts";
+import { FleetSharing } from "./fleet-sharing.ts";
 import { Link, type LinkOwner } from "./link.ts";
 import type { LinkEffect, LinkLimits, LinkPeer } from "./link-session.ts";
 import { LoopGuard } from "./loop-guard.ts";
-import { TopicFilters, type TopicRule, TopicRules } from "./topic-rules.ts";
+import { Refusals } from "./refusals.ts";
+import { TopicRouter } from "./topic-router.ts";
+import { type TopicRule, TopicRules } from "./topic-rules.ts";
 
 /** Bounds of a bridge. */
 export interface HubLimits extends LinkLimits {
@@ -69,11 +71,6 @@ export interface HubCounters {
   readonly refusals: Readonly<Record<string, number>>;
 }
 
-interface Subscriber {
-  readonly filters: TopicFilters;
-  readonly receive: (message: BridgeMessage) => void;
-}
-
 const NONCE_BYTES = 32;
 
 /**
@@ -84,37 +81,31 @@ const NONCE_BYTES = 32;
 export class BridgeHub implements BridgeHandler, LinkOwner {
   readonly #parts: HubParts;
   readonly #guard: LoopGuard;
-  readonly #fleet: FleetTable;
-  readonly #up: TopicRules;
   readonly #down: TopicRules;
-  /** Stands for the own mesh as a side of the bridge. */
-  readonly #mesh: FleetSource = {};
+  readonly #refusals: Refusals;
+  readonly #topics: TopicRouter;
+  readonly #fleet: FleetSharing;
   readonly #links = new Set<Link>();
-  readonly #subscribers = new Set<Subscriber>();
-  readonly #watchers = new Set<(change: BridgeAgentChange) => void>();
-  readonly #repeats = new Map<string, number>();
-  readonly #refusals = new Map<string, number>();
-  readonly #counts = { messagesUp: 0, messagesDown: 0, messagesLinked: 0, requestsServed: 0 };
   readonly #ends = new Map<Link, (error: BridgeError | undefined) => void>();
   #stops: (() => void)[] = [];
-  #publishing = 0;
+  #requestsServed = 0;
 
   constructor(parts: HubParts) {
+    const { backend, limits } = parts;
     this.#parts = parts;
-    this.#guard = new LoopGuard(parts.bridgeId, parts.limits);
-    this.#fleet = new FleetTable(parts.limits.agentsMax);
-    this.#up = new TopicRules(parts.topicsUp);
+    this.#guard = new LoopGuard(parts.bridgeId, limits);
     this.#down = new TopicRules(parts.topicsDown);
+    this.#refusals = new Refusals(parts.logger);
+    const shared = { backend, guard: this.#guard, links: this.#links, refusals: this.#refusals };
+    const { publishesMax, subscribersMax, agentsMax } = limits;
+    const rules = { up: new TopicRules(parts.topicsUp), down: this.#down };
+    this.#topics = new TopicRouter({ ...shared, ...rules, publishesMax, subscribersMax });
+    this.#fleet = new FleetSharing({ ...shared, agentsMax, watchersMax: subscribersMax });
   }
 
   /** Begins to listen to the mesh. */
   start(): void {
-    const { backend } = this.#parts;
-    this.#stops = [backend.onAgents((change) => this.#meshChange(change))];
-    for (const agent of backend.agents()) this.#meshChange({ kind: "upserted", agent });
-    const filters = this.#up.meshFilters;
-    if (filters.length > 0)
-      this.#stops.push(backend.subscribe(filters, (message) => this.#fromMesh(message)));
+    this.#stops = [this.#fleet.start(), this.#topics.start()];
   }
 
   /** Ends every link. */
@@ -134,7 +125,7 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
   }
 
   publish(message: BridgeMessage, _from: BridgePrincipal): Promise<number> {
-    return this.#distribute(message, undefined);
+    return this.#topics.publish(message);
   }
 
   subscribe(
@@ -142,21 +133,15 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
     _from: BridgePrincipal,
     receive: (message: BridgeMessage) => void,
   ): () => void {
-    this.#bounded(this.#subscribers.size, this.#parts.limits.subscribersMax, "subscribers");
-    const subscriber = { filters: new TopicFilters(filters), receive };
-    this.#subscribers.add(subscriber);
-    return () => void this.#subscribers.delete(subscriber);
+    return this.#topics.subscribe(filters, receive);
   }
 
   agents(): readonly BridgeAgent[] {
-    return this.#fleet.allFor(undefined);
+    return this.#fleet.agentsFor(undefined);
   }
 
   watchAgents(_from: BridgePrincipal, listener: (change: BridgeAgentChange) => void): () => void {
-    this.#bounded(this.#watchers.size, this.#parts.limits.subscribersMax, "watchers");
-    const own = (change: BridgeAgentChange): void => listener(change);
-    this.#watchers.add(own);
-    return () => void this.#watchers.delete(own);
+    return this.#fleet.watch(listener);
   }
 
   async uploadOffset(
@@ -198,11 +183,10 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
   counters(): HubCounters {
     return {
       linksNow: this.#links.size,
-      subscribersNow: this.#subscribers.size,
       agentsNow: this.#fleet.size,
-      ...this.#counts,
-      repeats: Object.fromEntries(this.#repeats),
-      refusals: Object.fromEntries(this.#refusals),
+      requestsServed: this.#requestsServed,
+      ...this.#topics.counters,
+      refusals: this.#refusals.counts,
     };
   }
 
@@ -212,17 +196,11 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
       if (other !== link && peerId !== undefined && other.peer?.peerId === peerId)
         other.close(new BridgeError("bridge.closed", "the device has attached anew"));
     this.#parts.logger.info("a bridge link stands", { bridgeId, peerId });
-    link.fleet(this.#fleet.allFor(link));
+    link.fleet(this.#fleet.agentsFor(link));
   }
 
   linkMessage(link: Link, message: BridgeMessage): void {
-    if (!link.principal.allows("publish", message.topic)) {
-      this.refused("bridge.denied");
-      return;
-    }
-    this.#counts.messagesLinked++;
-    // Who sent it learns nothing of where it went; what did not go anywhere is counted.
-    this.#distribute(message, link).catch((error: unknown) => this.#count(error));
+    this.#topics.fromLink(link, message);
   }
 
   linkRequest(link: Link, request: BridgeRequest): Promise<Uint8Array> {
@@ -232,34 +210,24 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
   }
 
   linkFleet(link: Link, told: Extract<LinkEffect, { kind: "fleet" }>): void {
-    const gone = new Set(told.complete ? this.#fleet.knownBy(link) : told.removed);
-    for (const { agent, agentId } of told.upserted) {
-      gone.delete(agent.peerId);
-      const { bridgeId } = link.peer ?? { bridgeId: "" };
-      const via = [bridgeId, ...agent.via];
-      // Split horizon keeps two bridges from telling each other the same; this keeps more from doing so.
-      const isOwn = link.peer?.peerId === agent.peerId;
-      if (this.#guard.way(via) === "new") this.#upsert(link, { ...agent, via }, agentId, isOwn);
-      else gone.add(agent.peerId);
-    }
-    for (const peerId of gone) this.#remove(link, peerId);
+    this.#fleet.fromLink(link, told);
   }
 
   linkClosed(link: Link, error: BridgeError | undefined): void {
     this.#links.delete(link);
-    for (const peerId of this.#fleet.knownBy(link)) this.#remove(link, peerId);
+    this.#fleet.forget(link);
     const ended = this.#ends.get(link);
     this.#ends.delete(link);
     ended?.(error);
   }
 
-  refused(code: string): void {
-    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+  refused(code: BridgeCode): void {
+    this.#refusals.add(code);
   }
 
   #open(role: "gateway" | "device", channel: BridgeLinkChannel, principal: BridgePrincipal): Link {
     const { bridgeId, signer, clock, random, limits } = this.#parts;
-    this.#bounded(this.#links.size, limits.linksMax, "links");
+    this.#refusals.bound(this.#links.size, limits.linksMax, "links");
     const link: Link = new Link({
       channel,
       principal,
@@ -277,16 +245,11 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
         admits: (peerId) =>
           (principal.peerId ?? peerId) === peerId && principal.allows("link", peerId),
         limits,
-        isKnown: (peerId, record) => this.#isKnown(link, peerId, record),
+        isKnown: (peerId, record) => this.#fleet.isKnown(link, peerId, record),
       },
     });
     this.#links.add(link);
     return link;
-  }
-
-  #isKnown(link: Link, peerId: PeerId, record: Uint8Array): boolean {
-    const before = this.#fleet.recordOf(link, peerId);
-    return before !== undefined && sameBytes(before, record);
   }
 
   async #route(
@@ -296,130 +259,18 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
   ): Promise<Uint8Array> {
     const { backend } = this.#parts;
     if (this.#guard.way(request.via) !== "new")
-      throw this.#refusal("bridge.loop", "the request has been here, or comes from too far");
-    const onward = { ...request, via: this.#guard.passed(request.via) };
-    this.#counts.requestsServed++;
-    if (request.target === backend.self) return backend.request(onward, from);
-    const found = this.#fleet.find(request.target, source);
-    if (found.kind === "ambiguous")
-      throw this.#refusal("bridge.ambiguous", `several agents are called ${request.target}`);
-    if (found.kind === "unknown")
-      throw this.#refusal("bridge.not-found", `no agent ${request.target}`);
-    const target = found.peerId;
-    if (found.source === this.#mesh) return backend.request({ ...onward, target }, from);
-    return (found.source as Link).request({ ...onward, target });
-  }
-
-  #fromMesh(message: BridgeMessage): void {
-    const topic = this.#up.toCluster(message.topic);
-    if (topic === undefined) return;
-    this.#counts.messagesUp++;
-    this.#distribute({ ...message, topic }, this.#mesh).catch((error: unknown) =>
-      this.#count(error),
-    );
-  }
-
-  /** @throws BridgeError when it could be handed to nobody who wanted it */
-  async #distribute(message: BridgeMessage, source: FleetSource | undefined): Promise<number> {
-    const verdict = this.#guard.message(message.from ?? "", message.id, message.via);
-    if (verdict !== "new") {
-      this.#repeats.set(verdict, (this.#repeats.get(verdict) ?? 0) + 1);
-      return 0;
-    }
-    const onward = { ...message, via: this.#guard.passed(message.via) };
-    let receivers = 0;
-    let failure: unknown;
-    for (const { filters, receive } of this.#subscribers)
-      if (filters.match(onward.topic)) {
-        receive(onward);
-        receivers++;
-      }
-    for (const link of this.#links)
-      if (link !== source && link.wants(onward.topic))
-        try {
-          link.message(onward);
-          receivers++;
-        } catch (error) {
-          failure = error;
-          this.#count(error);
-        }
-    if (source !== this.#mesh)
-      try {
-        receivers += await this.#intoMesh(onward);
-      } catch (error) {
-        failure = error;
-        this.#count(error);
-      }
-    if (receivers === 0 && failure !== undefined) throw failure;
-    return receivers;
-  }
-
-  async #intoMesh(message: BridgeMessage): Promise<number> {
-    const topic = this.#down.toMesh(message.topic);
-    if (topic === undefined) return 0;
-    if (this.#publishing >= this.#parts.limits.publishesMax)
-      throw new BridgeError("bridge.busy", "too many messages on their way into the mesh");
-    this.#publishing++;
-    try {
-      const neighbours = await this.#parts.backend.publish({ ...message, topic });
-      this.#counts.messagesDown++;
-      return neighbours;
-    } finally {
-      this.#publishing--;
-    }
-  }
-
-  #meshChange(change: BridgeAgentChange): void {
-    if (change.kind === "removed") this.#remove(this.#mesh, change.peerId);
-    else
-      try {
-        const { agent } = change;
-        this.#upsert(this.#mesh, { ...agent, via: [] }, agentIdIn(agent.record));
-      } catch (error) {
-        this.#count(error);
-      }
-  }
-
-  #upsert(source: FleetSource, agent: BridgeAgent, agentId: string, isOwn = false): void {
-    const outcome = this.#fleet.upsert(source, agent, agentId, isOwn);
-    if (outcome === "full") this.refused("bridge.busy");
-    if (outcome === "changed") this.#tell(source, agent.peerId);
-  }
-
-  #remove(source: FleetSource, peerId: PeerId): void {
-    if (this.#fleet.remove(source, peerId)) this.#tell(source, peerId);
-  }
-
-  #tell(source: FleetSource, peerId: PeerId): void {
-    for (const watcher of this.#watchers) watcher(this.#fleet.changeFor(undefined, peerId));
-    for (const link of this.#links)
-      if (link !== source) link.fleetChange(this.#fleet.changeFor(link, peerId));
+      throw this.#refusals.error("bridge.loop", "it was here before, or comes from too far");
+    this.#requestsServed++;
+    const place = this.#fleet.find(request.target, source);
+    const { peerId: target } = place;
+    const onward = { ...request, target, via: this.#guard.passed(request.via) };
+    return place.kind === "mesh" ? backend.request(onward, from) : place.link.request(onward);
   }
 
   #inMesh(target: string): string {
-    if (target === this.#parts.backend.self) return target;
-    const found = this.#fleet.find(target, undefined);
-    if (found.kind === "ambiguous")
-      throw this.#refusal("bridge.ambiguous", `several agents are called ${target}`);
-    if (found.kind === "unknown") throw this.#refusal("bridge.not-found", `no agent ${target}`);
-    if (found.source !== this.#mesh)
-      throw this.#refusal("bridge.unsupported", "bulk content does not go over a link");
-    return found.peerId;
-  }
-
-  #bounded(now: number, most: number, what: string): void {
-    if (now >= most) throw this.#refusal("bridge.busy", `no more than ${most} ${what}`);
-  }
-
-  #refusal(code: BridgeError["code"], message: string): BridgeError {
-    this.refused(code);
-    return new BridgeError(code, message);
-  }
-
-  #count(error: unknown): void {
-    const code = error instanceof BridgeError ? error.code : "bridge.failed";
-    this.refused(code);
-    if (code === "bridge.failed")
-      this.#parts.logger.error("the bridge failed", { reason: String(error) });
+    const place = this.#fleet.find(target, undefined);
+    if (place.kind === "link")
+      throw this.#refusals.error("bridge.unsupported", "bulk content does not go over a link");
+    return place.peerId;
   }
 }

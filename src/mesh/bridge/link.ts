@@ -1,6 +1,7 @@
 import {
   type BridgeAgent,
   type BridgeAgentChange,
+  type BridgeCode,
   BridgeError,
   type BridgeLinkChannel,
   type BridgeLinkReceiver,
@@ -27,7 +28,7 @@ export interface LinkOwner {
   linkFleet(link: Link, effect: Extract<LinkEffect, { kind: "fleet" }>): void;
   /** Comes once, whichever side ended it. */
   linkClosed(link: Link, error: BridgeError | undefined): void;
-  refused(code: string): void;
+  refused(code: BridgeCode): void;
 }
 
 /** What a link is made of. */

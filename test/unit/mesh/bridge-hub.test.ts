@@ -1,5 +1,5 @@
 // Whole bridges in any arrangement, without a network and in virtual time.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import t from "tap";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { bridgeOf, type TestBridge, ToyMesh, wire } from "../../support/grpc-mesh.ts";
@@ -87,7 +87,7 @@ t.test(
       cloud!.hub
         .agents()
         .map(({ via }) => via.length)
-        .sort(),
+        .sort((a, b) => a - b),
       [0, 1],
     );
     await t.rejects(cloud!.hub.request({ ...request, target: "pi" }), { code: "bridge.not-found" });

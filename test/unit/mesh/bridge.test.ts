@@ -1,7 +1,8 @@
 // The parts of a bridge one by one: topics, loops, the fleet, and what one end of a link takes.
 import { create } from "@bufbuild/protobuf";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import t from "tap";
+import { Check, Default } from "typebox/value";
 import { FleetTable } from "../../../src/mesh/bridge/fleet-table.ts";
 import {
   decodeFrame,
@@ -10,12 +11,14 @@ import {
   encodeTopicMessage,
   fleetAgent,
 } from "../../../src/mesh/bridge/frames.ts";
+import { gatewayPrincipal } from "../../../src/mesh/bridge/gateway-principal.ts";
 import {
   type LinkEffect,
   type LinkParts,
   LinkSession,
 } from "../../../src/mesh/bridge/link-session.ts";
 import { LoopGuard } from "../../../src/mesh/bridge/loop-guard.ts";
+import { bridgeOptions } from "../../../src/mesh/bridge/options.ts";
 import { TopicRules } from "../../../src/mesh/bridge/topic-rules.ts";
 import { BridgeError } from "../../../src/platform/bridge.ts";
 import { LinkHelloSchema } from "../../../src/wire/agent_mesh/bridge/v1/link_pb.ts";
@@ -40,6 +43,30 @@ t.test("only topics that a rule names cross, under the name that it says", async
   t.equal(new TopicRules([{ filter: "#", prefix: "" }]).toCluster("$SYS/x"), "$SYS/x");
   t.equal(new TopicRules([]).toMesh("a"), undefined, "nothing crosses unless it is allowed");
 });
+
+t.test(
+  "settings: closed unless opened, and whoever is attached to asks only for what is named",
+  async (t) => {
+    const options = Default(bridgeOptions, { connect: [{ name: "a", url: "grpcs://b:1" }] });
+    t.ok(Check(bridgeOptions, options));
+    t.match(options, {
+      listen: { enabled: false, host: "127.0.0.1", port: 5001 },
+      connect: [{ tasks: [] }],
+      topicsUp: [],
+      topicsDown: [],
+      messageBytesMax: 104_857_600,
+      gzip: true,
+    });
+    for (const url of ["http://b:1", "grpc://user@b:1", "grpc://b:1/path"])
+      t.notOk(Check(bridgeOptions, Default(bridgeOptions, { connect: [{ name: "a", url }] })), url);
+    const gateway = gatewayPrincipal("a", ["/echo/1", "/jobs/*"]);
+    t.ok(gateway.allows("exchange", "/echo/1"));
+    t.ok(gateway.allows("exchange", "/jobs/run"));
+    t.notOk(gateway.allows("exchange", "/echo/12"));
+    t.notOk(gateway.allows("upload", "/echo/1"));
+    t.notOk(gatewayPrincipal("a", []).allows("exchange", "/echo/1"));
+  },
+);
 
 t.test("a message passes once, and never in circles; what is remembered has a bound", async (t) => {
   const guard = new LoopGuard("own", { hopsMax: 3, seenMax: 4 });
