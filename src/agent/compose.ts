@@ -89,6 +89,7 @@ export async function startAgent(
     queue: outbox,
     uplinks: dispatcher,
     mesh: mesh?.view ?? lonelyMesh(() => describeSelf(self)),
+    ...(mesh !== undefined && { meshAccess: mesh.access }),
     brokerStatus: () => broker.status(),
     health,
   };
@@ -157,11 +158,7 @@ async function openMesh(
 ): Promise<MeshPart | undefined> {
   if (config.mesh.enabled !== true || platform.openMesh === undefined) return undefined;
   const ground = await platform.openMesh(config.mesh);
-  return createMeshPart(config, platform, {
-    ...parts,
-    ground,
-    gate: { admits: () => true, allows: () => undefined, offence: () => undefined },
-  });
+  return createMeshPart(config, platform, { ...parts, ground });
 }
 
 /** Opens what lies on disk and finds out what body this is; the two are waited for together. */

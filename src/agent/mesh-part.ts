@@ -1,3 +1,5 @@
+import { auditedEvents } from "../access/audited-events.ts";
+import { MeshAccess } from "../access/mesh-access.ts";
 import type { Config } from "../config/schema.ts";
 import type { ResourceMonitor } from "../device/resource-monitor.ts";
 import { directoryRules } from "../mesh/fleet/fleet.ts";
@@ -8,9 +10,11 @@ import { MeshNode } from "../mesh/node.ts";
 import { meshPace } from "../mesh/pace.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
 import type { MeshView } from "../mesh/view.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
+import type { EventLog } from "../telemetry/event-log.ts";
 import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
 import { meshView } from "./mesh-view.ts";
 import { describeSelf, isNews, type SelfParts } from "./self-description.ts";
@@ -31,8 +35,7 @@ export interface MeshSurroundings {
   readonly ground: MeshGround;
   readonly store: KeyValueStore;
   readonly device: ResourceMonitor;
-  readonly events: EventSink;
-  readonly gate: NetworkGate;
+  readonly events: EventLog;
   readonly self: SelfParts;
 }
 
@@ -40,6 +43,7 @@ export interface MeshSurroundings {
 export interface MeshPart {
   readonly node: MeshNode;
   readonly view: MeshView;
+  readonly access: MeshAccess;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -50,11 +54,25 @@ export async function createMeshPart(
   platform: AgentPlatform,
   surroundings: MeshSurroundings,
 ): Promise<MeshPart> {
-  const { clock, random } = platform;
+  const { clock, random, hasher } = platform;
   const logger = platform.logger.child("mesh");
-  const { ground, store, device, events, gate, self } = surroundings;
+  const { ground, store, device, events, self } = surroundings;
   const options = config.mesh;
   const { limits, discovery } = options;
+  const access = await MeshAccess.open({
+    store,
+    clock,
+    random: random.fork("access"),
+    hasher,
+    signer: ground.signer,
+    logger: platform.logger.child("access"),
+    events,
+    options: options.access,
+    connectionsMax: limits.connectionsMax,
+  });
+  const tokens = auditedEvents({ emit: () => undefined }, access.audit);
+  events.subscribe(({ type, data }) => tokens.emit(type, data));
+  const gate = doorOf(access, clock);
   const pace = meshPace(device.power().mode);
   const verifier = new CachingVerifier(ground.signer, Math.min(limits.membersMax, 4_096));
   const network = await ground.createNetwork({
@@ -62,6 +80,7 @@ export async function createMeshPart(
     rules: directoryRules(verifier),
     pace: pace.network,
   });
+  access.attach(network);
   const node = new MeshNode({
     network,
     signer: ground.signer,
@@ -69,6 +88,7 @@ export async function createMeshPart(
     random: random.fork("mesh"),
     logger,
     gate,
+    requirements: access.requirements,
     verifier,
     memory: new FleetMemory(store),
     membership: {
@@ -83,7 +103,11 @@ export async function createMeshPart(
     remember: discovery.remember,
     peerExchange: discovery.peerExchange,
     onChange: (change) => tellOfMember(events, node.id, change),
-    onLink: (event) => tellOfLink(events, event),
+    onLink: (event) => {
+      if (event.kind === "link-up") access.linkUp(event.link.peer);
+      if (event.kind === "link-down") access.linkDown(event.peer);
+      tellOfLink(events, event);
+    },
   });
   let told = describeSelf(self);
   let toldAtMs = clock.monotonicMs();
@@ -96,6 +120,7 @@ export async function createMeshPart(
   };
   return {
     node,
+    access,
     view: meshView(node, network, options, clock),
     async start() {
       await node.start();
@@ -106,7 +131,25 @@ export async function createMeshPart(
         describe();
       });
     },
-    stop: () => node.stop(),
+    async stop() {
+      await node.stop();
+      await access.close();
+    },
+  };
+}
+
+/** Strangers that come in from one network are counted; keys cost nothing. */
+function doorOf({ gate, book, identities, ledger }: MeshAccess, clock: Clock): NetworkGate {
+  return {
+    admits(peer, from) {
+      if (!gate.admits(peer)) return false;
+      if (from === undefined || book.standingOf(peer).live) return true;
+      if (identities.admits(from, peer, clock.monotonicMs())) return true;
+      ledger.offence(peer, "connect-flood");
+      return false;
+    },
+    allows: (peer, what, bytes) => gate.allows(peer, what, bytes),
+    offence: (peer, kind) => gate.offence(peer, kind),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { MeshAccess } from "../access/mesh-access.ts";
 import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
 import type { DeviceView } from "../device/view.ts";
@@ -13,6 +14,12 @@ import type { MetricsRegistry } from "../platform/metrics-registry.ts";
 import type { ReadingsView } from "../readings/view.ts";
 import type { EventLog } from "../telemetry/event-log.ts";
 import type { UplinkView } from "../uplink/view.ts";
+
+/** What REST shows of access control in the mesh, and does with it. */
+export type AccessView = Pick<
+  MeshAccess,
+  "issue" | "revoke" | "import" | "ban" | "unban" | "grants" | "roles" | "audit"
+> & { readonly ledger: Pick<MeshAccess["ledger"], "bans" | "scores"> };
 
 /** Everything that the REST interface shows or sets in motion. */
 export interface ApiContext {
@@ -33,6 +40,8 @@ export interface ApiContext {
   readonly queue: QueueView;
   readonly uplinks: UplinkView;
   readonly mesh: MeshView;
+  /** Grants, bans and the audit log of the mesh; absent while it is off. */
+  readonly meshAccess?: AccessView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

@@ -91,6 +91,71 @@ export const problemCatalogue = {
     title: "No such neighbour",
     fix: "GET /v1/mesh/peers lists those that are linked.",
   },
+  "access.malformed": {
+    status: 400,
+    title: "This is no grant",
+    fix: "Pass the whole text that the export gave, with its first and last line.",
+  },
+  "access.forged": {
+    status: 400,
+    title: "The signature is not the issuer's",
+    fix: "Export it again on the device that issued it.",
+  },
+  "access.terms": {
+    status: 400,
+    title: "Such a grant can not be given",
+    fix: "See `detail`; give 1 to 8 roles or up to 16 permissions to the peer id of an agent.",
+  },
+  "access.unknown-role": {
+    status: 400,
+    title: "There is no such role",
+    fix: "GET /v1/mesh/roles lists them; add your own under `mesh.access.roles`.",
+  },
+  "access.unknown-issuer": {
+    status: 409,
+    title: "The issuer is no authority here",
+    fix: "Add its peer id to `mesh.access.authorities`.",
+  },
+  "access.expired": {
+    status: 409,
+    title: "The grant has ended",
+    fix: "Issue another one.",
+  },
+  "access.revoked": {
+    status: 409,
+    title: "The grant was taken back",
+    fix: "Issue another one.",
+  },
+  "access.replayed": {
+    status: 409,
+    title: "A later list of the issuer is here already",
+    fix: "Nothing needs to be done; or export the newest list.",
+  },
+  "access.too-many": {
+    status: 409,
+    title: "There are too many grants",
+    fix: "Raise `mesh.access.grantsMax`, or take back grants that are no longer used; a device may hold 16.",
+  },
+  "access.clock-untrusted": {
+    status: 409,
+    title: "The grant's end cannot be told",
+    fix: "Set the device's clock, or leave out expiresInMs.",
+  },
+  "access.not-issuer": {
+    status: 409,
+    title: "Another device issued the grant",
+    fix: "Take it back on the device that `detail` names, or with its list of revocations.",
+  },
+  "access.grant-not-found": {
+    status: 404,
+    title: "No such grant",
+    fix: "GET /v1/mesh/grants lists them.",
+  },
+  "access.ban-not-found": {
+    status: 404,
+    title: "The node is not banned",
+    fix: "GET /v1/mesh/bans lists those that are.",
+  },
   "route.not-found": {
     status: 404,
     title: "There is nothing at this path",

@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import type { Body } from "../api/schemas/common.ts";
 import type { joined, mesh, meshPeers } from "../api/schemas/mesh.ts";
+import { registerMeshAccess } from "./mesh-access.ts";
 import { bytes, duration, plural, print, printJson, printPairs, printTable } from "./output.ts";
 import { RestClient, type RestOptions, withRestOptions } from "./rest-client.ts";
 
-/** Adds `agent-mesh mesh status|peers|join|unlink|network-key`. */
+/** Adds `agent-mesh mesh status|peers|join|unlink|network-key`, and what `registerMeshAccess` adds. */
 export function registerMesh(program: Command): void {
   const group = program
     .command("mesh")
@@ -54,6 +55,7 @@ export function registerMesh(program: Command): void {
     if (options.json === true) printJson({ peer, unlinked: true });
     else print(`the links to ${peer} are closed`);
   });
+  registerMeshAccess(group);
   group
     .command("network-key")
     .description("print a new key for a private network, to keep in mesh.networkKeyFile")

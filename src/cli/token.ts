@@ -1,15 +1,9 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { Body } from "../api/schemas/common.ts";
 import type { tokenCreated, tokens } from "../api/schemas/tokens.ts";
 import { print, printJson, printTable, time } from "./output.ts";
+import { parseDuration } from "./parse-duration.ts";
 import { RestClient, type RestOptions, withRestOptions } from "./rest-client.ts";
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 
 /** Adds `agent-mesh token create|list|revoke`. */
 export function registerToken(program: Command): void {
@@ -63,11 +57,4 @@ export function registerToken(program: Command): void {
     if (options.json === true) printJson({ id, revoked: true });
     else print(`${id} is revoked`);
   });
-}
-
-function parseDuration(text: string): number {
-  const [, amount = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const ms = Number(amount) * (UNIT_MS[unit] ?? 0);
-  if (ms <= 0) throw new InvalidArgumentError("Write it like 90s, 30m, 12h or 30d.");
-  return ms;
 }

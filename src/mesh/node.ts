@@ -1,3 +1,5 @@
+import type { Requirements } from "../access/requirements.ts";
+import type { Permission } from "../access/roles.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import {
@@ -11,14 +13,14 @@ import {
 import type { Random } from "../platform/random.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
-import { Fleet } from "./fleet/fleet.ts";
+import { Fleet, MEMBERSHIP_PROTOCOL } from "./fleet/fleet.ts";
 import type { FleetMemory } from "./fleet/fleet-memory.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipOptions, MembershipPace } from "./membership/options.ts";
-import { Channels } from "./messaging/channels.ts";
-import { Mail } from "./messaging/mail.ts";
+import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
+import { MAIL_PROTOCOL_ID, Mail } from "./messaging/mail.ts";
 import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
-import { taskProtocolId } from "./messaging/names.ts";
+import { TOPIC_PREFIX, taskProtocolId } from "./messaging/names.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
 import type { RecordVerifier } from "./records/record-verifier.ts";
@@ -56,6 +58,8 @@ export interface MeshParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly gate: NetworkGate;
+  /** Where it is said what each protocol needs; absent where the gate does not ask. */
+  readonly requirements?: Requirements;
   readonly verifier: RecordVerifier;
   readonly memory: FleetMemory;
   readonly membership: MembershipOptions;
@@ -116,6 +120,7 @@ export class MeshNode implements ChannelOpener {
    */
   async start(): Promise<void> {
     const { network, memory, remember, clock, random, limits, logger, bootstrap } = this.#parts;
+    this.#requireBasics();
     const epoch = await memory.nextEpoch();
     const remembered = remember ? await memory.records() : [];
     const link = (peer: PeerId): Promise<void> => this.#linkTo(peer);
@@ -218,12 +223,14 @@ export class MeshNode implements ChannelOpener {
 
   /**
    * Offers work to other nodes, which ask for it with {@link MeshNode.callTask}.
+   * @param options `permission`: what they need to be allowed to ask
    * @throws RangeError for a name that can not be one @throws Error when it is taken
    */
-  attachTask(name: string, task: Task): void {
+  attachTask(name: string, task: Task, { permission = "request" as Permission } = {}): void {
     const id = taskProtocolId(name);
     if (this.#tasks.has(name)) throw new Error(`the task ${name} is attached already`);
     if (this.#tasks.size >= TASKS_MAX) throw new Error(`${TASKS_MAX} tasks are attached already`);
+    this.#parts.requirements?.protocol(id, { send: permission });
     this.#tasks.add(name);
     this.#parts.network.serve({ id, ...this.#taskLimits() }, { request: task });
   }
@@ -317,6 +324,15 @@ export class MeshNode implements ChannelOpener {
       await running.fleet.stop();
     }
     await this.#parts.network.stop();
+  }
+
+  #requireBasics(): void {
+    const { requirements } = this.#parts;
+    if (requirements === undefined) return;
+    requirements.protocol(MEMBERSHIP_PROTOCOL.id, { send: "membership" });
+    requirements.protocol(MAIL_PROTOCOL_ID, { send: "request" });
+    requirements.protocol(CHANNEL_PROTOCOL_ID, { send: "request" });
+    requirements.topics(TOPIC_PREFIX, { send: "publish", receive: "subscribe" });
   }
 
   #require(): Running {

@@ -1,7 +1,11 @@
+import { meshAccessFaults } from "../access/mesh-access-options.ts";
 import type { MeshOptions } from "./options.ts";
 
 const ADDRESS =
   /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+(\/(tcp|udp)\/\d{1,5}|\/quic-v1|\/ws|\/wss|\/tls|\/webrtc-direct|\/webrtc|\/sni\/[^/\s]+|\/certhash\/[^/\s]+|\/p2p\/[^/\s]+|\/p2p-circuit)*$/;
+
+/** Ed25519 keys as peer ids: an identity multihash in base58btc. */
+const PEER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
 
 /** @returns what each key of the mesh allows and their combination does not */
 export function meshFaults(mesh: MeshOptions): string[] {
@@ -22,6 +26,7 @@ export function meshFaults(mesh: MeshOptions): string[] {
         );
   if (!/^[0-9.]+$/.test(host) && !host.includes(":") && host !== "localhost")
     faults.push(`mesh.host "${host}" must be an IP address of this device, or 0.0.0.0 for all`);
+  faults.push(...meshAccessFaults(mesh.access, (text) => PEER_ID.test(text)));
   const ports = new Map<number, string>();
   const taken = [
     ...(transports.includes("tcp") ? ([["port", mesh.port]] as const) : []),

@@ -1,4 +1,5 @@
 import * as Type from "typebox";
+import { meshAccessOptions } from "../access/mesh-access-options.ts";
 
 const port = (value: number, description: string) =>
   Type.Integer({ default: value, minimum: 0, maximum: 65_535, description });
@@ -58,13 +59,6 @@ const limitOptions = Type.Object(
       maximum: 100_000,
       description:
         "Agents of the fleet that are known at once; those heard of longest ago give way.",
-    }),
-    framesPerSecondMax: Type.Integer({
-      default: 2_000,
-      minimum: 10,
-      maximum: 1_000_000,
-      description:
-        "Frames taken from one peer; one that goes on sending more is barred for a while.",
     }),
   },
   { additionalProperties: false, default: {}, description: "Bounds of everything." },
@@ -134,6 +128,7 @@ export const meshOptions = Type.Object(
       { additionalProperties: false, default: {}, description: "Circuit relay, version 2." },
     ),
     limits: limitOptions,
+    access: meshAccessOptions,
   },
   {
     additionalProperties: false,

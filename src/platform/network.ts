@@ -159,8 +159,11 @@ export interface NetworkPace {
 
 /** What stands at the door: who may come in, and what they may say. Synchronous, never throws. */
 export interface NetworkGate {
-  /** Asked before a link is kept, and before one is dialled. */
-  admits(peer: PeerId): boolean;
+  /**
+   * Asked before a link is kept, and before one is dialled.
+   * @param from multiaddress that an inbound link comes from
+   */
+  admits(peer: PeerId, from?: string): boolean;
   /**
    * Asked for every frame, topic message and bulk offer before it is acted upon.
    * @param what protocol id or topic

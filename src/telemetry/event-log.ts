@@ -39,7 +39,8 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "token.revoked": "A token was revoked.",
   "access.granted": "A grant for the mesh was issued or taken in.",
   "access.revoked": "An authority took grants back.",
-  "access.denied": "A neighbour was refused what it is not permitted to do; told once a minute at most.",
+  "access.denied":
+    "A neighbour was refused what it is not permitted to do; told once a minute at most.",
   "mesh.peer-banned": "A neighbour was banned.",
   "mesh.peer-unbanned": "A neighbour's ban has ended.",
 };

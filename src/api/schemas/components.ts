@@ -1,4 +1,17 @@
 import type { TSchema } from "typebox";
+import {
+  auditEntry,
+  auditPage,
+  auditVerdict,
+  ban,
+  bans,
+  exported,
+  grant,
+  grants,
+  imported,
+  meshRoles,
+  role,
+} from "./access.ts";
 import { payload, problem } from "./common.ts";
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
@@ -53,6 +66,17 @@ export const componentSchemas: readonly TSchema[] = [
   fleetAgents,
   fleetAgent,
   memberCounts,
+  grant,
+  grants,
+  imported,
+  exported,
+  role,
+  meshRoles,
+  ban,
+  bans,
+  auditEntry,
+  auditPage,
+  auditVerdict,
   config,
   configSchema,
   token,

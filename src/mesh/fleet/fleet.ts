@@ -26,7 +26,8 @@ const DIALS_MAX = 8;
 const REMEMBER_INTERVAL_MS = 600_000;
 const DIRECTORY_INTERVAL_MS = 900_000;
 
-const PROTOCOL: Protocol = {
+/** Carries probes, gossip and comparisons of tables. */
+export const MEMBERSHIP_PROTOCOL: Protocol = {
   id: "/agent-mesh/membership/1.0.0",
   messageBytesMax: 65_536,
   queueBytesMax: 524_288,
@@ -97,7 +98,7 @@ export class Fleet {
       remembered,
       startMs: clock.monotonicMs(),
     });
-    network.serve(PROTOCOL, {
+    network.serve(MEMBERSHIP_PROTOCOL, {
       message: (from, bytes) => this.#input({ kind: "message", from, bytes }),
       request: () => {
         throw new Refused("service.unsupported", "membership takes messages only");
@@ -191,7 +192,9 @@ export class Fleet {
   #perform(effects: MembershipEffects): void {
     const { gate, onChange, network } = this.#parts;
     for (const { to, bytes } of effects.send)
-      network.send(to, PROTOCOL, bytes).catch((error: NetworkError) => this.#unsent(to, error));
+      network
+        .send(to, MEMBERSHIP_PROTOCOL, bytes)
+        .catch((error: NetworkError) => this.#unsent(to, error));
     for (const change of effects.changes) onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {

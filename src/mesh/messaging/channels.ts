@@ -9,6 +9,8 @@ import {
 } from "./channel-frame.ts";
 import { SecureChannel } from "./secure-channel.ts";
 
+/** Carries secure channels. */
+export const CHANNEL_PROTOCOL_ID = "/agent-mesh/channel/1.0.0";
 const CHANNELS_MAX = 256;
 const CHANNELS_PER_PEER_MAX = 16;
 const ESTABLISH_TIMEOUT_MS = 10_000;
@@ -35,7 +37,7 @@ export class Channels {
   constructor(parts: ChannelParts) {
     this.#parts = parts;
     this.#protocol = {
-      id: "/agent-mesh/channel/1.0.0",
+      id: CHANNEL_PROTOCOL_ID,
       messageBytesMax: parts.messageBytesMax + CHANNEL_OVERHEAD_BYTES,
       queueBytesMax: parts.queueBytesMax,
       requestsInFlightMax: 64,

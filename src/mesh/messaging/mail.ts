@@ -6,6 +6,8 @@ import { decodeEnvelope, ENVELOPE_OVERHEAD_BYTES, encodeEnvelope } from "./envel
 import { Inbox } from "./inbox.ts";
 import { EARLY, OutboxToPeer } from "./outbox-to-peer.ts";
 
+/** Carries messages to single peers. */
+export const MAIL_PROTOCOL_ID = "/agent-mesh/mail/1.0.0";
 /** Peers that something may wait for at once. */
 const PEERS_MAX = 1_024;
 const ACKNOWLEDGED = new Uint8Array(0);
@@ -35,7 +37,7 @@ export class Mail {
   constructor(parts: MailParts) {
     this.#parts = parts;
     this.#protocol = {
-      id: "/agent-mesh/mail/1.0.0",
+      id: MAIL_PROTOCOL_ID,
       messageBytesMax: parts.messageBytesMax + ENVELOPE_OVERHEAD_BYTES,
       queueBytesMax: parts.queueBytesMax,
       requestsInFlightMax: 64,

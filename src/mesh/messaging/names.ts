@@ -1,3 +1,5 @@
+/** Stands before the names of topics in gossipsub. */
+export const TOPIC_PREFIX = "agent-mesh/topic";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(\/[A-Za-z0-9._-]{1,64}){0,7}$/;
 
 /**
@@ -9,7 +11,7 @@ export function topicId(topic: string): string {
     throw new RangeError(
       `"${topic.slice(0, 100)}" can not be a topic: letters, digits, ".", "_", "-", in parts of at most 64 between "/"`,
     );
-  return `agent-mesh/topic/${topic}`;
+  return `${TOPIC_PREFIX}/${topic}`;
 }
 
 /** @returns the protocol under which a task is called @throws RangeError, as {@link topicId} does */

@@ -104,7 +104,8 @@ export async function createNode(
       // By default libp2p refuses to dial private addresses in browsers; here everything goes.
       denyDialMultiaddr: () => false,
       denyDialPeer: (peer) => !gate.admits(peer.toString()),
-      denyInboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
+      denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
+        !gate.admits(peer.toString(), remoteAddr.toString()),
       denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
       denyInboundRelayReservation: (peer) => !gate.admits(peer.toString()),
     },
