@@ -25,6 +25,7 @@ interface SchemaNode {
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly anyOf?: readonly SchemaNode[];
 }
 
@@ -72,6 +73,11 @@ function allowed(node: SchemaNode): string {
     const plain = node.items.properties === undefined && node.items.anyOf === undefined;
     const what = plain ? allowed(node.items) : "entries, see below";
     return `list, ${entries(node)}${what}`;
+  }
+  const [named] = Object.values(node.patternProperties ?? {});
+  if (named !== undefined) {
+    const what = named.properties === undefined ? allowed(named) : "keys, see below";
+    return `names of your own, each with: ${what}`;
   }
   throw new Error(`scripts/reference.ts has no words for ${JSON.stringify(node)}`);
 }
@@ -121,6 +127,9 @@ function section(name: string, node: SchemaNode): string {
   const parts = [`## \`${name}\``, introduction, table(keys)];
   for (const { path, node: list } of keys) {
     if (list.items?.anyOf !== undefined) parts.push(...alternatives(path, list.items.anyOf));
+    const [named] = Object.values(list.patternProperties ?? {});
+    if (named?.properties !== undefined)
+      parts.push(`### \`${path}.<name>\``, "One of them:", table(keysOf(named, "")));
     if (list.items?.properties === undefined) continue;
     parts.push(`### \`${path}[]\``, "One entry:", table(keysOf(list.items, "")));
   }

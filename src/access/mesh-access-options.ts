@@ -1,5 +1,5 @@
 import * as Type from "typebox";
-import { builtInRoles, PERMISSION_NAME_PATTERN, ROLE_NAME_PATTERN } from "./roles.ts";
+import { builtInRoles, isRoleName, PERMISSION_NAME_PATTERN, ROLE_NAME_PATTERN } from "./roles.ts";
 
 const rate = (value: number, description: string) =>
   Type.Number({ default: value, minimum: 0.1, maximum: 1e10, description });
@@ -99,7 +99,7 @@ export const meshAccessOptions = Type.Object(
         uniqueItems: true,
       }),
       {
-        additionalProperties: false,
+        // No `additionalProperties: false`: TypeBox can not fill in defaults beside it.
         default: {},
         maxProperties: 64,
         description: "Own roles: name and permissions.",
@@ -140,7 +140,11 @@ export function meshAccessFaults(
       faults.push(`mesh.access.authorities.${at} is not the peer id of an Ed25519 key`);
   });
   for (const name of Object.keys(options.roles))
-    if (Object.hasOwn(builtInRoles, name))
+    if (!isRoleName(name))
+      faults.push(
+        `mesh.access.roles.${name.slice(0, 40)} can not be a role: a small letter, then small letters, digits, - or _, at most 32`,
+      );
+    else if (Object.hasOwn(builtInRoles, name))
       faults.push(`mesh.access.roles.${name} is built in; choose another name`);
   if (options.ban.cooldownMs > options.ban.cooldownMaxMs)
     faults.push("mesh.access.ban.cooldownMs is over cooldownMaxMs");

@@ -121,6 +121,7 @@ interface SchemaNode {
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly anyOf?: readonly SchemaNode[];
 }
 
@@ -139,7 +140,10 @@ function valueOf(text: string, path: readonly string[]): unknown {
 /** One step down; where there are alternatives, into each that has the key. */
 function below(nodes: readonly SchemaNode[], key: string): readonly SchemaNode[] {
   return nodes
-    .flatMap(({ properties, items }) => properties?.[key] ?? items ?? [])
+    .flatMap(
+      ({ properties, items, patternProperties }) =>
+        properties?.[key] ?? items ?? Object.values(patternProperties ?? {}),
+    )
     .flatMap((node) => [node, ...(node.anyOf ?? [])]);
 }
 

@@ -5,6 +5,7 @@ import { Clone, Default, Errors } from "typebox/value";
 interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly anyOf?: readonly SchemaNode[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
@@ -129,9 +130,10 @@ function kindIn(value: unknown): unknown {
 }
 
 function ownProperty(node: SchemaNode, name: string): SchemaNode | undefined {
-  return node.properties !== undefined && Object.hasOwn(node.properties, name)
-    ? node.properties[name]
-    : undefined;
+  if (node.properties !== undefined && Object.hasOwn(node.properties, name))
+    return node.properties[name];
+  const named = Object.entries(node.patternProperties ?? {});
+  return named.find(([pattern]) => new RegExp(pattern, "u").test(name))?.[1];
 }
 
 /** As it is written in YAML, where a bare 5 would be a number. */

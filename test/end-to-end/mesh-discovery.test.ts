@@ -69,8 +69,10 @@ class Fleet {
   }
 }
 
+/** @returns nothing while the agent can not be reached, as on a network that was just plugged in again */
 async function agentsOf(agent: AgentProcess): Promise<Agents["items"]> {
-  return (await agent.get<Agents>("/v1/fleet/agents")).items;
+  const answer = await agent.get<Agents>("/v1/fleet/agents").catch(() => undefined);
+  return answer?.items ?? [];
 }
 
 /** Waits until each of them is linked to the others that it should be linked to. */
