@@ -8,7 +8,7 @@ import {
 } from "../../src/mesh/membership/codec.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
 import { ProbeOutcome } from "../../src/wire/agent_mesh/v1/membership_pb.ts";
-import { grown, type Rogue, type Sighting, type World } from "./membership-world.ts";
+import { grown, type Rogue, type Sighting, World } from "./membership-world.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
@@ -70,7 +70,8 @@ t.test("fifty agents", async (t) => {
 
   for (const [what, stop, limitMs] of [
     ["a process is killed", "kill", 6_000],
-    ["the power of one is cut", "cutPower", 12_000],
+    // Two rounds of probing, and a suspicion that nobody confirmed yet when it began.
+    ["the power of one is cut", "cutPower", 20_000],
   ] as const)
     t.test(`${what}: all know soon, and nobody else is suspected dead`, async (t) => {
       const all: number[] = [];
@@ -380,4 +381,35 @@ t.test("a slower pace says less, a faster one more, at once", async (t) => {
     world.sightings.filter(({ change }) => change.kind === "suspect"),
     [],
   );
+});
+
+t.test("a fleet larger than the table: quiet, no alarms, and neighbours are known", async (t) => {
+  const size = 60;
+  const world = new World({
+    seed: `${seed}/large`,
+    membership: { membersMax: 24, refreshIntervalMs: 20_000 },
+  });
+  for (let at = 0; at < size; at++) {
+    world.add();
+    if (at > 0) world.introduce(at, Math.floor(at / 2));
+    world.run(100);
+  }
+  world.run(60_000);
+  const { messages } = world;
+  world.run(300_000);
+  const perSecond = (world.messages - messages) / 300 / size;
+  t.comment(`${perSecond.toFixed(1)} messages/s each`);
+  t.ok(perSecond < 30);
+  t.same(
+    world.sightings.filter(({ change }) => ["suspect", "dead"].includes(change.kind)),
+    [],
+  );
+  let strangers = 0;
+  for (const { membership } of world.running()) {
+    t.ok([...membership!.members()].length <= 24);
+    strangers += membership!.linked.filter(
+      (peer) => membership!.member(peer)?.state !== "alive",
+    ).length;
+  }
+  t.ok(strangers <= 3, `${strangers} neighbours are unknown; a link or two may be just open`);
 });

@@ -112,7 +112,9 @@ export class Inbox {
       if (!detector.answered(from, nonce, outcome, host)) return;
       link.answeredAtMs = nowMs;
       link.indirectInARow = 0;
-      table.heardOf(from, nowMs);
+      if (table.get(from) === undefined)
+        turn.send(from, { case: "want", value: { peers: [from] } });
+      else table.heardOf(from, nowMs);
       if (view.isCrowded(link, itsLinks)) part(turn, from);
     }
   }

@@ -111,7 +111,9 @@ export class Membership {
       this.#rosterHost(),
     );
     this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
-    this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs);
+    this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs, (peer) =>
+      this.#links.has(peer),
+    );
     this.#inbox = new Inbox({
       table: this.#table,
       links: this.#links,
@@ -261,7 +263,9 @@ export class Membership {
   }
 
   #linkUp(turn: Turn, peer: PeerId, direction: LinkState["direction"]): void {
-    if (this.#links.has(peer) || peer === this.#self.record.peerId) return;
+    if (peer === this.#self.record.peerId) return;
+    // A new link in the place of one whose end was not told yet: the other side may have forgotten all about the old one.
+    if (this.#links.has(peer)) this.#dropLink(turn, peer);
     this.#links.set(peer, newLink(peer, direction, this.#options.membersMax, turn.nowMs));
     this.#queue.linkUp(peer);
     this.#detector.linkUp(peer);
@@ -273,7 +277,7 @@ export class Membership {
     // A newcomer, or the other side of what was cut: there is much to learn. Else the next exchange will do.
     if (member?.state === "dead" || (direction === "outbound" && this.#table.livingCount < 3))
       this.#sync.begin(turn, peer, this.#pace);
-    else if (member === undefined) this.#sync.hurry(turn.nowMs);
+    else if (member === undefined && !this.#table.full) this.#sync.hurry(turn.nowMs);
   }
 
   /** This agent's record; and what the other must refute, when it is held to be dead. */
@@ -346,7 +350,7 @@ export class Membership {
     return {
       joined: (turn, peer, bySync) => {
         this.#view.joined(peer, turn.nowMs);
-        if (bySync) this.#sync.hurry(turn.nowMs);
+        if (bySync && !this.#table.full) this.#sync.hurry(turn.nowMs);
       },
       suspected: (turn, peer) => {
         const host = this.#detectorHost(turn);

@@ -9,6 +9,7 @@ import type { LinkState } from "./links.ts";
 import type { Member, MemberChange } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
 import { type OwnRecordCounters, OwnRecordKeeper } from "./own-record-keeper.ts";
+import { refreshMs } from "./refresh.ts";
 import type { SelfRecord } from "./self-record.ts";
 import type { SuspicionSpan, Suspicions } from "./suspicion.ts";
 import { isLiving, type MemberTable } from "./table.ts";
@@ -206,13 +207,18 @@ export class Roster {
     heardOfAtMs: number,
     ageMs: number | undefined,
   ): void {
-    const { table, queue, links } = this.#parts;
+    const { table, queue, links, options } = this.#parts;
     const { peerId, leaving } = record;
     if (table.full) {
-      const neighbour = links.has(peerId);
+      const linked = (peer: PeerId): boolean => links.has(peer);
+      const { refreshIntervalMs } = options;
+      // A neighbour must be known. A stranger takes the place of one that has missed a refresh, not of who is well.
+      const unheardBeforeMs = linked(peerId)
+        ? Number.POSITIVE_INFINITY
+        : turn.nowMs - 2 * refreshMs(table.livingCount, refreshIntervalMs);
       const victim =
-        neighbour || link.evictions.take(turn.nowMs)
-          ? table.leastWanted((peer) => links.has(peer))
+        linked(peerId) || link.evictions.take(turn.nowMs)
+          ? table.leastWanted(linked, unheardBeforeMs)
           : undefined;
       if (victim === undefined) {
         this.#counters.refusedWhenFull++;

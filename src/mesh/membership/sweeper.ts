@@ -1,11 +1,11 @@
 import type { Random } from "../../platform/random.ts";
+import type { PeerId } from "../../platform/signer.ts";
 import type { MembershipOptions } from "./options.ts";
+import { refreshMs } from "./refresh.ts";
 import type { Roster } from "./roster.ts";
 import type { MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
 
-/** A fleet signs at most ten refreshed records a second, all together. */
-const REFRESH_PER_MEMBER_MS = 100;
 /** Refreshes that may be missed until a member is suspected. */
 const MISSED_MAX = 4;
 /** Members suspected in one round, so that a long silence does not end in a flood. */
@@ -21,6 +21,7 @@ export class Sweeper {
   readonly #roster: Roster;
   readonly #random: Random;
   readonly #options: MembershipOptions;
+  readonly #linked: (peer: PeerId) => boolean;
   #awakeSinceMs: number;
   #refreshAtMs: number;
   #sweepAtMs: number;
@@ -31,7 +32,9 @@ export class Sweeper {
     random: Random,
     options: MembershipOptions,
     startMs: number,
+    linked: (peer: PeerId) => boolean,
   ) {
+    this.#linked = linked;
     this.#table = table;
     this.#roster = roster;
     this.#random = random;
@@ -71,14 +74,16 @@ export class Sweeper {
       .living()
       .filter(({ heardOfAtMs, state }) => heardOfAtMs < staleBeforeMs && state === "alive")
       .slice(0, SUSPECTS_MAX);
-    for (const { record } of stale) this.#roster.suspect(turn, record.peerId);
+    for (const member of stale) {
+      // In a fleet that is larger than the table, news of a member may pass this agent by: no reason to alarm others.
+      if (this.#table.full && !this.#linked(member.record.peerId))
+        this.#roster.forget(turn, member);
+      else this.#roster.suspect(turn, member.record.peerId);
+    }
   }
 
   get #refreshMs(): number {
-    return Math.max(
-      this.#options.refreshIntervalMs,
-      this.#table.livingCount * REFRESH_PER_MEMBER_MS,
-    );
+    return refreshMs(this.#table.livingCount, this.#options.refreshIntervalMs);
   }
 
   get #sweepMs(): number {

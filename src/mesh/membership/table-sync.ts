@@ -16,7 +16,7 @@ const PULL_PATIENCE_MS = 5_000;
 /** What is told at once to a neighbour that lists members as living that are not. */
 const CORRECTIONS_MAX = 64;
 /** Unknown members that are asked for in one exchange when the table is full. */
-const WANTED_WHEN_FULL = 16;
+const WANTED_WHEN_FULL = 2;
 /** An exchange that brought members is soon followed by another one. */
 const FRUITFUL_GAP_MS = 1_000;
 const AGE_MAX_S = 2_592_000;

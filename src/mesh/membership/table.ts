@@ -132,13 +132,17 @@ export class MemberTable {
     this.#entries.delete(peer);
   }
 
-  /** @returns who gives way first: gone for longest, else not heard of for longest; never one that is `kept` */
-  leastWanted(kept: (peer: PeerId) => boolean): Member | undefined {
-    return (
+  /**
+   * @param unheardBeforeMs living ones that were heard of since then do not give way
+   * @returns who gives way first: gone for longest, else not heard of for longest; never one that is `kept`
+   */
+  leastWanted(kept: (peer: PeerId) => boolean, unheardBeforeMs: number): Member | undefined {
+    const gone =
       oldest(this.#left, (entry) => entry.sinceMs, kept) ??
-      oldest(this.#dead, (entry) => entry.sinceMs, kept) ??
-      oldest(this.#living, (entry) => entry.heardOfAtMs, kept)
-    );
+      oldest(this.#dead, (entry) => entry.sinceMs, kept);
+    if (gone !== undefined) return gone;
+    const living = oldest(this.#living, (entry) => entry.heardOfAtMs, kept);
+    return living !== undefined && living.heardOfAtMs < unheardBeforeMs ? living : undefined;
   }
 
   /** Dead members and those that left, since before that time. */

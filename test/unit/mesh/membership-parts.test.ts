@@ -187,15 +187,20 @@ t.test("table", async (t) => {
       table.add(record(peer), "alive", 0, 100 - at);
     t.ok(table.full);
     t.same(table.counts(), { alive: 6, suspect: 0, dead: 0, left: 0 });
-    t.equal(table.leastWanted(() => false)?.record.peerId, "e", "not heard of for longest");
-    t.equal(table.leastWanted((peer) => peer === "e")?.record.peerId, "d");
+    t.equal(table.leastWanted(() => false, 1_000)?.record.peerId, "e", "not heard of for longest");
+    t.equal(table.leastWanted((peer) => peer === "e", 1_000)?.record.peerId, "d");
+    t.equal(
+      table.leastWanted(() => false, 96),
+      undefined,
+      "nobody who was heard of just now",
+    );
     table.change("b", 50, { state: "suspect" });
     t.equal(table.livingCount, 6, "a suspect is alive until proven otherwise");
     table.change("b", 60, { state: "dead" });
-    t.equal(table.leastWanted(() => false)?.record.peerId, "b");
+    t.equal(table.leastWanted(() => false, 1_000)?.record.peerId, "b");
     table.change("c", 70, { state: "left" });
     t.same(table.counts(), { alive: 4, suspect: 0, dead: 1, left: 1 });
-    t.equal(table.leastWanted(() => false)?.record.peerId, "c");
+    t.equal(table.leastWanted(() => false, 1_000)?.record.peerId, "c");
     t.same(
       table.goneSinceBefore(65).map(({ record }) => record.peerId),
       ["b"],
