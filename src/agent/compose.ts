@@ -8,6 +8,7 @@ import { Intake } from "../readings/intake.ts";
 import { TopicMap } from "../readings/topic-map.ts";
 import { registerAgentMetrics } from "../telemetry/agent-metrics.ts";
 import { EventLog } from "../telemetry/event-log.ts";
+import { registerMeshMetrics } from "../telemetry/mesh-metrics.ts";
 import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -94,6 +95,11 @@ export async function startAgent(
     health,
   };
   registerAgentMetrics(metrics, context);
+  if (mesh !== undefined)
+    registerMeshMetrics(metrics, mesh.view, {
+      offences: () => mesh.access.ledger.counts(),
+      bans: () => mesh.access.ledger.bans().length,
+    });
 
   await lifecycle.start(
     {
