@@ -1,5 +1,5 @@
-import { topicMatcher } from "../readings/topic-filter.ts";
 import { meshFaults } from "../mesh/option-faults.ts";
+import { topicMatcher } from "../readings/topic-filter.ts";
 import { uplinkFaults } from "../uplink/option-faults.ts";
 import { brokerFaults } from "./broker-faults.ts";
 import type { Config } from "./schema.ts";

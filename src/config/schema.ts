@@ -1,8 +1,8 @@
 import * as Type from "typebox";
 import { apiOptions } from "../api/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
-import { outboxOptions } from "../outbox/options.ts";
 import { meshOptions } from "../mesh/options.ts";
+import { outboxOptions } from "../outbox/options.ts";
 import { mqttOptions } from "../readings/options.ts";
 import { uplinkOptions } from "../uplink/options.ts";
 import { agentOptions, logOptions } from "./agent-options.ts";

@@ -19,8 +19,8 @@ import type { Member, MemberChange, MemberCounts } from "./membership/member.ts"
 import type { MembershipOptions, MembershipPace } from "./membership/options.ts";
 import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
 import { MAIL_PROTOCOL_ID, Mail } from "./messaging/mail.ts";
-import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
 import { TOPIC_PREFIX, taskProtocolId } from "./messaging/names.ts";
+import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
 import type { RecordVerifier } from "./records/record-verifier.ts";

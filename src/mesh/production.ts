@@ -19,9 +19,9 @@ import { CachingVerifier } from "./records/record-verifier.ts";
 export { NetworkError, Refused } from "../platform/network.ts";
 export type { PeerId } from "../platform/signer.ts";
 export type { Member, MemberChange, MemberState } from "./membership/member.ts";
-export type { MeshNode, MessageListener, Peer, Task } from "./node.ts";
 export { SecureChannel } from "./messaging/secure-channel.ts";
 export type { TopicListener } from "./messaging/topics.ts";
+export type { MeshNode, MessageListener, Peer, Task } from "./node.ts";
 
 /** How a node is opened on this machine. */
 export interface OpenMeshOptions {

@@ -1,10 +1,10 @@
+import { backoffMs } from "../platform/backoff.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionLimits, UplinkConnection } from "../platform/uplink-connection.ts";
-import { backoffMs } from "../platform/backoff.ts";
 import { Meter } from "./meter.ts";
 import type { UplinkOptions } from "./options.ts";
 import { RateLimit, type RateRoom } from "./rate-limit.ts";

@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import type { NetworkError } from "../../src/platform/network.ts";
 import {
   type MeshNode,
-  openMeshNode,
   type OpenMeshOptions,
+  openMeshNode,
   Refused,
   SecureChannel,
 } from "../../src/mesh/production.ts";
+import type { NetworkError } from "../../src/platform/network.ts";
 import { eventually } from "../support/mosquitto.ts";
 
 function directory(t: Test): string {

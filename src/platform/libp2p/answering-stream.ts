@@ -1,7 +1,7 @@
 import type { Stream } from "@libp2p/interface";
 import {
-  type NetworkGate,
   NetworkError,
+  type NetworkGate,
   type Protocol,
   Refused,
   type Service,

@@ -6,8 +6,8 @@ import { drawSchedule } from "../../../faults/schedule.ts";
 import { ACTS } from "../../../faults/steps.ts";
 import { summarize, table } from "../../../faults/table.ts";
 import { judge } from "../../../faults/verdict.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { backoffMs } from "../../../src/platform/backoff.ts";
+import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 
 const traffic = drawSchedule("traffic", FAULTS, false).traffic;
 const NOTHING = { gaps: false, refusals: false };

@@ -2,8 +2,8 @@ import t from "tap";
 import { startAgent } from "../../../src/agent/compose.ts";
 import { resolveConfig } from "../../../src/config/resolve.ts";
 import type { Outbox } from "../../../src/outbox/outbox.ts";
-import { VirtualWorld } from "../../../src/simulator/virtual-platform.ts";
 import { backoffMs } from "../../../src/platform/backoff.ts";
+import { VirtualWorld } from "../../../src/simulator/virtual-platform.ts";
 import { Batching } from "../../../src/uplink/batching.ts";
 
 t.test("backoff doubles up to its limit, with full jitter", async (t) => {
