@@ -13,6 +13,11 @@ const TONES: Readonly<Record<string, Tone>> = {
   "readings.refused": "warn",
   "access.denied": "warn",
   "mesh.peer-banned": "warn",
+  "mesh.peer-linked": "good",
+  "mesh.peer-unlinked": "warn",
+  "mesh.agent-joined": "good",
+  "mesh.agent-dead": "bad",
+  "mesh.agent-back": "good",
 };
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -29,6 +34,12 @@ const TITLES: Readonly<Record<string, string>> = {
   "uplink.down": "Uplink down",
   "uplink.took-over": "Uplink took over",
   "uplink.command": "Command from upstream",
+  "mesh.peer-linked": "Neighbour linked",
+  "mesh.peer-unlinked": "Link to a neighbour gone",
+  "mesh.agent-joined": "Agent joined the fleet",
+  "mesh.agent-dead": "Agent is dead",
+  "mesh.agent-back": "Agent is back",
+  "mesh.agent-left": "Agent left the fleet",
   "token.created": "Token created",
   "token.revoked": "Token revoked",
   "access.granted": "Grant taken in",
@@ -50,14 +61,18 @@ export function eventTitle(event: AgentEvent): string {
   return TITLES[event.type] ?? event.type;
 }
 
-/** The event's data in one line: plain values as `name value`, a `reason` last. */
+/** The event's data in one line: whom it is about first, plain values as `name value`, a `reason` last. */
 export function eventDetail(event: AgentEvent): string {
   const parts: string[] = [];
   let reason = "";
   for (const [name, value] of Object.entries(event.data)) {
     if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
       continue;
-    if (name === "reason" || name === "detail") reason = String(value);
+    if (name === "agentId") parts.unshift(String(value));
+    else if (name === "peerId" && typeof value === "string") {
+      // A name says more, and all peer ids begin alike.
+      if (!("agentId" in event.data)) parts.unshift(`node …${value.slice(-8)}`);
+    } else if (name === "reason" || name === "detail") reason = String(value);
     else parts.push(`${name} ${value}`);
   }
   const line = [parts.join(", "), reason].filter((part) => part !== "").join(" · ");
