@@ -5,7 +5,7 @@
 
 /** Where and as whom to join. */
 export interface BrowserNodeOptions {
-  /** Multiaddresses of one agent, tried in turn. */
+  /** Multiaddresses of one agent, each ending in `/p2p/<peer id>`, tried in turn. */
   readonly addresses: readonly string[];
   /** Version of the page, told to the fleet. */
   readonly version: string;

@@ -27,12 +27,18 @@ const LINKS_MAX = 16;
 /** Characters of the peer id's end that name the browser. */
 const SHORT_ID_LENGTH = 6;
 
-/** A browser takes what comes to it; whom to bar is for the agents to say. */
-const OPEN_GATE: NetworkGate = {
-  admits: () => true,
-  allows: () => undefined,
-  offence: () => undefined,
-};
+/**
+ * A browser takes what comes to it; whom to bar is for the agents to say. It links to nobody but its agent: the page may
+ * open no socket to others.
+ */
+function gateFor(addresses: readonly string[]): NetworkGate {
+  const agents = new Set(addresses.map((address) => /\/p2p\/([^/]+)$/.exec(address)?.[1]));
+  return {
+    admits: (peer) => agents.has(peer),
+    allows: () => undefined,
+    offence: () => undefined,
+  };
+}
 
 const SILENT: Logger = {
   debug: () => undefined,
@@ -50,6 +56,7 @@ export const openBrowserNode: BrowserNodeModule["openBrowserNode"] = async (opti
   const { signer, privateKey } = browserIdentity(await seedOf(store, random));
   const agentId = `browser-${signer.peerId.slice(-SHORT_ID_LENGTH)}`;
   const pace = meshPace("normal");
+  const gate = gateFor(options.addresses);
   const network = await Libp2pNetwork.create({
     privateKey,
     signer,
@@ -69,7 +76,7 @@ export const openBrowserNode: BrowserNodeModule["openBrowserNode"] = async (opti
     bulkIdleTimeoutMs: 30_000,
     pace: pace.network,
     clock,
-    gate: OPEN_GATE,
+    gate,
     logger: SILENT,
   });
   let listening: Watcher | undefined;
@@ -79,14 +86,13 @@ export const openBrowserNode: BrowserNodeModule["openBrowserNode"] = async (opti
     clock,
     random,
     logger: SILENT,
-    gate: OPEN_GATE,
+    gate,
     verifier: new CachingVerifier(signer, MEMBERS_MAX),
     memory: new FleetMemory(store),
     membership: {
       ...defaultMembershipOptions,
       pace: pace.membership,
       membersMax: MEMBERS_MAX,
-      // The page may open a socket to its own agent only.
       neighboursWanted: 1,
     },
     limits: LIMITS,
@@ -207,7 +213,7 @@ async function seedOf(store: SessionStore, random: BrowserRandom): Promise<Uint8
   const kept = await store.get(SEED_KEY);
   if (kept?.length === 32) return kept;
   const value = random.bytes(32);
-  await store.write([{ type: "put", key: SEED_KEY, value }]);
+  await store.write([{ type: "put", key: SEED_KEY, value }], { durable: true });
   return value;
 }
 

@@ -80,6 +80,15 @@ export function Dashboard(props: {
               fault={fault("readings")}
               session={session}
             />
+            {state.mesh?.enabled === true && (
+              <VisitPanel
+                visit={props.visit}
+                mesh={state.mesh}
+                agents={state.fleet?.agents ?? []}
+                version={state.device?.version ?? ""}
+                browserNow={browserNow}
+              />
+            )}
           </div>
           <div class="column">
             <UplinksPanel
@@ -106,15 +115,6 @@ export function Dashboard(props: {
                 mayOperate={mayOperate}
                 fault={fault("dead letters")}
                 session={session}
-              />
-            )}
-            {state.mesh?.enabled === true && (
-              <VisitPanel
-                visit={props.visit}
-                mesh={state.mesh}
-                agents={state.fleet?.agents ?? []}
-                version={state.device?.version ?? ""}
-                browserNow={browserNow}
               />
             )}
             <EventsPanel events={state.events} now={now} fault={fault("events")} />

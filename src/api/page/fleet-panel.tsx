@@ -104,10 +104,11 @@ function Row({ agent, sinceAnswerMs }: { agent: FleetAgent; sinceAnswerMs: numbe
           {agent.self && <Tag tone="idle">This agent</Tag>}
           {browser && <Tag tone="idle">Browser</Tag>}
         </span>
-        <small title={agent.peerId}>
-          {[capabilities?.deviceModel, agent.peerId && shortPeer(agent.peerId)]
-            .filter(Boolean)
-            .join(" · ")}
+        <small>
+          {capabilities?.deviceModel !== undefined && `${capabilities.deviceModel} `}
+          {agent.peerId !== undefined && (
+            <code title={agent.peerId}>{shortPeer(agent.peerId)}</code>
+          )}
         </small>
       </th>
       <td class="state">

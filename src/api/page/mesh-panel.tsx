@@ -1,6 +1,6 @@
 import { formatCount, formatDuration } from "./format.ts";
 import { ToneIcon } from "./icons.tsx";
-import { partitionWords, shortPeer, STATES, transportWord } from "./mesh-text.ts";
+import { partitionWords, shortPeer, STATES, transportWord, withoutPeer } from "./mesh-text.ts";
 import type { MeshPeer } from "./model.ts";
 import type { PageState } from "./page-state.ts";
 import { Empty, Panel } from "./parts.tsx";
@@ -61,7 +61,7 @@ export function MeshPanel(props: {
               <p class="peer-name" title={peer.peerId}>
                 {peer.agentId ?? `Node ${shortPeer(peer.peerId)}`}
               </p>
-              <p class="peer-address">{addressWords(peer.address)}</p>
+              <p class="peer-address">{withoutPeer(peer.address)}</p>
             </div>
             <p class="peer-link">
               {transportWord(peer.transport)},{" "}
@@ -76,9 +76,4 @@ export function MeshPanel(props: {
       )}
     </Panel>
   );
-}
-
-/** The peer id is beside it already. */
-function addressWords(address: string): string {
-  return address.replace(/\/p2p\/[^/]+$/, "");
 }

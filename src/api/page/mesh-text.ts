@@ -18,11 +18,11 @@ const STATE_ORDER: Readonly<Record<MemberState, number>> = {
   left: 3,
 };
 const CHANGES = {
-  joined: ["Is part of the fleet", "good"],
-  suspect: ["Does not answer", "warn"],
-  dead: ["Is dead", "bad"],
-  left: ["Said good-bye", "idle"],
-  back: ["Is back", "good"],
+  joined: { title: "Is part of the fleet", tone: "good" },
+  suspect: { title: "Does not answer", tone: "warn" },
+  dead: { title: "Is dead", tone: "bad" },
+  left: { title: "Said good-bye", tone: "idle" },
+  back: { title: "Is back", tone: "good" },
 } as const;
 
 /** What a state is called, and how much it should stand out. */
@@ -42,6 +42,11 @@ export function transportWord(transport: string): string {
 /** The end of a peer id: all of them begin alike. */
 export function shortPeer(peerId: string): string {
   return peerId.length <= 12 ? peerId : `…${peerId.slice(-8)}`;
+}
+
+/** @returns the multiaddress without the peer id at its end, which is told beside it */
+export function withoutPeer(address: string): string {
+  return address.replace(/\/p2p\/[^/]+$/, "");
 }
 
 /** Those in trouble first, those that left last; by name within. */
@@ -103,13 +108,13 @@ export function trafficLine(item: Traffic): TrafficLine {
       return {
         tone: "good",
         title: "Link open",
-        detail: `${transportWord(item.transport)}, ${item.address}`,
+        detail: `${transportWord(item.transport)}, ${withoutPeer(item.address)}`,
       };
     case "unlinked":
       return { tone: "warn", title: "Link gone", detail: "" };
-    case "member": {
-      const [title, tone] = CHANGES[item.change];
-      return { tone, title, detail: "" };
-    }
+    case "member":
+      return { ...CHANGES[item.change], detail: "" };
+    default:
+      return item satisfies never;
   }
 }

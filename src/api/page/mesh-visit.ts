@@ -62,8 +62,8 @@ export class MeshVisit {
     this.wanted = true;
     this.store.set({ visit: { phase: "joining" }, traffic: [], fault: undefined });
     try {
-      const { openBrowserNode } = await this.surroundings.load();
-      const node = await openBrowserNode({
+      const module = await this.surroundings.load();
+      const node = await module.openBrowserNode({
         addresses: way.addresses,
         version,
         storage: this.surroundings.storage,

@@ -6,13 +6,17 @@ export type WayIn =
   /** A sentence that names the setting to change. */
   | { readonly obstacle: string };
 
-/** Where the browser found the page. */
-export type PagePlace = Pick<Location, "hostname" | "protocol">;
+/** Where the browser found the page; as the browser's `location` has it. */
+export interface PagePlace {
+  readonly hostname: string;
+  /** `http:` or `https:`. */
+  readonly protocol: string;
+}
 
 const WEB_SOCKET =
-  /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d+)\/(ws|wss|tls\/ws|tls\/sni\/[^/]+\/ws)(\/p2p\/[^/]+)?$/;
+  /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d+)\/(ws|wss|tls\/ws|tls\/sni\/[^/]+\/ws)(\/p2p\/[^/]+)$/;
 const WEB_RTC =
-  /^\/ip4\/([^/]+)\/udp\/\d+\/webrtc-direct\/certhash\/[^/]+(\/certhash\/[^/]+)*(\/p2p\/[^/]+)?$/;
+  /^\/ip4\/([^/]+)\/udp\/\d+\/webrtc-direct\/certhash\/[^/]+(\/certhash\/[^/]+)*\/p2p\/[^/]+$/;
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 const WAYS_MAX = 4;
 

@@ -3,6 +3,9 @@ import type { Clock, Timer } from "../clock.ts";
 /** Before this the wall clock can not be right: this program did not exist. */
 const BUILT_AFTER_MS = Date.UTC(2026, 10, 1);
 
+/** Browsers fire anything longer at once. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1;
+
 /** The clocks of a browser's tab, which is its own boot: nothing compares across two of them. */
 export class BrowserClock implements Clock {
   readonly bootId: string;
@@ -24,7 +27,13 @@ export class BrowserClock implements Clock {
     return performance.now();
   }
 
-  setTimer(_name: string, delayMs: number, callback: () => void): Timer {
+  setTimer(name: string, delayMs: number, callback: () => void): Timer {
+    if (delayMs > TIMEOUT_MAX_MS) {
+      let timer = this.setTimer(name, TIMEOUT_MAX_MS, () => {
+        timer = this.setTimer(name, delayMs - TIMEOUT_MAX_MS, callback);
+      });
+      return { cancel: () => timer.cancel() };
+    }
     const timer = setTimeout(callback, delayMs);
     return { cancel: () => clearTimeout(timer) };
   }

@@ -5,30 +5,25 @@ import {
   type StoreEntry,
   type StoreOperation,
   type StoreRange,
+  type WriteOptions,
 } from "../key-value-store.ts";
 
 const PREFIX = "agent-mesh.store/";
-/** Browsers give a site 5 MB; this leaves the rest to the page. */
-const VALUE_BYTES_MAX = 65_536;
-const ENTRIES_MAX = 256;
+const ENTRIES_MAX = 4_096;
 
 /** The part of the browser's `sessionStorage` that is used. */
-export interface TextStorage {
-  readonly length: number;
-  key(index: number): string | null;
-  getItem(key: string): string | null;
-  setItem(key: string, value: string): void;
-  removeItem(key: string): void;
-}
+type TextStorage = Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
 
 /**
- * The few entries that a node in a browser keeps until its tab is closed; they survive a reload. A batch is not atomic
- * should the browser end in its midst: whoever needs more than that runs an agent.
+ * The few entries that a node in a browser keeps until its tab is closed; they survive a reload. The browser's own limit
+ * on all of them is about 5 MB. A batch is whole for everybody who reads it, though not should the browser end amid it.
  */
 export class SessionStore implements KeyValueStore {
   readonly generation = 0;
   readonly #storage: TextStorage;
-  #written = 0;
+  #bytes = 0;
+  #syncs = 0;
+  #closed = false;
 
   constructor(storage: TextStorage) {
     this.#storage = storage;
@@ -38,31 +33,32 @@ export class SessionStore implements KeyValueStore {
     return [];
   }
 
-  get(key: string): Promise<Uint8Array | undefined> {
+  async get(key: string): Promise<Uint8Array | undefined> {
+    this.#mustBeOpen();
     const text = this.#storage.getItem(PREFIX + key);
-    return Promise.resolve(text === null ? undefined : bytesOf(text));
+    return text === null ? undefined : bytesOf(text);
   }
 
-  write(operations: readonly StoreOperation[]): Promise<void> {
-    const added = operations.filter(({ type, key }) => type === "put" && !this.#has(key)).length;
-    const full =
-      this.#keys().length + added > ENTRIES_MAX ||
-      operations.some((one) => one.type === "put" && one.value.length > VALUE_BYTES_MAX);
-    if (full)
-      return Promise.reject(new StoreError("store.full", "the tab keeps no more than that"));
+  async write(operations: readonly StoreOperation[], { durable }: WriteOptions): Promise<void> {
+    this.#mustBeOpen();
+    const before = new Map<string, string | null>();
+    for (const { key } of operations) before.set(key, this.#storage.getItem(PREFIX + key));
     try {
       for (const operation of operations)
-        if (operation.type === "del") this.#storage.removeItem(PREFIX + operation.key);
-        else this.#storage.setItem(PREFIX + operation.key, textOf(operation.value));
+        this.#put(operation.key, operation.type === "del" ? null : textOf(operation.value));
+      if (this.#keys().length > ENTRIES_MAX) throw new RangeError(`past ${ENTRIES_MAX} entries`);
     } catch (cause) {
-      const told = new StoreError("store.full", "the browser keeps no more", { cause });
-      return Promise.reject(told);
+      // First what gives room back.
+      for (const [key, text] of before) if (text === null) this.#put(key, null);
+      for (const [key, text] of before) if (text !== null) this.#put(key, text);
+      throw new StoreError("store.full", "the browser keeps no more", { cause });
     }
-    this.#written += sizeOfOperations(operations);
-    return Promise.resolve();
+    this.#bytes += sizeOfOperations(operations);
+    if (durable) this.#syncs++;
   }
 
-  range({ gte, lt, limit, bytesMax, reverse }: StoreRange): Promise<StoreEntry[]> {
+  async range({ gte, lt, limit, bytesMax, reverse }: StoreRange): Promise<StoreEntry[]> {
+    this.#mustBeOpen();
     const keys = this.#keys().filter((key) => key >= gte && key < lt);
     if (reverse === true) keys.reverse();
     const entries: StoreEntry[] = [];
@@ -73,29 +69,34 @@ export class SessionStore implements KeyValueStore {
       bytes += value.length;
       if (bytesMax !== undefined && bytes > bytesMax) break;
     }
-    return Promise.resolve(entries);
+    return entries;
   }
 
-  approximateSize(gte: string, lt: string): Promise<number> {
+  async approximateSize(gte: string, lt: string): Promise<number> {
     const within = this.#keys().filter((key) => key >= gte && key < lt);
     const sizes = within.map((key) => this.#storage.getItem(PREFIX + key)?.length ?? 0);
-    return Promise.resolve(sizes.reduce((sum, size) => sum + size, 0));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  compact(): Promise<void> {
-    return Promise.resolve();
+  async compact(): Promise<void> {
+    // The browser gives the space of deleted entries back at once.
   }
 
   written() {
-    return { bytes: this.#written, syncs: 0 };
+    return { bytes: this.#bytes, syncs: this.#syncs };
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    this.#closed = true;
   }
 
-  #has(key: string): boolean {
-    return this.#storage.getItem(PREFIX + key) !== null;
+  #put(key: string, text: string | null): void {
+    if (text === null) this.#storage.removeItem(PREFIX + key);
+    else this.#storage.setItem(PREFIX + key, text);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new StoreError("store.closed", "the store is closed");
   }
 
   #keys(): string[] {

@@ -50,7 +50,7 @@ export async function createNode(settings: Libp2pSettings): Promise<Libp2p<NodeS
       denyDialPeer: (peer) => !gate.admits(peer.toString()),
       denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
     },
-    services: services as unknown as NonNullable<Libp2pOptions<ServiceMap>["services"]>,
+    services: services as unknown as NonNullable<Libp2pOptions["services"]>,
   });
   return node as unknown as Libp2p<NodeServices>;
 }
