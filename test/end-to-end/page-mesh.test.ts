@@ -104,6 +104,12 @@ t.test("a browser takes part in the mesh of two agents", { skip }, async (t) => 
   });
   t.match(await other.locator("#visit .traffic").innerText(), new RegExp(`${id}.*\n?.*hello`));
 
+  await other.goto("about:blank");
+  await until("a browser that goes elsewhere to have left", async () =>
+    ["left", "dead"].includes((await states(north))[otherId] ?? ""),
+  );
+  t.equal((await states(north))[otherId], "left", "it said good-bye");
+
   await page.reload();
   await page.getByText("Live", { exact: true }).waitFor();
   t.equal(await joinMesh(page), id, "the same node after a reload");
