@@ -104,6 +104,7 @@ export const openBrowserNode: BrowserNodeModule["openBrowserNode"] = async (opti
     },
     bootstrap: [],
     remember: false,
+    peerExchange: false,
     onChange: (change) => listening?.changed(change),
     onLink: (event) => listening?.linked(event),
   });

@@ -92,6 +92,12 @@ function Joined(props: {
                   (link) => `${nameOf(link.peer, link.agentId)} (${transportWord(link.transport)})`,
                 )
                 .join(", ")}
+          {links.length === 0 && (
+            <small>
+              Where <code>mesh.access.mode</code> is <code>granted</code>, the peer id on the left
+              needs a grant.
+            </small>
+          )}
         </Fact>
         <Fact label="Fleet as heard here">{countWords(members)}</Fact>
         <Fact label="Messages">
