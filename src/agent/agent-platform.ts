@@ -1,6 +1,7 @@
 import type { ApiContext } from "../api/context.ts";
 import type { ApiOptions } from "../api/options.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import type { MeshOptions } from "../mesh/options.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { DeviceIdentity, DeviceProbe } from "../platform/device-probe.ts";
@@ -13,7 +14,6 @@ import type { Random } from "../platform/random.ts";
 import type { ServiceManager } from "../platform/service-manager.ts";
 import type { Signer } from "../platform/signer.ts";
 import type { UplinkConnection } from "../platform/uplink-connection.ts";
-import type { MeshOptions } from "../mesh/options.ts";
 import type { MqttOptions } from "../readings/options.ts";
 import type { UplinkOptions } from "../uplink/options.ts";
 

@@ -26,6 +26,7 @@ const TOLD: ReadonlySet<EventType> = new Set<EventType>([
 
 const MESSAGES_MAX = 10;
 const WINDOW_MS = 10_000;
+const passOn = (): void => undefined;
 
 /** What telling the fleet works with. */
 interface BroadcastParts {
@@ -34,7 +35,7 @@ interface BroadcastParts {
   readonly clock: Clock;
   readonly logger: Logger;
   /** @returns what ends it */
-  onEvent(listener: (event: AgentEvent) => void): () => void;
+  readonly onEvent: (listener: (event: AgentEvent) => void) => () => void;
 }
 
 /**
@@ -54,7 +55,6 @@ export class MeshBroadcast {
   /** Call once the node runs. */
   start(): void {
     const { node, onEvent } = this.#parts;
-    const passOn = (): void => undefined;
     this.#ends = [
       node.subscribe(NEWS_TOPIC, passOn),
       node.subscribe(NOTES_TOPIC, passOn),

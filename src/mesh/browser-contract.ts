@@ -12,7 +12,7 @@ export interface BrowserNodeOptions {
   /** Keeps identity and count of starts until the tab is closed. */
   readonly storage: Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
   /** Hears of everything that comes and changes. */
-  onTraffic(traffic: Traffic): void;
+  readonly onTraffic: (traffic: Traffic) => void;
 }
 
 /** Something that a node in a browser heard or saw of its own. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { StoreError } from "../../src/platform/key-value-store.ts";
 import { SessionStore } from "../../src/platform/browser/session-store.ts";
+import { StoreError } from "../../src/platform/key-value-store.ts";
 import { LevelStore } from "../../src/platform/level/level-store.ts";
 import { MemoryKeyValueStore, VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
 import { FakeStorage } from "../support/fake-storage.ts";

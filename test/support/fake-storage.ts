@@ -40,6 +40,6 @@ export class FakeStorage implements Storage {
   }
 
   clear(): void {
-    for (const key of [...this.#items.keys()]) this.removeItem(key);
+    for (const key of this.#items.keys()) this.removeItem(key);
   }
 }

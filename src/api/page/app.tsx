@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
+import type { BrowserNodeModule } from "../../mesh/browser-contract.ts";
 import { AgentClient } from "./agent-client.ts";
 import { Dashboard } from "./dashboard.tsx";
-import type { BrowserNodeModule } from "../../mesh/browser-contract.ts";
 import { MeshVisit } from "./mesh-visit.ts";
 import { INITIAL_STATE, type PageState } from "./page-state.ts";
 import { Session } from "./session.ts";

@@ -1,4 +1,5 @@
 import type { AgentEvent } from "./model.ts";
+import { directionWords, shortPeer, transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
 
 const TONES: Readonly<Record<string, Tone>> = {
@@ -61,19 +62,27 @@ export function eventTitle(event: AgentEvent): string {
   return TITLES[event.type] ?? event.type;
 }
 
-/** The event's data in one line: whom it is about first, plain values as `name value`, a `reason` last. */
+/** How some values are said; all others as `name value`. */
+const SAID: Readonly<Record<string, (value: string) => string>> = {
+  agentId: (value) => value,
+  peerId: (value) => `node ${shortPeer(value)}`,
+  transport: transportWord,
+  direction: directionWords,
+  address: withoutPeer,
+};
+
+/** The event's data in one line: whom it is about first, then plain values, a `reason` last. */
 export function eventDetail(event: AgentEvent): string {
   const parts: string[] = [];
   let reason = "";
   for (const [name, value] of Object.entries(event.data)) {
     if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
       continue;
-    if (name === "agentId") parts.unshift(String(value));
-    else if (name === "peerId" && typeof value === "string") {
-      // A name says more, and all peer ids begin alike.
-      if (!("agentId" in event.data)) parts.unshift(`node …${value.slice(-8)}`);
-    } else if (name === "reason" || name === "detail") reason = String(value);
-    else parts.push(`${name} ${value}`);
+    const said = SAID[name]?.(String(value)) ?? `${name} ${value}`;
+    if (name === "reason" || name === "detail") reason = String(value);
+    else if (name === "agentId") parts.unshift(said);
+    // A name says more, and all peer ids begin alike.
+    else if (name !== "peerId" || !("agentId" in event.data)) parts.push(said);
   }
   const line = [parts.join(", "), reason].filter((part) => part !== "").join(" · ");
   return line.length > DETAIL_CHARACTERS_MAX ? `${line.slice(0, DETAIL_CHARACTERS_MAX)}…` : line;

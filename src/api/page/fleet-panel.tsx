@@ -2,10 +2,11 @@ import type { TargetedInputEvent } from "preact";
 import { useState } from "preact/hooks";
 import { capitalized, formatCount, formatDuration, formatPercent } from "./format.ts";
 import { ToneIcon } from "./icons.tsx";
-import { countWords, matchesSearch, shortPeer, STATES } from "./mesh-text.ts";
+import { countWords, matchesSearch, STATES } from "./mesh-text.ts";
 import type { FleetAgent } from "./model.ts";
 import type { PageState } from "./page-state.ts";
 import { Empty, Panel, Tag } from "./parts.tsx";
+import { shortPeer } from "./peer-words.ts";
 import type { Session } from "./session.ts";
 
 const ROWS_STEP = 25;
@@ -119,7 +120,7 @@ function Row({ agent, sinceAnswerMs }: { agent: FleetAgent; sinceAnswerMs: numbe
         <small>{`for ${formatDuration(agent.forMs + sinceAnswerMs)}`}</small>
       </td>
       <td class="power">
-        {browser ? "–" : capitalized(health?.powerMode || "–")}
+        {browser ? <span class="muted">–</span> : capitalized(health?.powerMode || "–")}
         {supplyWords(agent) !== "" && <small>{supplyWords(agent)}</small>}
       </td>
       <td class="uplink-state">

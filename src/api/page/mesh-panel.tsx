@@ -1,9 +1,10 @@
 import { formatCount, formatDuration } from "./format.ts";
 import { ToneIcon } from "./icons.tsx";
-import { partitionWords, shortPeer, STATES, transportWord, withoutPeer } from "./mesh-text.ts";
+import { partitionWords, STATES } from "./mesh-text.ts";
 import type { MeshPeer } from "./model.ts";
 import type { PageState } from "./page-state.ts";
 import { Empty, Panel } from "./parts.tsx";
+import { directionWords, shortPeer, transportWord, withoutPeer } from "./peer-words.ts";
 
 const FAULTS_SHOWN = 3;
 
@@ -64,8 +65,7 @@ export function MeshPanel(props: {
               <p class="peer-address">{withoutPeer(peer.address)}</p>
             </div>
             <p class="peer-link">
-              {transportWord(peer.transport)},{" "}
-              {peer.direction === "inbound" ? "dialled us" : "dialled by us"}
+              {transportWord(peer.transport)}, {directionWords(peer.direction)}
               <small>{`for ${formatDuration(peer.linkedForMs + Math.max(0, props.browserNow - props.atMs))}`}</small>
             </p>
           </li>

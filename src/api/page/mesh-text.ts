@@ -2,15 +2,9 @@ import type { Traffic } from "../../mesh/browser-contract.ts";
 import { eventDetail, eventTitle, eventTone } from "./event-text.ts";
 import { formatCount, formatPercent } from "./format.ts";
 import type { FleetAgent, MemberState } from "./model.ts";
+import { transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
 
-const TRANSPORTS: Readonly<Record<string, string>> = {
-  tcp: "TCP",
-  ws: "WebSocket",
-  quic: "QUIC",
-  webrtc: "WebRTC",
-  relay: "Relay",
-};
 const STATE_ORDER: Readonly<Record<MemberState, number>> = {
   dead: 0,
   suspect: 1,
@@ -33,21 +27,6 @@ export const STATES: Readonly<Record<MemberState, { readonly word: string; reado
     dead: { word: "Dead", tone: "bad" },
     left: { word: "Left", tone: "idle" },
   };
-
-/** @returns `WebSocket` for `ws`; what this page does not know yet as it stands */
-export function transportWord(transport: string): string {
-  return TRANSPORTS[transport] ?? transport;
-}
-
-/** The end of a peer id: all of them begin alike. */
-export function shortPeer(peerId: string): string {
-  return peerId.length <= 12 ? peerId : `…${peerId.slice(-8)}`;
-}
-
-/** @returns the multiaddress without the peer id at its end, which is told beside it */
-export function withoutPeer(address: string): string {
-  return address.replace(/\/p2p\/[^/]+$/, "");
-}
 
 /** Those in trouble first, those that left last; by name within. */
 export function inFleetOrder(agents: readonly FleetAgent[]): FleetAgent[] {

@@ -2,10 +2,11 @@ import type { TargetedSubmitEvent } from "preact";
 import type { BrowserNode } from "../../mesh/browser-contract.ts";
 import { formatAge, formatCount } from "./format.ts";
 import { ToneIcon } from "./icons.tsx";
-import { countWords, shortPeer, trafficLine, transportWord } from "./mesh-text.ts";
+import { countWords, trafficLine } from "./mesh-text.ts";
 import { type MeshVisit, NOTE_LENGTH_MAX, type VisitState } from "./mesh-visit.ts";
 import type { FleetAgent, Mesh } from "./model.ts";
 import { Empty, Fact, Panel } from "./parts.tsx";
+import { shortPeer, transportWord } from "./peer-words.ts";
 import { useStore } from "./use-store.ts";
 
 /** The mesh as it talks, heard by a node in this very browser. */

@@ -1,10 +1,10 @@
 import {
   type KeyValueStore,
-  sizeOfOperations,
-  StoreError,
   type StoreEntry,
+  StoreError,
   type StoreOperation,
   type StoreRange,
+  sizeOfOperations,
   type WriteOptions,
 } from "../key-value-store.ts";
 

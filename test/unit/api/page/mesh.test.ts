@@ -1,16 +1,17 @@
 import t from "tap";
+import { eventDetail, eventTitle, eventTone } from "../../../../src/api/page/event-text.ts";
 import { fleetFigures } from "../../../../src/api/page/fleet-figures.ts";
 import {
   countWords,
   inFleetOrder,
   matchesSearch,
   partitionWords,
-  shortPeer,
   trafficLine,
 } from "../../../../src/api/page/mesh-text.ts";
 import { MeshVisit } from "../../../../src/api/page/mesh-visit.ts";
 import { wayIn } from "../../../../src/api/page/mesh-way.ts";
 import type { FleetAgent, MemberState, Mesh } from "../../../../src/api/page/model.ts";
+import { shortPeer } from "../../../../src/api/page/peer-words.ts";
 import type {
   BrowserNode,
   BrowserNodeOptions,
@@ -127,6 +128,22 @@ t.test("a partition is told as a sentence, and nothing where there is none", asy
   t.match(partitionWords(0.004), /^1\u00a0% of the agents .* may be split/);
   t.match(partitionWords(0.4), /^40\u00a0% of the agents/);
   t.match(partitionWords(1), /^None of the agents .* cut off/);
+});
+
+t.test("events of the mesh are told in words", async (t) => {
+  const peerId = "12D3KooWAbCdEfGhIjKl";
+  const link = { peerId, address: `/ip4/192.168.7.9/tcp/5000/p2p/${peerId}` };
+  const linked = { ...link, transport: "tcp", direction: "inbound" };
+  const event = (type: string, data: Record<string, unknown>) => ({ id: 1, type, atMs: 1, data });
+  t.equal(
+    eventDetail(event("mesh.peer-linked", linked)),
+    "node …EfGhIjKl, /ip4/192.168.7.9/tcp/5000, TCP, dialled us",
+  );
+  const dead = event("mesh.agent-dead", { peerId, agentId: "pump-house" });
+  t.equal(eventTitle(dead), "Agent is dead");
+  t.equal(eventTone(dead), "bad");
+  t.equal(eventDetail(dead), "pump-house");
+  t.equal(eventTitle(event("mesh.not-yet", {})), "mesh.not-yet");
 });
 
 t.test("traffic reads like events do", async (t) => {
