@@ -15,12 +15,15 @@ const LONG = `sensors/${"building-12-north-wing-".repeat(4)}floor-3/room-311/tem
 
 const SCENES: Readonly<Record<string, Partial<StubState>>> = {
   busy: { deadLetters: 2 },
+  "fleet-many": { mesh: "many" },
+  "fleet-cut": { mesh: "cut" },
   outage: { updates: 10_000, uplink: "waiting", mode: "aggressive", deadLetters: 3 },
   fresh: {
     updates: 0,
     uplink: "none",
     streams: [],
     body: "bare",
+    mesh: "off",
     historyMs: 30_000,
     startedAtMs: Date.now() - 34_000,
   },
@@ -61,6 +64,7 @@ for (const [width, height] of [
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByRole("heading", { level: 1, name: stub.state.agentId }).waitFor();
         stub.emit("agent.started", { version: "0.1.0" });
+        stub.emit("mesh.agent-dead", { peerId: "12D3KooWQwErTyUi", agentId: "pump-house" });
         stub.emit("uplink.up", { name: "fleet" });
         stub.emit("queue.shed", { updates: 3, reason: "quota of 64 MiB used up" });
         stub.emit("uplink.down", {

@@ -12,6 +12,7 @@ import { registerMeshMetrics } from "../telemetry/mesh-metrics.ts";
 import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { MeshBroadcast } from "./mesh-broadcast.ts";
 import { createMeshPart, type MeshPart, type MeshSurroundings } from "./mesh-part.ts";
 import { lonelyMesh } from "./mesh-view.ts";
 import { createRoadOut } from "./road-out.ts";
@@ -116,8 +117,21 @@ export async function startAgent(
     { name: "device", start: () => device.start(), stop: () => device.stop() },
   );
   dispatcher.configure(device.power().settings);
-  if (mesh !== undefined)
+  if (mesh !== undefined) {
+    const broadcast = new MeshBroadcast({
+      agentId,
+      node: mesh.node,
+      clock,
+      logger: logger.child("mesh"),
+      onEvent: (listener) => events.subscribe(listener),
+    });
     await lifecycle.start({ name: "mesh", start: () => mesh.start(), stop: () => mesh.stop() });
+    await lifecycle.start({
+      name: "mesh broadcast",
+      start: () => broadcast.start(),
+      stop: () => broadcast.stop(),
+    });
+  }
   let door: FrontDoor | undefined;
   // Stopping goes the other way: nothing new comes in before what came in is settled.
   await lifecycle.start({

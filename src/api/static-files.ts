@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { sendCacheable } from "./cacheable.ts";
 import type { ApiContext } from "./context.ts";
-import { docsHeaders, pageHeaders } from "./security-headers.ts";
+import { docsHeaders, pageDocumentHeaders, pageHeaders } from "./security-headers.ts";
 
 const mediaTypes: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
@@ -45,7 +45,7 @@ const docsScript = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", val
  * @returns true when there was a file of that path, and it was sent
  */
 export async function sendStaticFile(
-  { assets, hasher }: Pick<ApiContext, "assets" | "hasher">,
+  { assets, hasher, mesh }: Pick<ApiContext, "assets" | "hasher" | "mesh">,
   request: FastifyRequest,
   reply: FastifyReply,
   path: string,
@@ -65,6 +65,15 @@ export async function sendStaticFile(
         ? await assets.docs.read(docsFile)
         : undefined;
   if (asset === undefined) return false;
+  if (path === "/" || path === "/index.html") {
+    const headers = pageDocumentHeaders(request.headers.host, mesh.status().addresses);
+    reply.headers(headers);
+    // A copy that the browser kept goes with the policy that came with it.
+    const policy = hasher.sha256Hex(headers["content-security-policy"]).slice(0, 8);
+    const etag = asset.etag.replace(/"$/, `-${policy}"`);
+    sendCacheable(request, reply, { ...asset, etag, mediaType: mediaTypeOf(path) });
+    return true;
+  }
   reply.headers(docsFile === undefined ? pageHeaders : docsHeaders);
   sendCacheable(request, reply, { ...asset, mediaType: mediaTypeOf(path) });
   return true;

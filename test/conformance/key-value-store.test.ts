@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { SessionStore } from "../../src/platform/browser/session-store.ts";
 import { StoreError } from "../../src/platform/key-value-store.ts";
 import { LevelStore } from "../../src/platform/level/level-store.ts";
 import { MemoryKeyValueStore, VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
+import { FakeStorage } from "../support/fake-storage.ts";
 import { keptLog } from "../support/kept-log.ts";
 import { keyValueStoreConformance } from "./key-value-store.ts";
 
@@ -15,6 +17,11 @@ keyValueStoreConformance(t, "LevelStore", level);
 keyValueStoreConformance(t, "MemoryKeyValueStore", () => {
   const disk = new VirtualDisk();
   return { open: () => Promise.resolve(new MemoryKeyValueStore(disk)) };
+});
+
+keyValueStoreConformance(t, "SessionStore", () => {
+  const storage = new FakeStorage();
+  return { open: () => Promise.resolve(new SessionStore(storage)) };
 });
 
 t.test(

@@ -2,6 +2,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
+import { BrowserClock } from "../../src/platform/browser/browser-clock.ts";
+import { BrowserRandom } from "../../src/platform/browser/browser-random.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import { SystemRandom } from "../../src/platform/node/system-random.ts";
@@ -25,6 +27,12 @@ clockConformance(t, "SystemClock", () => ({
     await delay(ms);
   },
 }));
+clockConformance(t, "BrowserClock", () => ({
+  clock: new BrowserClock("tab"),
+  pass: async (ms) => {
+    await delay(ms);
+  },
+}));
 clockConformance(t, "VirtualClock", () => {
   const clock = new VirtualClock();
   return { clock, pass: (ms) => clock.advance(ms) };
@@ -38,6 +46,7 @@ t.test("SystemClock: the kernel's boot id, where there is one", async (t) => {
 });
 
 randomConformance(t, "SystemRandom", () => new SystemRandom());
+randomConformance(t, "BrowserRandom", () => new BrowserRandom());
 randomConformance(t, "SeededRandom", () => new SeededRandom("a"));
 
 t.test("SeededRandom: one seed, one story, and forks that do not disturb each other", async (t) => {

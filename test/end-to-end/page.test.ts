@@ -87,7 +87,7 @@ t.test("the page in Chromium", { skip }, async (t) => {
 
       await page.getByRole("heading", { level: 1, name: "greenhouse-07" }).waitFor();
       await page.getByRole("region", { name: "Health" }).getByText("Healthy").waitFor();
-      await page.getByText("Raspberry Pi 4 Model B Rev 1.4").waitFor();
+      await page.getByRole("banner").getByText("Raspberry Pi 4 Model B Rev 1.4").waitFor();
       t.equal(await page.locator(".plot canvas").count(), 6, "six plots are drawn");
       await changes(page, "#resources .plot-cell .amount");
       await changes(page, "#readings .value");
@@ -194,6 +194,47 @@ t.test("the page in Chromium", { skip }, async (t) => {
       await page.getByText("mosquitto_pub -h 127.0.0.1 -p 1883").waitFor();
     },
   );
+
+  t.test("of the fleet those in trouble stand first, and others are searched for", async (t) => {
+    const { page, stub, complaints } = await openPage(t, { mesh: "many" });
+    await signIn(page);
+    await page.locator("#fleet").getByText("137 alive, 1 suspect, 2 dead").waitFor();
+    const rows = page.locator("#fleet tbody tr");
+    t.equal(await rows.count(), 25);
+    t.match(await rows.nth(0).innerText(), /node-004\s[\s\S]*Dead/);
+    t.match(await rows.nth(2).innerText(), /node-002\s[\s\S]*Suspect/);
+    await page.locator("#fleet").getByRole("button", { name: "Show more" }).click();
+    t.equal(await rows.count(), 50);
+    await page.getByLabel("Search agents").fill("node-138");
+    await page.locator("#fleet tbody").getByText("node-138").waitFor();
+    t.equal(await rows.count(), 1, "found beyond the agents that are shown");
+    await page.getByLabel("Search agents").fill("nobody");
+    await page.getByText("No agent matches.").waitFor();
+    t.match(await page.locator("#mesh").innerText(), /node-002[\s\S]*QUIC, dialled by us/);
+
+    stub.emit("mesh.agent-dead", { peerId: "12D3KooWx", agentId: "pump-house" });
+    const event = page.locator("#events li", { hasText: "Agent is dead" });
+    t.match(await event.innerText(), /pump-house/);
+    t.same(complaints, []);
+  });
+
+  t.test("an agent cut off says so, and one without a mesh how to get one", async (t) => {
+    const cut = await openPage(t, { mesh: "cut" });
+    await signIn(cut.page);
+    const panel = cut.page.locator("#mesh");
+    await panel.getByText(/^86\s% of the agents that were here lately cannot be reached/).waitFor();
+    t.match(
+      await panel.innerText(),
+      /hub\.fleet\.example\/tcp\/4001 did not answer in 14 attempts: connect ETIMEDOUT/,
+    );
+    await cut.page.getByRole("button", { name: "Join from this browser" }).click();
+    await cut.page.getByRole("alert").filter({ hasText: "Add ws or webrtc" }).waitFor();
+
+    const off = await openPage(t, { mesh: "off" });
+    await signIn(off.page);
+    await off.page.locator("#mesh").getByText("mesh.enabled: true").waitFor();
+    t.equal(await off.page.locator("#fleet, #visit").count(), 0);
+  });
 
   t.test("everything has a name, a place, and can be reached by keyboard", async (t) => {
     const { page } = await openPage(t, { deadLetters: 1 });

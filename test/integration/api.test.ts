@@ -388,6 +388,18 @@ t.test("the page is served with a strict policy, and nothing beside it", async (
   const page = await ask("GET", "/", { token: "" });
   t.match(page.response.headers.get("content-type"), "text/html");
   t.match(page.response.headers.get("content-security-policy"), "default-src 'self'");
+  t.match(
+    page.response.headers.get("content-security-policy"),
+    /; connect-src 'self' ws:\/\/(127\.0\.0\.1|localhost):4002$/,
+    "and this agent's node of the mesh",
+  );
+  const kept = { "if-none-match": page.response.headers.get("etag") ?? "" };
+  const unchanged = await ask("GET", "/", { token: "", headers: kept });
+  t.equal(unchanged.status, 304);
+  t.equal(
+    unchanged.response.headers.get("content-security-policy"),
+    page.response.headers.get("content-security-policy"),
+  );
   const script = await ask("GET", "/assets/page.js", { token: "" });
   t.match(script.response.headers.get("content-type"), "text/javascript");
   const etag = script.response.headers.get("etag") ?? "";

@@ -232,8 +232,11 @@ function meshOf(take: () => void): ApiContext["mesh"] {
     status: () => ({
       enabled: true,
       peerId: "12D3KooWself",
-      addresses: ["/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWself"],
-      transports: ["tcp"],
+      addresses: [
+        "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWself",
+        "/ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooWself",
+      ],
+      transports: ["tcp", "ws"],
       privateNetwork: false,
       members: counts,
       links: 1,

@@ -1,6 +1,9 @@
 import type {
   Device,
+  FleetAgent,
   Health,
+  Mesh,
+  MeshPeer,
   Power,
   Queue,
   Reading,
@@ -29,6 +32,8 @@ export interface StubState {
   streams: readonly string[];
   failing?: string;
   scope: "viewer" | "operator" | "admin";
+  /** Off, a handful of agents of which one is dead and one is suspect, a fleet of 140, or an agent cut off from others. */
+  mesh: "off" | "few" | "many" | "cut";
   /** How long the history reaches back. */
   historyMs: number;
 }
@@ -56,6 +61,7 @@ export function stubState(changes: Partial<StubState> = {}): StubState {
       "sensors/pump/state",
     ],
     scope: "admin",
+    mesh: "few",
     historyMs: HOUR_MS,
     ...changes,
   };
@@ -312,6 +318,127 @@ function deadLettersOf(state: StubState) {
   }));
 }
 
+const FEW = [
+  "barn-02",
+  "gateway-east",
+  "greenhouse-03",
+  "greenhouse-08",
+  "pump-house",
+  "weather-mast",
+] as const;
+
+function peerIdOf(index: number): string {
+  return `12D3KooW${String(index).padStart(4, "0")}QwErTyUiOpAsDfGhJkLzXcVbNm`;
+}
+
+function fleetOf(state: StubState): FleetAgent[] {
+  const names =
+    state.mesh === "many"
+      ? Array.from({ length: 139 }, (_, index) => `node-${String(index).padStart(3, "0")}`)
+      : FEW;
+  const others = names.map((agentId, index): FleetAgent => {
+    const at = state.mesh === "cut" ? 4 : index % 6;
+    const battery = index % 3 === 0;
+    return {
+      agentId,
+      peerId: peerIdOf(index),
+      self: false,
+      state: at === 4 && index < 12 ? "dead" : at === 2 && index < 6 ? "suspect" : "alive",
+      forMs: (index + 1) * 734_000,
+      heardOfMsAgo: 800,
+      linked: index < 3,
+      version: index === 1 ? "0.0.9" : "0.1.0",
+      capabilities: {
+        deviceModel: index % 2 === 0 ? "Raspberry Pi Zero 2 W Rev 1.0" : "NVIDIA Jetson Orin Nano",
+        powerSupply: battery ? "battery" : "mains",
+        features: [],
+      },
+      health: {
+        status: "ok",
+        powerMode: battery ? "saving" : "normal",
+        ...(battery && { batteryPercent: 31 + (index % 60) }),
+        queueUpdates: index === 1 ? 18_420 : index * 3,
+        uplinkUp: index !== 1,
+      },
+    };
+  });
+  const self: FleetAgent = {
+    agentId: state.agentId,
+    peerId: peerIdOf(9_999),
+    self: true,
+    state: "alive",
+    forMs: Date.now() - state.startedAtMs,
+    heardOfMsAgo: 0,
+    linked: false,
+    version: "0.1.0",
+    capabilities: {
+      deviceModel: "Raspberry Pi 4 Model B Rev 1.4",
+      powerSupply: "battery",
+      features: [],
+    },
+    health: {
+      status: "ok",
+      powerMode: state.mode,
+      batteryPercent: 78,
+      queueUpdates: state.updates,
+      uplinkUp: state.uplink === "up",
+    },
+  };
+  return [...others, self].toSorted((a, b) => a.agentId.localeCompare(b.agentId));
+}
+
+function peersOf(state: StubState): MeshPeer[] {
+  if (state.mesh === "off" || state.mesh === "cut") return [];
+  const linked = fleetOf(state).filter((agent) => agent.linked);
+  const [first] = linked;
+  if (first?.peerId === undefined) return [];
+  return linked.map(({ agentId, peerId = "", state }, index) => ({
+    peerId,
+    agentId,
+    state,
+    direction: index === 1 ? ("inbound" as const) : ("outbound" as const),
+    transport: index === 2 ? "quic" : "tcp",
+    address:
+      index === 2
+        ? `/ip4/192.168.7.${20 + index}/udp/4001/quic-v1/p2p/${peerId}`
+        : `/ip4/192.168.7.${20 + index}/tcp/4001/p2p/${peerId}`,
+    linkedForMs: (index + 1) * 1_934_000,
+  }));
+}
+
+function meshOf(state: StubState): Mesh {
+  const off = state.mesh === "off";
+  const faulty = state.mesh === "cut";
+  return {
+    enabled: !off,
+    ...(!off && { peerId: peerIdOf(9_999) }),
+    addresses: off ? [] : [`/ip4/127.0.0.1/tcp/4001/p2p/${peerIdOf(9_999)}`],
+    transports: off ? [] : ["tcp"],
+    privateNetwork: false,
+    links: peersOf(state).length,
+    partitionScore: faulty ? 0.86 : 0,
+    bootstrap: faulty
+      ? [{ address: "/dns4/hub.fleet.example/tcp/4001", attempts: 14, fault: "connect ETIMEDOUT" }]
+      : [],
+  };
+}
+
+/** One page of the fleet: by name from the place that the cursor names. */
+function fleetPage(state: StubState, query: URLSearchParams) {
+  const all = fleetOf(state);
+  const wanted = query.get("state");
+  const chosen = all.filter((agent) => wanted === null || agent.state === wanted);
+  const begin = Number(query.get("cursor") ?? 0);
+  const end = begin + Number(query.get("limit") ?? 50);
+  const counts = { alive: 0, suspect: 0, dead: 0, left: 0 };
+  for (const agent of all) counts[agent.state] += 1;
+  return {
+    items: chosen.slice(begin, end),
+    counts,
+    ...(end < chosen.length && { nextCursor: String(end) }),
+  };
+}
+
 /** The body of every GET, by path. */
 export function answersOf(state: StubState, query: URLSearchParams): Record<string, unknown> {
   const point = pointAt(state, Date.now());
@@ -331,6 +458,9 @@ export function answersOf(state: StubState, query: URLSearchParams): Record<stri
       total: matching.length,
       totals: { received: 184_220 + state.tick * 8, refused: 0, deadLettered: 0, bytes: 0 },
     },
+    "/v1/mesh": meshOf(state),
+    "/v1/mesh/peers": { items: peersOf(state) },
+    "/v1/fleet/agents": fleetPage(state, query),
     "/v1/mqtt/mappings": {
       items: [],
       broker: { kind: "embedded", connected: true, url: "mqtt://127.0.0.1:1883", clients: 3 },

@@ -1,6 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
+import type { BrowserNodeModule } from "../../mesh/browser-contract.ts";
 import { AgentClient } from "./agent-client.ts";
 import { Dashboard } from "./dashboard.tsx";
+import { MeshVisit } from "./mesh-visit.ts";
 import { INITIAL_STATE, type PageState } from "./page-state.ts";
 import { Session } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
@@ -10,6 +12,9 @@ import { forgetToken, loadToken, saveToken } from "./token-vault.ts";
 /** The agent says something at least every 15 s, so three silences mean that the stream is dead. */
 const SILENCE_MAX_MS = 45_000;
 const REQUEST_TIMEOUT_MS = 8000;
+
+/** Beside this module, and no part of it: most who look at the page never join. */
+const NODE_MODULE = "./browser-node.js";
 
 function openSession(token: string) {
   const store = createStore<PageState>(INITIAL_STATE);
@@ -22,7 +27,12 @@ function openSession(token: string) {
     silenceMaxMs: SILENCE_MAX_MS,
   });
   const surroundings = { random: Math.random, hidden: () => document.hidden };
-  return { store, session: new Session(client, store, surroundings) };
+  const visit = new MeshVisit({
+    place: location,
+    storage: sessionStorage,
+    load: () => import(NODE_MODULE) as Promise<BrowserNodeModule>,
+  });
+  return { store, session: new Session(client, store, surroundings), visit };
 }
 
 /** `crypto.randomUUID` exists only over TLS or on localhost; a device is often reached by plain HTTP. */
@@ -53,7 +63,7 @@ export function App() {
 }
 
 function SignedIn(props: { token: string; onSignOut: (reason?: string) => void }) {
-  const [{ store, session }] = useState(() => openSession(props.token));
+  const [{ store, session, visit }] = useState(() => openSession(props.token));
 
   useEffect(() => {
     const unsubscribe = store.subscribe(() => {
@@ -64,13 +74,19 @@ function SignedIn(props: { token: string; onSignOut: (reason?: string) => void }
     const look = () => session.retryNow();
     addEventListener("online", look);
     document.addEventListener("visibilitychange", look);
+    const leave = () => void visit.leave();
+    addEventListener("pagehide", leave);
     return () => {
       unsubscribe();
       session.stop();
+      leave();
+      removeEventListener("pagehide", leave);
       removeEventListener("online", look);
       document.removeEventListener("visibilitychange", look);
     };
-  }, [store, session]);
+  }, [store, session, visit]);
 
-  return <Dashboard store={store} session={session} onSignOut={() => props.onSignOut()} />;
+  return (
+    <Dashboard store={store} session={session} visit={visit} onSignOut={() => props.onSignOut()} />
+  );
 }

@@ -1,6 +1,9 @@
 import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { EventsPanel } from "./events-panel.tsx";
+import { FleetPanel } from "./fleet-panel.tsx";
 import { Masthead } from "./masthead.tsx";
+import { MeshPanel } from "./mesh-panel.tsx";
+import type { MeshVisit } from "./mesh-visit.ts";
 import type { PageState } from "./page-state.ts";
 import { PowerPanel } from "./power-panel.tsx";
 import { QueuePanel } from "./queue-panel.tsx";
@@ -10,6 +13,7 @@ import type { Session } from "./session.ts";
 import type { Store } from "./store.ts";
 import { UplinksPanel } from "./uplinks-panel.tsx";
 import { useNow, useStore } from "./use-store.ts";
+import { VisitPanel } from "./visit-panel.tsx";
 import { Vitals } from "./vitals.tsx";
 
 /** Without an answer for this long, figures are shown as old. */
@@ -19,6 +23,7 @@ const STALE_AFTER_MS = 10_000;
 export function Dashboard(props: {
   store: Store<PageState>;
   session: Session;
+  visit: MeshVisit;
   onSignOut: () => void;
 }) {
   const { session } = props;
@@ -46,6 +51,15 @@ export function Dashboard(props: {
       <main id="content" class={stale ? "content stale" : "content"} tabIndex={-1}>
         <Vitals state={state} now={now} />
         <ResourcesPanel state={state} now={now} />
+        {state.mesh?.enabled === true && state.fleet !== undefined && (
+          <FleetPanel
+            fleet={state.fleet}
+            search={state.fleetSearch}
+            browserNow={browserNow}
+            fault={fault("fleet")}
+            session={session}
+          />
+        )}
         <div class="columns">
           <div class="column">
             <QueuePanel
@@ -66,6 +80,15 @@ export function Dashboard(props: {
               fault={fault("readings")}
               session={session}
             />
+            {state.mesh?.enabled === true && (
+              <VisitPanel
+                visit={props.visit}
+                mesh={state.mesh}
+                agents={state.fleet?.agents ?? []}
+                version={state.device?.version ?? ""}
+                browserNow={browserNow}
+              />
+            )}
           </div>
           <div class="column">
             <UplinksPanel
@@ -73,6 +96,13 @@ export function Dashboard(props: {
               freshAtMs={state.freshAtMs ?? browserNow}
               browserNow={browserNow}
               fault={fault("uplinks")}
+            />
+            <MeshPanel
+              mesh={state.mesh}
+              peers={state.peers}
+              atMs={state.fleet?.atMs ?? browserNow}
+              browserNow={browserNow}
+              fault={fault("mesh") ?? fault("neighbours")}
             />
             <PowerPanel power={state.power} now={now} fault={fault("power")} />
             {state.queue !== undefined && state.queue.deadLetters > 0 && (

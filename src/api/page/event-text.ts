@@ -1,4 +1,5 @@
 import type { AgentEvent } from "./model.ts";
+import { directionWords, shortPeer, transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
 
 const TONES: Readonly<Record<string, Tone>> = {
@@ -13,6 +14,11 @@ const TONES: Readonly<Record<string, Tone>> = {
   "readings.refused": "warn",
   "access.denied": "warn",
   "mesh.peer-banned": "warn",
+  "mesh.peer-linked": "good",
+  "mesh.peer-unlinked": "warn",
+  "mesh.agent-joined": "good",
+  "mesh.agent-dead": "bad",
+  "mesh.agent-back": "good",
 };
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -29,6 +35,12 @@ const TITLES: Readonly<Record<string, string>> = {
   "uplink.down": "Uplink down",
   "uplink.took-over": "Uplink took over",
   "uplink.command": "Command from upstream",
+  "mesh.peer-linked": "Neighbour linked",
+  "mesh.peer-unlinked": "Link to a neighbour gone",
+  "mesh.agent-joined": "Agent joined the fleet",
+  "mesh.agent-dead": "Agent is dead",
+  "mesh.agent-back": "Agent is back",
+  "mesh.agent-left": "Agent left the fleet",
   "token.created": "Token created",
   "token.revoked": "Token revoked",
   "access.granted": "Grant taken in",
@@ -50,15 +62,27 @@ export function eventTitle(event: AgentEvent): string {
   return TITLES[event.type] ?? event.type;
 }
 
-/** The event's data in one line: plain values as `name value`, a `reason` last. */
+/** How some values are said; all others as `name value`. */
+const SAID: Readonly<Record<string, (value: string) => string>> = {
+  agentId: (value) => value,
+  peerId: (value) => `node ${shortPeer(value)}`,
+  transport: transportWord,
+  direction: directionWords,
+  address: withoutPeer,
+};
+
+/** The event's data in one line: whom it is about first, then plain values, a `reason` last. */
 export function eventDetail(event: AgentEvent): string {
   const parts: string[] = [];
   let reason = "";
   for (const [name, value] of Object.entries(event.data)) {
     if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
       continue;
+    const said = SAID[name]?.(String(value)) ?? `${name} ${value}`;
     if (name === "reason" || name === "detail") reason = String(value);
-    else parts.push(`${name} ${value}`);
+    else if (name === "agentId") parts.unshift(said);
+    // A name says more, and all peer ids begin alike.
+    else if (name !== "peerId" || !("agentId" in event.data)) parts.push(said);
   }
   const line = [parts.join(", "), reason].filter((part) => part !== "").join(" · ");
   return line.length > DETAIL_CHARACTERS_MAX ? `${line.slice(0, DETAIL_CHARACTERS_MAX)}…` : line;

@@ -1,4 +1,5 @@
 import { type AgentClient, ProblemError } from "./agent-client.ts";
+import { fleetFigures } from "./fleet-figures.ts";
 import { HISTORY_WINDOW_MS, pointOf, withPoint } from "./history.ts";
 import type {
   Broker,
@@ -20,6 +21,8 @@ import type { Store } from "./store.ts";
 import { RecentValues } from "./values.ts";
 
 const DEAD_LETTERS_SHOWN_MAX = 20;
+/** The fleet moves more slowly than the figures of this device. */
+const MESH_EVERY_POLLS = 2;
 /** An hour sampled every second. */
 const HISTORY_PAGES_MAX = 4;
 
@@ -30,6 +33,7 @@ export class Figures {
   private readonly store: Store<PageState>;
   private snapshotAsked = false;
   private deadLettersSeen = -1;
+  private polls = 0;
 
   constructor(client: AgentClient, store: Store<PageState>) {
     this.client = client;
@@ -105,10 +109,26 @@ export class Figures {
       ...(power && { power }),
       ...(readings && current && { readings }),
     });
+    this.polls += 1;
+    if (thorough || this.polls % MESH_EVERY_POLLS === 0) await this.pollMesh(signal);
     const letters = queue?.deadLetters ?? this.deadLettersSeen;
     if (thorough || letters !== this.deadLettersSeen) await this.pollSlow(signal);
     this.deadLettersSeen = letters;
     this.store.set({ freshAtMs: Date.now(), clockOffsetMs: this.client.clockOffsetMs });
+  }
+
+  private async pollMesh(signal: AbortSignal): Promise<void> {
+    const { fleetSearch } = this.store.get();
+    const { mesh, peers, fleet } = await fleetFigures(
+      (part, path) => this.ask(part, path, signal),
+      fleetSearch,
+    );
+    const current = this.store.get().fleetSearch === fleetSearch;
+    this.store.set({
+      ...(mesh && { mesh }),
+      ...(peers && { peers }),
+      ...(fleet && current && { fleet: { ...fleet, atMs: Date.now() } }),
+    });
   }
 
   private async pollSlow(signal: AbortSignal): Promise<void> {

@@ -244,6 +244,68 @@ export interface TokenSelf {
   readonly scope: "viewer" | "operator" | "admin";
 }
 
+export type MemberState = "alive" | "suspect" | "dead" | "left";
+
+/** GET /v1/mesh */
+export interface Mesh {
+  readonly enabled: boolean;
+  readonly peerId?: string | undefined;
+  readonly addresses: readonly string[];
+  readonly transports: readonly string[];
+  readonly privateNetwork: boolean;
+  readonly links: number;
+  readonly partitionScore: number;
+  readonly bootstrap: readonly {
+    readonly address: string;
+    readonly fault?: string | undefined;
+    readonly attempts: number;
+  }[];
+}
+
+/** An item of GET /v1/mesh/peers */
+export interface MeshPeer {
+  readonly peerId: string;
+  readonly agentId?: string | undefined;
+  readonly direction: "inbound" | "outbound";
+  readonly transport: string;
+  readonly address: string;
+  readonly linkedForMs: number;
+  readonly state?: MemberState | undefined;
+}
+
+/** An item of GET /v1/fleet/agents */
+export interface FleetAgent {
+  readonly agentId: string;
+  readonly peerId?: string | undefined;
+  readonly self: boolean;
+  readonly state: MemberState;
+  readonly forMs: number;
+  readonly heardOfMsAgo: number;
+  readonly linked: boolean;
+  readonly version: string;
+  readonly capabilities?:
+    | {
+        readonly deviceModel: string;
+        readonly powerSupply: "mains" | "battery" | "unknown";
+        readonly features: readonly string[];
+      }
+    | undefined;
+  readonly health?:
+    | {
+        readonly status: string;
+        readonly powerMode: string;
+        readonly batteryPercent?: number | undefined;
+        readonly queueUpdates?: number | undefined;
+        readonly uplinkUp?: boolean | undefined;
+      }
+    | undefined;
+}
+
+/** GET /v1/fleet/agents */
+export interface FleetPage extends Items<FleetAgent> {
+  readonly counts: Readonly<Record<MemberState, number>>;
+}
+
 /** A page of a list. */
 export interface Items<T> {
   readonly items: readonly T[];

@@ -3,7 +3,11 @@ import type {
   Broker,
   DeadLetter,
   Device,
+  FleetAgent,
   Health,
+  MemberState,
+  Mesh,
+  MeshPeer,
   Power,
   Queue,
   Readings,
@@ -54,6 +58,16 @@ export interface PageState {
   readonly readingsLimit: number;
   readonly readingsPrefix: string;
   readonly broker?: Broker;
+  readonly mesh?: Mesh;
+  readonly peers: readonly MeshPeer[];
+  readonly fleet?: {
+    /** In the order in which they are shown, bounded. */
+    readonly agents: readonly FleetAgent[];
+    readonly counts: Readonly<Record<MemberState, number>>;
+    /** Browser time of the answer: durations run on from there. */
+    readonly atMs: number;
+  };
+  readonly fleetSearch: string;
   /** Newest first, bounded. */
   readonly events: readonly AgentEvent[];
   readonly self?: TokenSelf;
@@ -76,6 +90,8 @@ export const INITIAL_STATE: PageState = {
   deadLetters: [],
   readingsLimit: READINGS_STEP,
   readingsPrefix: "",
+  peers: [],
+  fleetSearch: "",
   events: [],
   faults: new Map(),
 };

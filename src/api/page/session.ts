@@ -99,6 +99,11 @@ export class Session {
     void this.refresh();
   }
 
+  searchFleet(words: string): void {
+    this.store.set({ fleetSearch: words });
+    void this.refresh();
+  }
+
   showMoreReadings(): void {
     this.showReadings({ limit: this.store.get().readingsLimit + READINGS_STEP });
   }
@@ -194,6 +199,7 @@ export class Session {
     if (typeof event.atMs !== "number") return;
     if (raw.type === "resources.sampled") void this.figures.sampled(signal).catch(() => {});
     if (raw.type === "power.mode-changed" || raw.type.startsWith("uplink.")) void this.refresh();
+    if (raw.type.startsWith("mesh.")) void this.refresh();
     if (NOT_IN_FEED.has(raw.type)) return;
     const events = this.store
       .get()

@@ -1,5 +1,6 @@
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { compareBytes } from "../records/known-record.ts";
 
 const EPOCH_KEY = "m/epoch";
 const RECORDS = { gte: "m/r/", lt: "m/r0" } as const;
@@ -22,7 +23,7 @@ export class FleetMemory {
   /** Counts a start. @returns the epoch of this one, durable @throws StoreError */
   async nextEpoch(): Promise<number> {
     const bytes = await this.#store.get(EPOCH_KEY);
-    const last = bytes === undefined ? 0 : Number(Buffer.from(bytes).toString("utf8"));
+    const last = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
     // Should the entry be unreadable, the mesh itself tells of a higher epoch and the agent goes above it.
     const epoch = (Number.isSafeInteger(last) && last > 0 ? last : 0) + 1;
     await this.keepEpoch(epoch);
@@ -31,7 +32,7 @@ export class FleetMemory {
 
   /** @throws StoreError */
   async keepEpoch(epoch: number): Promise<void> {
-    const value = Buffer.from(String(epoch));
+    const value = new TextEncoder().encode(String(epoch));
     await this.#store.write([{ type: "put", key: EPOCH_KEY, value }], { durable: true });
   }
 
@@ -63,5 +64,5 @@ export class FleetMemory {
 }
 
 function same(left: Uint8Array | undefined, right: Uint8Array): boolean {
-  return left !== undefined && Buffer.compare(left, right) === 0;
+  return left !== undefined && compareBytes(left, right) === 0;
 }

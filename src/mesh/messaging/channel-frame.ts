@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ChannelFrameSchema } from "../../wire/agent_mesh/v1/messaging_pb.ts";
+import { fromHex, toHex } from "./hex.ts";
 
 const ID_BYTES = 16;
 /** Most bytes that a frame has beyond its payload. */
@@ -21,7 +22,7 @@ export function encodeChannelFrame(frame: ChannelFrame): Uint8Array {
   return toBinary(
     ChannelFrameSchema,
     create(ChannelFrameSchema, {
-      channelId: Buffer.from(channelId, "hex"),
+      channelId: fromHex(channelId),
       sequence: BigInt(sequence),
       payload,
       last,
@@ -35,7 +36,7 @@ export function decodeChannelFrame(bytes: Uint8Array): ChannelFrame | undefined 
     const { channelId, sequence, payload, last } = fromBinary(ChannelFrameSchema, bytes);
     if (channelId.length !== ID_BYTES || sequence > BigInt(Number.MAX_SAFE_INTEGER))
       return undefined;
-    const id = Buffer.from(channelId).toString("hex");
+    const id = toHex(channelId);
     return { channelId: id, sequence: Number(sequence), payload, last };
   } catch {
     return undefined;

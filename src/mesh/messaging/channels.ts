@@ -7,6 +7,7 @@ import {
   decodeChannelFrame,
   encodeChannelFrame,
 } from "./channel-frame.ts";
+import { toHex } from "./hex.ts";
 import { SecureChannel } from "./secure-channel.ts";
 
 /** Carries secure channels. */
@@ -53,7 +54,7 @@ export class Channels {
   /** @throws NetworkError */
   async open(peer: PeerId): Promise<SecureChannel> {
     await this.#parts.link(peer);
-    const channelId = Buffer.from(this.#parts.random.bytes(16)).toString("hex");
+    const channelId = toHex(this.#parts.random.bytes(16));
     const channel = this.#add(peer, channelId);
     try {
       const opening = { channelId, sequence: 0, payload: TAKEN, last: false };

@@ -3,6 +3,7 @@ import type * as page from "../../../../src/api/page/model.ts";
 import type { Body } from "../../../../src/api/schemas/common.ts";
 import type { device } from "../../../../src/api/schemas/device.ts";
 import type { event } from "../../../../src/api/schemas/events.ts";
+import type { fleetAgents, mesh, meshPeers } from "../../../../src/api/schemas/mesh.ts";
 import type { power } from "../../../../src/api/schemas/power.ts";
 import type { deadLetters, queue } from "../../../../src/api/schemas/queue.ts";
 import type { mappings, readings } from "../../../../src/api/schemas/readings.ts";
@@ -25,6 +26,9 @@ interface Served {
   broker: Body<typeof mappings>["broker"];
   event: Body<typeof event>;
   self: Body<typeof token>;
+  mesh: Body<typeof mesh>;
+  peers: Body<typeof meshPeers>;
+  fleet: Body<typeof fleetAgents>;
 }
 
 interface Read {
@@ -40,6 +44,9 @@ interface Read {
   broker: page.Broker;
   event: page.AgentEvent;
   self: page.TokenSelf;
+  mesh: page.Mesh;
+  peers: page.Items<page.MeshPeer>;
+  fleet: page.FleetPage;
 }
 
 t.test("every answer the page reads fits the schema it is served by", async (t) => {
