@@ -5,7 +5,7 @@ import { openMeshNode, SecureChannel } from "agent-mesh/mesh";
 const hub = await openMeshNode({ dataDirectory: "./hub-data", name: "hub" });
 const leaf = await openMeshNode({ dataDirectory: "./leaf-data", name: "leaf" });
 hub.attachTask("double", (_from, payload) => payload.map((byte) => byte * 2));
-hub.onMessage((from, payload) => console.log(`${from} says ${Buffer.from(payload)}`));
+hub.onMessage((from, payload) => console.log(`${from} says ${Buffer.from(payload).toString()}`));
 hub.onChannel(async (channel) => channel.send((await channel.receive()).toReversed()));
 await Promise.all([hub.start(), leaf.start()]);
 await leaf.join(hub.addresses());

@@ -81,13 +81,15 @@ if (base) {
 await import("./agent-mesh.js");
 `;
 
+/** Through a variable, or esbuild would look for the file itself. */
+function found(name: string): string {
+  return `const file = "./native/${name}-linux-" + process.arch + ".node"; const addon = require(file);`;
+}
+
 /** Addons are looked for beside the bundle instead of in node_modules. */
 const nativeAddon: Plugin = {
   name: "native-addon",
   setup(esbuild) {
-    // Through a variable, or esbuild would look for the file itself.
-    const found = (name: string) =>
-      `const file = "./native/${name}-linux-" + process.arch + ".node"; const addon = require(file);`;
     esbuild.onLoad({ filter: /classic-level[\\/]binding\.js$/ }, () => ({
       contents: `${found("classic-level")} module.exports = addon;`,
       loader: "js",

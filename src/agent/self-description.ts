@@ -19,7 +19,7 @@ export interface SelfParts {
 
 /** @returns what the agent tells the fleet of itself; addresses are the node's to add */
 export function describeSelf(parts: SelfParts): SelfDescription {
-  const { agentId, version, device, queue, uplinks, features, health } = parts;
+  const { agentId, version, device, queue, uplinks, features } = parts;
   const identity = device.identity();
   const sample = device.latest()?.sample;
   const { updates, bytes } = queue.status();
@@ -42,7 +42,7 @@ export function describeSelf(parts: SelfParts): SelfDescription {
       features: [...features],
     },
     health: {
-      status: health().every(({ ok }) => ok) ? "ok" : "degraded",
+      status: parts.health().every(({ ok }) => ok) ? "ok" : "degraded",
       powerMode: device.power().mode,
       queueUpdates: BigInt(updates),
       queueBytes: BigInt(bytes),

@@ -226,7 +226,11 @@ export class MeshNode implements ChannelOpener {
    * @param options `permission`: what they need to be allowed to ask
    * @throws RangeError for a name that can not be one @throws Error when it is taken
    */
-  attachTask(name: string, task: Task, { permission = "request" as Permission } = {}): void {
+  attachTask(
+    name: string,
+    task: Task,
+    { permission = "request" }: { readonly permission?: Permission } = {},
+  ): void {
     const id = taskProtocolId(name);
     if (this.#tasks.has(name)) throw new Error(`the task ${name} is attached already`);
     if (this.#tasks.size >= TASKS_MAX) throw new Error(`${TASKS_MAX} tasks are attached already`);
@@ -382,6 +386,6 @@ export class MeshNode implements ChannelOpener {
   }
 
   async #received(from: PeerId, payload: Uint8Array): Promise<void> {
-    for (const listener of [...this.#messageListeners]) await listener(from, payload);
+    for (const listener of this.#messageListeners) await listener(from, payload);
   }
 }

@@ -1,5 +1,5 @@
 // Messages to a peer over a way that loses, repeats and breaks.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import t from "tap";
 import type { Envelope } from "../../src/mesh/messaging/envelope.ts";
 import { Inbox } from "../../src/mesh/messaging/inbox.ts";
@@ -29,7 +29,7 @@ function peerBehind(clock: VirtualClock, fates: Fate[], linkFails: boolean[]) {
           work();
           resolve();
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });
@@ -98,7 +98,7 @@ t.test(
         reachable
           ? Promise.resolve()
           : Promise.reject(new NetworkError("network.unreachable", "nobody there")),
-      deliver: way.deliver,
+      deliver: (envelope) => way.deliver(envelope),
     });
     const outcomes: string[] = [];
     const note = (name: string, sent: Promise<void>): void =>

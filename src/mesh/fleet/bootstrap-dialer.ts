@@ -102,14 +102,14 @@ export class BootstrapDialer {
 
   #schedule(entry: Entry): void {
     if (this.#stopped) return;
-    const { clock, random, wanted } = this.#parts;
+    const { clock, random } = this.#parts;
     // While it is linked this only looks again; jitter keeps a fleet from doing so together.
     const waitMs =
       entry.failures === 0
         ? RETRY.retryMaxMs * (0.5 + random.next() / 2)
         : backoffMs(entry.failures, RETRY, random);
     entry.timer = clock.setTimer("mesh.bootstrap", waitMs, () => {
-      if (wanted(entry.peer)) void this.#dial(entry).catch(() => undefined);
+      if (this.#parts.wanted(entry.peer)) void this.#dial(entry).catch(() => undefined);
       else this.#schedule(entry);
     });
   }

@@ -186,16 +186,16 @@ export class Fleet {
   #input(input: Input): void {
     if (this.#stopped) return;
     const nowMs = this.#parts.clock.monotonicMs();
-    this.#perform(this.#membership.step({ ...input, nowMs } as MembershipInput));
+    this.#perform(this.#membership.step({ ...input, nowMs }));
   }
 
   #perform(effects: MembershipEffects): void {
-    const { gate, onChange, network } = this.#parts;
+    const { gate, network } = this.#parts;
     for (const { to, bytes } of effects.send)
       network
         .send(to, MEMBERSHIP_PROTOCOL, bytes)
         .catch((error: NetworkError) => this.#unsent(to, error));
-    for (const change of effects.changes) onChange(change);
+    for (const change of effects.changes) this.#parts.onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {
       if (this.#parts.peerExchange || this.#met.has(peer)) void this.#connect(peer, addresses);

@@ -68,14 +68,14 @@ export class Channels {
 
   /** The last link to the peer is gone: what was in flight is unknown, so its channels break. */
   unlinked(peer: PeerId): void {
-    for (const channel of [...this.#open.values()])
+    for (const channel of this.#open.values())
       if (channel.peer === peer)
         channel.fail(new NetworkError("network.closed", "the link to the peer is gone"));
   }
 
   /** Breaks all of them. */
   close(): void {
-    for (const channel of [...this.#open.values()])
+    for (const channel of this.#open.values())
       channel.fail(new NetworkError("network.closed", "the mesh stops"));
   }
 

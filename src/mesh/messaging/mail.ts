@@ -73,14 +73,14 @@ export class Mail {
 
   #openOutbox(peer: PeerId): OutboxToPeer | undefined {
     if (this.#outboxes.size >= PEERS_MAX && !this.#forgetIdle()) return undefined;
-    const { network, clock, random, epoch, queueBytesMax, link } = this.#parts;
+    const { network, clock, random, epoch, queueBytesMax } = this.#parts;
     const outbox = new OutboxToPeer({
       clock,
       random,
       epoch,
       firstSequence: this.#firstSequence,
       queueBytesMax,
-      link: () => link(peer),
+      link: () => this.#parts.link(peer),
       deliver: async (envelope, timeoutMs) => {
         await network.request(peer, this.#protocol, encodeEnvelope(envelope), { timeoutMs });
       },

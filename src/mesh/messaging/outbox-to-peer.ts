@@ -134,9 +134,9 @@ export class OutboxToPeer {
 
   #deliver({ sequence, payload, dueMs, ...letter }: Letter, oldest: number): void {
     const attempt = this.#attempt;
-    const { clock, epoch, deliver } = this.#parts;
+    const { clock, epoch } = this.#parts;
     const leftMs = Math.max(1, dueMs - clock.monotonicMs());
-    deliver({ epoch, sequence, oldest, payload }, leftMs).then(
+    this.#parts.deliver({ epoch, sequence, oldest, payload }, leftMs).then(
       () => {
         // However late: it is there.
         if (this.#remove(sequence)) letter.resolve();

@@ -88,7 +88,7 @@ export class Topics {
       this.#replayed++;
       return "ignore";
     }
-    for (const listener of [...listeners]) {
+    for (const listener of listeners) {
       try {
         listener(from, envelope.payload);
       } catch (error) {

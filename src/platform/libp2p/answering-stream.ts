@@ -30,11 +30,20 @@ export class AnsweringStream {
   readonly #writer: StreamWriter;
   #inFlight = 0;
 
-  constructor(stream: Stream, parts: Answering) {
+  /** Listens to the stream from now on, until it closes. */
+  static attach(stream: Stream, parts: Answering): void {
+    new AnsweringStream(stream, parts).#listen();
+  }
+
+  private constructor(stream: Stream, parts: Answering) {
     this.#stream = stream;
     this.#parts = parts;
     this.#writer = new StreamWriter(stream, parts.protocol.queueBytesMax);
-    const reader = new FrameReader(parts.protocol.messageBytesMax);
+  }
+
+  #listen(): void {
+    const stream = this.#stream;
+    const reader = new FrameReader(this.#parts.protocol.messageBytesMax);
     stream.addEventListener("message", ({ data }) => {
       try {
         reader.push(data, (frame) => this.#take(frame));
@@ -68,7 +77,7 @@ export class AnsweringStream {
   }
 
   #tell(payload: Uint8Array): void {
-    const { peer, service, tally, onFault } = this.#parts;
+    const { peer, service, tally } = this.#parts;
     if (service.message === undefined) {
       tally.refused("service.unsupported");
       return;
@@ -77,7 +86,7 @@ export class AnsweringStream {
       service.message(peer, payload);
     } catch (error) {
       if (error instanceof Refused) tally.refused(error.code);
-      else onFault(error);
+      else this.#parts.onFault(error);
     }
   }
 

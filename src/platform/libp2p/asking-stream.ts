@@ -126,6 +126,6 @@ export class AskingStream {
   #end(cause: Error | undefined): void {
     const error = new NetworkError("network.closed", "the stream was closed", { cause });
     this.#writer.fail(error);
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+    for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }

@@ -142,7 +142,7 @@ export class Libp2pNetwork implements Network {
     const { gate, logger } = this.#settings;
     const answer = (stream: Stream, connection: Connection): void => {
       const peer = connection.remotePeer.toString();
-      new AnsweringStream(stream, {
+      AnsweringStream.attach(stream, {
         peer,
         protocol,
         service,

@@ -8,10 +8,9 @@ import type { Logger } from "../logger.ts";
 export function quietLogger(logger: Logger): ComponentLogger {
   return {
     forComponent(component) {
-      const silent = (): void => undefined;
-      const log = Object.assign(silent, {
+      const log = Object.assign((): void => undefined, {
         enabled: false,
-        trace: silent,
+        trace: nothing,
         error: (format: unknown, ...values: unknown[]): void => {
           const cause = values.findLast((value) => value instanceof Error);
           const reason = cause instanceof Error ? cause.message : undefined;
@@ -24,3 +23,5 @@ export function quietLogger(logger: Logger): ComponentLogger {
     },
   };
 }
+
+function nothing(): void {}

@@ -9,42 +9,43 @@ const NO_TIMEOUT = 0;
 
 /** Loads only what is switched on: QUIC and WebRTC bring native libraries along. */
 export async function transportsOf(settings: Libp2pSettings): Promise<TransportFactory[]> {
-  const direct = await Promise.all(settings.transports.map((name) => load(name, settings)));
+  const direct = await Promise.all(settings.transports.map((name) => loaders[name](settings)));
   const relay = settings.relay.use ? [circuitRelayTransport()] : [];
   return [...direct.flat(), ...relay];
 }
 
-async function load(name: TransportName, settings: Libp2pSettings): Promise<TransportFactory[]> {
-  switch (name) {
-    case "tcp": {
-      const { tcp } = await import("@libp2p/tcp");
-      return [
-        tcp({
-          inboundSocketInactivityTimeout: NO_TIMEOUT,
-          outboundSocketInactivityTimeout: NO_TIMEOUT,
-          // Beyond what the pruner keeps, so that it has something to choose from.
-          maxConnections: settings.connectionsMax + 16,
-          backlog: 128,
-          dialOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
-          listenOpts: { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 },
-        }),
-      ];
-    }
-    case "ws": {
-      const { webSockets } = await import("@libp2p/websockets");
-      return [webSockets()];
-    }
-    case "quic": {
-      const { quic } = await native("quic", () => import("@chainsafe/libp2p-quic"));
-      return [quic()];
-    }
-    case "webrtc": {
-      const { webRTC, webRTCDirect } = await native("webrtc", () => import("@libp2p/webrtc"));
-      // Between two nodes behind NATs WebRTC needs a relay to meet at; the direct kind needs none.
-      return settings.relay.use ? [webRTCDirect(), webRTC()] : [webRTCDirect()];
-    }
-  }
-}
+const loaders: Readonly<
+  Record<TransportName, (settings: Libp2pSettings) => Promise<TransportFactory[]>>
+> = {
+  tcp: async ({ connectionsMax }) => {
+    const { tcp } = await import("@libp2p/tcp");
+    const socket = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
+    return [
+      tcp({
+        inboundSocketInactivityTimeout: NO_TIMEOUT,
+        outboundSocketInactivityTimeout: NO_TIMEOUT,
+        // Beyond what the pruner keeps, so that it has something to choose from.
+        maxConnections: connectionsMax + 16,
+        backlog: 128,
+        dialOpts: socket,
+        listenOpts: socket,
+      }),
+    ];
+  },
+  ws: async () => {
+    const { webSockets } = await import("@libp2p/websockets");
+    return [webSockets()];
+  },
+  quic: async () => {
+    const { quic } = await native("quic", () => import("@chainsafe/libp2p-quic"));
+    return [quic()];
+  },
+  webrtc: async ({ relay }) => {
+    const { webRTC, webRTCDirect } = await native("webrtc", () => import("@libp2p/webrtc"));
+    // Between two nodes behind NATs WebRTC needs a relay to meet at; the direct kind needs none.
+    return relay.use ? [webRTCDirect(), webRTC()] : [webRTCDirect()];
+  },
+};
 
 /** @throws Error in words that name the setting when this machine lacks the library */
 async function native<T>(name: TransportName, load: () => Promise<T>): Promise<T> {
