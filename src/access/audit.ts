@@ -125,7 +125,10 @@ export class Audit implements AuditTrail {
     this.#timer ??= this.#parts.clock.setTimer("audit flush", FLUSH_AFTER_MS, () => this.#due());
   }
 
-  /** @param before only entries of a smaller sequence; entries that are not on disk yet are left out. @throws StoreError */
+  /**
+   * @param query `before`: only entries of a smaller sequence; entries that are not on disk yet are left out
+   * @throws StoreError
+   */
   async page(query: { readonly limit: number; readonly before?: number }): Promise<AuditPage> {
     const limit = Math.min(Math.max(1, query.limit), PAGE_MAX);
     const lt = query.before === undefined ? ENTRIES.lt : entryKey(Math.max(0, query.before));

@@ -14,7 +14,7 @@ const BULK_IDLE_TIMEOUT_MS = 30_000;
 
 /**
  * The mesh on libp2p. Loaded only where the mesh is on: libp2p takes a third of the agent's memory.
- * @param identityFile where the identity key lies unless `mesh.identityFile` says otherwise
+ * @param parts `identityFile`: where the identity key lies unless `mesh.identityFile` says otherwise
  * @throws Error in words that name the setting to change
  */
 export function openLibp2pMesh(

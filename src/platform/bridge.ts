@@ -101,7 +101,7 @@ export interface BridgeCredentials {
   readonly remoteAddress: string;
 }
 
-/** @returns who it is, or undefined for nobody that is known. Should not throw; where it does, the call fails. */
+/** Says who it is, or undefined for nobody that is known. Should not throw; where it does, the call fails. */
 export type Authenticate = (
   credentials: BridgeCredentials,
 ) => BridgePrincipal | undefined | Promise<BridgePrincipal | undefined>;

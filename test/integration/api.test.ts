@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import type { Scope } from "../../src/access/tokens.ts";
 import { buildApp, createApi } from "../../src/api/server.ts";
 import { OutboxError } from "../../src/outbox/update.ts";
+import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
 
 interface Operation {
@@ -109,13 +110,21 @@ const happy: Readonly<Record<string, { path?: string; body?: string; endless?: t
   getProblem: { path: "/problems/auth.missing" },
   requeueDeadLetter: { path: "/v1/queue/dead-letters/dl-1/requeue" },
   deleteDeadLetter: { path: "/v1/queue/dead-letters/dl-2" },
+  joinMesh: { body: '{"addresses":["/ip4/192.0.2.1/tcp/4001"]}' },
+  unlinkMeshPeer: { path: "/v1/mesh/peers/12D3KooWpeer" },
+  issueGrant: { body: '{"subject":"SUBJECT","roles":["trainer"],"expiresInMs":60000}' },
+  importGrant: { body: '"CARRIED"' },
+  banMeshPeer: { body: '{"peerId":"SUBJECT","reason":"test"}' },
   createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
   // Its success never ends and is looked at by the tests of events; who may have it is looked at here.
   streamEvents: { endless: true },
 };
 
 t.test("every operation answers as the document says, for its scope and above", async (t) => {
-  const { ask, tokens, world, context } = await start(t);
+  const { ask, tokens, world, context, meshAccess } = await start(t);
+  const subject = new VirtualKeys().signer("agent-2").peerId;
+  const { id: firstId } = await meshAccess.issue({ subject, roles: ["trainer"] }, "test");
+  const carried = JSON.stringify({ text: meshAccess.grants.export(firstId) });
   for (const { path, method, operation } of operations) {
     const { operationId } = operation;
     const { path: happyPath = path, body, endless } = happy[operationId] ?? {};
@@ -135,8 +144,14 @@ t.test("every operation answers as the document says, for its scope and above", 
       },
     ];
     const { info } = await context.tokens.create({ name: "to revoke", scope: "viewer" });
-    const target = happyPath.replace("/v1/tokens/{id}", `/v1/tokens/${info.id}`);
-    const send = body === undefined ? {} : { body };
+    const grant = await meshAccess.issue({ subject, roles: ["validator"] }, "test");
+    await meshAccess.ban(subject, { reason: "test", by: "test" });
+    const target = happyPath
+      .replace("/v1/tokens/{id}", `/v1/tokens/${info.id}`)
+      .replace("/v1/mesh/grants/{id}", `/v1/mesh/grants/${grant.id}`)
+      .replace("/v1/mesh/bans/{peerId}", `/v1/mesh/bans/${subject}`);
+    const said = body?.replace("SUBJECT", subject).replace('"CARRIED"', carried);
+    const send = said === undefined ? {} : { body: said };
     const needed = operation.security[0]?.bearer?.[0];
     if (needed !== undefined) {
       const anonymous = await ask(method, target, { ...send, token: "" });
@@ -155,6 +170,7 @@ t.test("every operation answers as the document says, for its scope and above", 
     const good = await ask(method, target, { ...send, token: needed ? tokens[needed] : "" });
     t.ok(good.status < 300, `${operationId} succeeds: ${good.text.slice(0, 300)}`);
     t.equal(faultsOf(operation, good.response, good.text), "", `${operationId} is as documented`);
+    if (meshAccess.grants.find(grant.id) !== undefined) await meshAccess.revoke(grant.id, "test");
     t.equal(good.response.headers.get("x-content-type-options"), "nosniff");
     t.match(good.response.headers.get("content-security-policy"), /default-src 'none'/);
   }

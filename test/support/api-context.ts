@@ -1,3 +1,6 @@
+import { Default } from "typebox/value";
+import { MeshAccess } from "../../src/access/mesh-access.ts";
+import { type MeshAccessOptions, meshAccessOptions } from "../../src/access/mesh-access-options.ts";
 import { TokenStore } from "../../src/access/tokens.ts";
 import type { ApiContext } from "../../src/api/context.ts";
 import { type ApiOptions, apiOptions } from "../../src/api/options.ts";
@@ -13,6 +16,7 @@ import { PrometheusRegistry } from "../../src/platform/prometheus/registry.ts";
 import type { StreamReading } from "../../src/readings/view.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
+import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { registerAgentMetrics } from "../../src/telemetry/agent-metrics.ts";
 import { EventLog } from "../../src/telemetry/event-log.ts";
 
@@ -169,6 +173,17 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
     events,
     logger,
   });
+  const meshAccess = await MeshAccess.open({
+    store,
+    clock,
+    random: new SystemRandom(),
+    hasher: nodeHasher,
+    signer: new VirtualKeys().signer("agent-1"),
+    logger,
+    events,
+    options: Default(meshAccessOptions, {}) as MeshAccessOptions,
+    connectionsMax: 8,
+  });
   const views = viewsOf(world);
   const base = { agentId: "agent-1", version: "0.1.0", startedAtMs: clock.wallMs(), clock };
   const metrics = new PrometheusRegistry();
@@ -202,6 +217,7 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
     tokens,
     events,
     metrics,
+    meshAccess,
     brokerStatus,
     health: () => [
       { name: "store", ok: true },
@@ -220,7 +236,7 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
       docs: memoryAssets({ "swagger-ui.css": "body{}", "package.json": "{}" }),
     },
   };
-  return { context, world, clock, store, logged };
+  return { context, world, clock, store, logged, meshAccess };
 }
 
 const counts = { alive: 2, suspect: 0, dead: 1, left: 0 };

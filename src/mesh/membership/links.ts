@@ -34,7 +34,7 @@ export interface LinkState {
   readonly evictions: TokenBucket;
 }
 
-/** @param membersMax everything may be told at once by one neighbour: a newcomer learns the fleet from it */
+/** @returns what is kept of a new link. @param membersMax everything may be told at once by one neighbour: a newcomer learns the fleet from it */
 export function newLink(
   peer: PeerId,
   direction: LinkState["direction"],

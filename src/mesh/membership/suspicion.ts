@@ -55,7 +55,7 @@ export class Suspicions {
     return this.#open.get(about);
   }
 
-  /** Opens one, unless there is one. @param teller the neighbour it came from, or the accuser itself */
+  /** Opens one, unless there is one. @param by `teller`: the neighbour it came from, or the accuser itself */
   start(
     about: PeerId,
     version: RecordVersion,
