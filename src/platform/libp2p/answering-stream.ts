@@ -12,6 +12,9 @@ import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
 
+/** Refusals may wait beyond the queue's bound; a peer that reads not even those is given up. */
+const REFUSALS_BYTES_MAX = 65_536;
+
 /** What an answering stream needs to know. */
 export interface Answering {
   readonly peer: PeerId;
@@ -19,6 +22,8 @@ export interface Answering {
   readonly service: Service;
   readonly gate: NetworkGate;
   readonly tally: Tally;
+  /** Requests that are being answered, by peer; shared by all streams of the protocol. */
+  readonly inFlight: Map<PeerId, number>;
   /** A service threw what is no refusal. */
   onFault(error: unknown): void;
 }
@@ -28,7 +33,6 @@ export class AnsweringStream {
   readonly #stream: Stream;
   readonly #parts: Answering;
   readonly #writer: StreamWriter;
-  #inFlight = 0;
 
   constructor(stream: Stream, parts: Answering) {
     this.#stream = stream;
@@ -49,7 +53,7 @@ export class AnsweringStream {
   }
 
   #take(frame: FrameBody): boolean {
-    const { peer, protocol, service, gate, tally } = this.#parts;
+    const { peer, protocol, service, gate, tally, inFlight } = this.#parts;
     if (frame.kind !== "message" && frame.kind !== "request")
       throw new FrameError("malformed", `a ${frame.kind} from the side that asks`);
     tally.receivedBytes += frame.payload.length;
@@ -61,7 +65,7 @@ export class AnsweringStream {
     if (frame.kind === "message") this.#tell(frame.payload);
     else if (service.request === undefined)
       this.#refuse(frame.id, "service.unsupported", `${protocol.id} takes no requests`);
-    else if (this.#inFlight >= protocol.requestsInFlightMax)
+    else if ((inFlight.get(peer) ?? 0) >= protocol.requestsInFlightMax)
       this.#refuse(frame.id, "rate.limited", "too many requests at once");
     else this.#answer(frame.id, frame.payload);
     return this.#stream.status === "open";
@@ -82,7 +86,7 @@ export class AnsweringStream {
   }
 
   #answer(id: number, payload: Uint8Array): void {
-    this.#inFlight++;
+    this.#count(1);
     try {
       const answer = this.#parts.service.request?.(this.#parts.peer, payload);
       if (answer instanceof Promise)
@@ -97,20 +101,23 @@ export class AnsweringStream {
   }
 
   #answered(id: number, bytes: Uint8Array): void {
-    this.#inFlight--;
+    this.#count(-1);
     const { protocol, tally } = this.#parts;
     if (bytes.length > protocol.messageBytesMax) {
       const detail = `the answer of ${bytes.length} bytes is past ${protocol.messageBytesMax}`;
       this.#refuse(id, "service.too-large", detail);
       return;
     }
+    if (!this.#writer.write([frameHeader("response", id, bytes.length), bytes])) {
+      this.#refuse(id, "rate.limited", "too many answers wait to be read");
+      return;
+    }
     tally.requestsServed++;
     tally.sentBytes += bytes.length;
-    this.#write([frameHeader("response", id, bytes.length), bytes]);
   }
 
   #failed(id: number, error: unknown): void {
-    this.#inFlight--;
+    this.#count(-1);
     if (error instanceof Refused) {
       this.#refuse(id, error.code, error.message);
       return;
@@ -121,12 +128,17 @@ export class AnsweringStream {
 
   #refuse(id: number, code: string, detail: string): void {
     this.#parts.tally.refused(code);
-    if (id !== 0) this.#write([refusalFrame(id, code, detail)]);
+    if (id === 0) return;
+    const refusal = refusalFrame(id, code, detail);
+    if (!this.#writer.write([refusal], undefined, REFUSALS_BYTES_MAX))
+      this.#giveUp("slow-reader", new Error("the peer does not read its answers"));
   }
 
-  #write(parts: readonly Uint8Array[]): void {
-    if (!this.#writer.write(parts))
-      this.#giveUp("slow-reader", new Error("the peer does not read its answers"));
+  #count(change: 1 | -1): void {
+    const { peer, inFlight } = this.#parts;
+    const count = (inFlight.get(peer) ?? 0) + change;
+    if (count > 0) inFlight.set(peer, count);
+    else inFlight.delete(peer);
   }
 
   #giveUp(offence: string, error: Error): void {

@@ -1,11 +1,13 @@
 import type { Stream } from "@libp2p/interface";
 import { NetworkError, type Protocol } from "../network.ts";
-import { type FrameBody, frameHeader } from "./frame-codec.ts";
+import { type FrameBody, FrameError, frameHeader } from "./frame-codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
 
 const IDS = 0xffff_ffff;
+/** Requests of one stream that wait for their answers at once. */
+const WAITING_MAX = 16_384;
 
 interface Waiting {
   readonly resolve: (payload: Uint8Array) => void;
@@ -37,7 +39,7 @@ export class AskingStream {
       try {
         this.#reader.push(data, (frame) => this.#take(frame));
       } catch (error) {
-        onOffence((error as { offence?: string }).offence ?? "malformed");
+        onOffence(error instanceof FrameError ? error.offence : "malformed");
         stream.abort(error as Error);
       }
     });
@@ -62,6 +64,8 @@ export class AskingStream {
   /** @throws NetworkError */
   request(payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
+      if (this.#waiting.size >= WAITING_MAX)
+        throw new NetworkError("network.queue-full", `${WAITING_MAX} requests wait for answers`);
       const id = this.#freeId();
       const timeout = setTimeout(() => {
         this.#waiting.delete(id);
@@ -93,17 +97,14 @@ export class AskingStream {
   }
 
   #take(frame: FrameBody): boolean {
+    if (frame.kind !== "response" && frame.kind !== "refusal")
+      throw new FrameError("malformed", `a ${frame.kind} from the side that answers`);
     // An answer that comes after its time has nobody waiting for it.
     const waiting = this.#settle(frame.id);
-    if (waiting === undefined) return true;
-    if (frame.kind === "response") waiting.resolve(frame.payload);
-    else if (frame.kind === "refusal")
-      waiting.reject(
-        new NetworkError("network.refused", `${frame.code}: ${frame.detail}`, {
-          refusal: frame.code,
-        }),
-      );
-    else waiting.reject(new NetworkError("network.closed", "the answer is none"));
+    if (frame.kind === "refusal") {
+      const { code: refusal, detail } = frame;
+      waiting?.reject(new NetworkError("network.refused", `${refusal}: ${detail}`, { refusal }));
+    } else waiting?.resolve(frame.payload);
     return true;
   }
 

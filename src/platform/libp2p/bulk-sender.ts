@@ -1,4 +1,3 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Stream } from "@libp2p/interface";
 import {
   BulkAnswerSchema,
@@ -7,55 +6,95 @@ import {
   type Refusal,
 } from "../../wire/agent_mesh/v1/messaging_pb.ts";
 import { type BulkSource, NetworkError } from "../network.ts";
-import { TurnReader, withLength } from "./bulk-wire.ts";
+import { BULK_WINDOW_BYTES, bulkMessage, readBulkMessage, TurnReader } from "./bulk-wire.ts";
+import { FrameError } from "./frame-codec.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 /** Read and handed to the stream at once. */
 const CHUNK_BYTES = 65_536;
+/** Far more than the short messages that a receiver may send before they are read. */
+const HELD_BYTES_MAX = 65_536;
+
+/** How a sender tells how far it is. */
+export interface BulkSending {
+  /** How long the other side may let the transfer stand still. */
+  readonly idleTimeoutMs: number;
+  /** Hears how many bytes of the whole are there. */
+  onProgress(bytes: number): void;
+  /** Hears of every piece that was handed to the transport. */
+  onSent(bytes: number): void;
+}
 
 /**
- * Sends content over a stream of its own: offer, answer with an offset, raw bytes, receipt
+ * Sends content over a stream of its own: offer, answer with an offset, raw bytes against receipts
  * (`proto/agent_mesh/v1/messaging.proto`).
- * @param idleTimeoutMs how long the other side may let the transfer stand still
- * @throws NetworkError
+ * @throws NetworkError; FrameError when the peer broke the format
  */
 export async function sendBulk(
   stream: Stream,
   source: BulkSource,
-  idleTimeoutMs: number,
-  onProgress: (bytes: number) => void,
+  sending: BulkSending,
 ): Promise<void> {
-  const { name, sizeBytes, sha256 } = source;
-  const watch = new StallWatch(stream, idleTimeoutMs);
+  const watch = new StallWatch(stream, sending.idleTimeoutMs);
   try {
-    const reader = new TurnReader(stream);
-    const offer = create(BulkOfferSchema, { name, size: BigInt(sizeBytes), sha256 });
-    stream.send(withLength(toBinary(BulkOfferSchema, offer)));
-    const answer = fromBinary(BulkAnswerSchema, await reader.message());
-    refuse(answer.refusal);
-    const from = Number(answer.offset);
-    if (from > sizeBytes)
-      throw new NetworkError("network.closed", `the peer wants byte ${from} of ${sizeBytes}`);
-    for (let offset = from; offset < sizeBytes; ) {
-      onProgress(offset);
-      const read = source.read(offset, Math.min(CHUNK_BYTES, sizeBytes - offset));
-      const bytes = read instanceof Promise ? await read : read;
-      if (bytes.length === 0 || bytes.length > sizeBytes - offset)
-        throw new NetworkError("network.closed", `the source gave ${bytes.length} bytes`);
-      offset += bytes.length;
-      if (!stream.send(bytes)) await drained(stream);
-      watch.moved();
-    }
-    const receipt = fromBinary(BulkReceiptSchema, await reader.message());
-    refuse(receipt.refusal);
-    onProgress(sizeBytes);
+    await send(stream, source, sending, watch);
     await stream.close();
   } catch (error) {
-    const cause = watch.expired ?? asNetworkError(error);
+    const cause = watch.expired ?? asTold(error);
     stream.abort(cause);
     throw cause;
   } finally {
     watch.end();
   }
+}
+
+async function send(
+  stream: Stream,
+  source: BulkSource,
+  { onProgress, onSent }: BulkSending,
+  watch: StallWatch,
+): Promise<void> {
+  const { name, sizeBytes, sha256 } = source;
+  const reader = new TurnReader(stream, HELD_BYTES_MAX);
+  stream.send(bulkMessage(BulkOfferSchema, { name, size: BigInt(sizeBytes), sha256 }));
+  const answer = readBulkMessage(BulkAnswerSchema, await reader.message());
+  refuse(answer.refusal);
+  let received = within(answer.offset, 0, sizeBytes);
+  let offset = received;
+  let complete = false;
+  onProgress(received);
+  const hear = (body: Uint8Array): void => {
+    const receipt = readBulkMessage(BulkReceiptSchema, body);
+    refuse(receipt.refusal);
+    received = within(receipt.received, received, offset);
+    complete = receipt.complete;
+    if (complete && received < sizeBytes)
+      throw new FrameError("malformed", `everything is there after ${received} bytes`);
+    watch.moved();
+    onProgress(received);
+  };
+  while (!complete) {
+    if (offset === sizeBytes || offset - received >= BULK_WINDOW_BYTES) {
+      hear(await reader.message());
+      continue;
+    }
+    const read = source.read(offset, Math.min(CHUNK_BYTES, sizeBytes - offset));
+    const bytes = read instanceof Promise ? await reader.whileOpen(read) : read;
+    if (bytes.length === 0 || bytes.length > Math.min(CHUNK_BYTES, sizeBytes - offset))
+      throw new NetworkError("network.closed", `the source gave ${bytes.length} bytes`);
+    offset += bytes.length;
+    if (!stream.send(bytes)) await drained(stream);
+    onSent(bytes.length);
+    watch.moved();
+    for (let body = reader.next(); body !== undefined && !complete; body = reader.next())
+      hear(body);
+  }
+}
+
+function within(value: bigint, min: number, max: number): number {
+  if (value < min || value > max)
+    throw new FrameError("malformed", `the peer is at byte ${value}, between ${min} and ${max}`);
+  return Number(value);
 }
 
 function refuse(refusal: Refusal | undefined): void {
@@ -64,45 +103,34 @@ function refuse(refusal: Refusal | undefined): void {
   throw new NetworkError("network.refused", `${code}: ${detail}`, { refusal: code });
 }
 
-function asNetworkError(error: unknown): NetworkError {
-  if (error instanceof NetworkError) return error;
+function asTold(error: unknown): Error {
+  if (error instanceof NetworkError || error instanceof FrameError) return error;
   return new NetworkError("network.closed", "the bulk transfer broke off", { cause: error });
 }
 
-/** `onDrain()` of the stream resolves at once after its first time, so the event is waited for afresh. */
+/**
+ * `onDrain()` of the stream resolves at once after its first time, so the event is waited for afresh; and it comes
+ * whenever something fits, so what the stream still holds is looked at too.
+ */
 function drained(stream: Stream): Promise<void> {
   return new Promise((resolve, reject) => {
-    const done = (): void => {
-      stream.removeEventListener("drain", done);
+    const stop = (): void => {
+      stream.removeEventListener("drain", drain);
       stream.removeEventListener("close", closed);
-      resolve();
     };
+    const drain = (): void =>
+      // The stream itself goes on sending what it holds in a microtask after the event.
+      queueMicrotask(() => {
+        if (stream.writableNeedsDrain && stream.writeBufferLength > 0) return;
+        stop();
+        resolve();
+      });
     const closed = (): void => {
-      stream.removeEventListener("drain", done);
+      stop();
       reject(new NetworkError("network.closed", "the bulk stream was closed"));
     };
-    stream.addEventListener("drain", done);
-    stream.addEventListener("close", closed, { once: true });
+    stream.addEventListener("drain", drain);
+    stream.addEventListener("close", closed);
+    if (stream.status !== "open") closed();
   });
-}
-
-/** Gives a transfer up that stands still. */
-export class StallWatch {
-  expired: NetworkError | undefined;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(stream: Stream, idleTimeoutMs: number) {
-    this.#timer = setTimeout(() => {
-      this.expired = new NetworkError("network.timeout", `no progress in ${idleTimeoutMs} ms`);
-      stream.abort(this.expired);
-    }, idleTimeoutMs);
-  }
-
-  moved(): void {
-    this.#timer.refresh();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
 }

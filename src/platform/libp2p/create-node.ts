@@ -21,6 +21,7 @@ import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
 import { transportsOf } from "./transports.ts";
 
+const STREAM_WINDOW_BYTES_MAX = 4_194_304;
 const MDNS_TAG = "_p2p._udp.local";
 
 /** Services that every node has, or may have. */
@@ -77,11 +78,16 @@ export async function createNode(
     },
     transports: await transportsOf(settings),
     connectionEncrypters: settings.encryptions.map((name) => (name === "noise" ? noise() : tls())),
-    streamMuxers: [
-      // Larger pieces cost fewer encryptions, and a window of 16 MiB keeps a fast LAN busy.
-      yamux({ enableKeepAlive: true, keepAliveInterval: 30_000 }),
-      mplex({ disconnectThreshold: 16 }),
-    ],
+    streamMuxers: (settings.muxers ?? ["yamux", "mplex"]).map((name) =>
+      name === "mplex"
+        ? mplex({ disconnectThreshold: 16 })
+        : yamux({
+            enableKeepAlive: true,
+            keepAliveInterval: 30_000,
+            // What a peer may have on the way on one stream; more than a stream holds unread would end it.
+            streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
+          }),
+    ),
     ...(networkKey !== undefined && { connectionProtector: preSharedKey({ psk: networkKey }) }),
     peerDiscovery: settings.mdns
       ? [
