@@ -100,6 +100,7 @@ export class Gossip {
         "network.too-large",
         `a message of ${payload.length} bytes is past the ${this.#messageBytesMax} that mesh.limits.messageBytesMax allows`,
       );
+    if (!this.#running) throw new NetworkError("network.closed", "the network is not running");
     try {
       const { recipients } = await this.#pubsub.publish(topic, payload);
       this.#tally.messagesPublished++;
