@@ -1,10 +1,10 @@
 import type { Test } from "tap";
-import type {
-  Network,
+import {
+  type Network,
   NetworkError,
-  NetworkEvent,
-  NetworkGate,
-  Protocol,
+  type NetworkEvent,
+  type NetworkGate,
+  type Protocol,
 } from "../../src/platform/network.ts";
 
 /** One node of the network that is tested, started. */
@@ -49,8 +49,9 @@ export async function codeOf(operation: Promise<unknown>): Promise<string> {
   try {
     await operation;
   } catch (error) {
-    const { code, refusal } = error as NetworkError;
-    return refusal === undefined ? String(code ?? error) : `${code} ${refusal}`;
+    if (!(error instanceof NetworkError)) return String(error);
+    const { code, refusal } = error;
+    return refusal === undefined ? code : `${code} ${refusal}`;
   }
   return "fine";
 }

@@ -10,8 +10,8 @@ import {
   pair,
   protocol,
   SOON,
-  text,
   TOPIC_BYTES_MAX,
+  text,
   until,
 } from "./network-ground.ts";
 

@@ -1,8 +1,8 @@
-import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import { generateIdentityPem, identityKeyFrom } from "../../src/platform/libp2p/identity-key.ts";
 import { Libp2pNetwork } from "../../src/platform/libp2p/libp2p-network.ts";
 import type { Libp2pSettings } from "../../src/platform/libp2p/settings.ts";
 import type { Logger } from "../../src/platform/logger.ts";
+import { SystemClock } from "../../src/platform/node/system-clock.ts";
 
 const silent: Logger = {
   debug: () => undefined,

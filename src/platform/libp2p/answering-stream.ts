@@ -1,7 +1,7 @@
 import type { Stream } from "@libp2p/interface";
 import {
-  type NetworkGate,
   NetworkError,
+  type NetworkGate,
   type Protocol,
   Refused,
   type Service,
@@ -25,11 +25,16 @@ export interface Answering {
   /** Requests that are being answered, by peer; shared by all streams of the protocol. */
   readonly inFlight: Map<PeerId, number>;
   /** A service threw what is no refusal. */
-  onFault(error: unknown): void;
+  readonly onFault: (error: unknown) => void;
 }
 
-/** The side of a kept stream that answers. Attach it as soon as the stream is there: what comes earlier is lost. */
-export class AnsweringStream {
+/** Answers what comes on a stream. Attach it as soon as the stream is there: what comes earlier is lost. */
+export function answerStream(stream: Stream, parts: Answering): void {
+  new AnsweringStream(stream, parts).attach();
+}
+
+/** The side of a kept stream that answers. */
+class AnsweringStream {
   readonly #stream: Stream;
   readonly #parts: Answering;
   readonly #writer: StreamWriter;
@@ -38,7 +43,11 @@ export class AnsweringStream {
     this.#stream = stream;
     this.#parts = parts;
     this.#writer = new StreamWriter(stream, parts.protocol.queueBytesMax);
-    const reader = new FrameReader(parts.protocol.messageBytesMax);
+  }
+
+  attach(): void {
+    const stream = this.#stream;
+    const reader = new FrameReader(this.#parts.protocol.messageBytesMax);
     stream.addEventListener("message", ({ data }) => {
       try {
         reader.push(data, (frame) => this.#take(frame));
@@ -46,7 +55,10 @@ export class AnsweringStream {
         this.#giveUp(error instanceof FrameError ? error.offence : "malformed", error as Error);
       }
     });
-    stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
+    const close = (): void => void stream.close().catch(() => undefined);
+    stream.addEventListener("remoteCloseWrite", close);
+    // What has come already is told in a microtask, and answered before that.
+    if (stream.remoteWriteStatus !== "writable") queueMicrotask(close);
     stream.addEventListener("close", () =>
       this.#writer.fail(new NetworkError("network.closed", "the stream was closed")),
     );

@@ -44,8 +44,12 @@ export class AskingStream {
       }
     });
     // The other side has nothing more to say, so no answer can come.
-    stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
+    const close = (): void => void stream.close().catch(() => undefined);
+    stream.addEventListener("remoteCloseWrite", close);
     stream.addEventListener("close", ({ error }) => this.#end(error));
+    // Either may have come between its opening and this moment.
+    if (stream.status !== "open") this.#end(undefined);
+    else if (stream.remoteWriteStatus !== "writable") close();
   }
 
   get open(): boolean {
@@ -125,6 +129,6 @@ export class AskingStream {
   #end(cause: Error | undefined): void {
     const error = new NetworkError("network.closed", "the stream was closed", { cause });
     this.#writer.fail(error);
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+    for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }

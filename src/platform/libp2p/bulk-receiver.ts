@@ -24,9 +24,9 @@ export interface BulkReceiving {
   /** How long the other side may let the transfer stand still. */
   readonly idleTimeoutMs: number;
   /** Throws Refused to say no. */
-  accept(offer: BulkOffer): BulkSink | Promise<BulkSink>;
+  readonly accept: (offer: BulkOffer) => BulkSink | Promise<BulkSink>;
   /** Hears of everything that came. */
-  onReceived(bytes: number): void;
+  readonly onReceived: (bytes: number) => void;
 }
 
 /**

@@ -20,9 +20,9 @@ export interface BulkSending {
   /** How long the other side may let the transfer stand still. */
   readonly idleTimeoutMs: number;
   /** Hears how many bytes of the whole are there. */
-  onProgress(bytes: number): void;
+  readonly onProgress: (bytes: number) => void;
   /** Hears of every piece that was handed to the transport. */
-  onSent(bytes: number): void;
+  readonly onSent: (bytes: number) => void;
 }
 
 /**
@@ -59,36 +59,47 @@ async function send(
   stream.send(bulkMessage(BulkOfferSchema, { name, size: BigInt(sizeBytes), sha256 }));
   const answer = readBulkMessage(BulkAnswerSchema, await reader.message());
   refuse(answer.refusal);
-  let received = within(answer.offset, 0, sizeBytes);
-  let offset = received;
-  let complete = false;
-  onProgress(received);
+  let there = { received: within(answer.offset, 0, sizeBytes), complete: false };
+  let offset = there.received;
+  onProgress(offset);
   const hear = (body: Uint8Array): void => {
-    const receipt = readBulkMessage(BulkReceiptSchema, body);
-    refuse(receipt.refusal);
-    received = within(receipt.received, received, offset);
-    complete = receipt.complete;
-    if (complete && received < sizeBytes)
-      throw new FrameError("malformed", `everything is there after ${received} bytes`);
+    there = heard(body, there.received, offset, sizeBytes);
     watch.moved();
-    onProgress(received);
+    onProgress(there.received);
   };
-  while (!complete) {
-    if (offset === sizeBytes || offset - received >= BULK_WINDOW_BYTES) {
-      hear(await reader.message());
+  while (!there.complete) {
+    const waiting =
+      offset === sizeBytes || offset - there.received >= BULK_WINDOW_BYTES
+        ? await reader.message()
+        : reader.next();
+    if (waiting !== undefined) {
+      hear(waiting);
       continue;
     }
-    const read = source.read(offset, Math.min(CHUNK_BYTES, sizeBytes - offset));
+    const length = Math.min(CHUNK_BYTES, sizeBytes - offset);
+    const read = source.read(offset, length);
     const bytes = read instanceof Promise ? await reader.whileOpen(read) : read;
-    if (bytes.length === 0 || bytes.length > Math.min(CHUNK_BYTES, sizeBytes - offset))
+    if (bytes.length === 0 || bytes.length > length)
       throw new NetworkError("network.closed", `the source gave ${bytes.length} bytes`);
     offset += bytes.length;
     if (!stream.send(bytes)) await drained(stream);
     onSent(bytes.length);
     watch.moved();
-    for (let body = reader.next(); body !== undefined && !complete; body = reader.next())
-      hear(body);
   }
+}
+
+function heard(
+  body: Uint8Array,
+  before: number,
+  sent: number,
+  sizeBytes: number,
+): { received: number; complete: boolean } {
+  const { refusal, received: bytes, complete } = readBulkMessage(BulkReceiptSchema, body);
+  refuse(refusal);
+  const received = within(bytes, before, sent);
+  if (complete && received < sizeBytes)
+    throw new FrameError("malformed", `everything is there after ${received} bytes`);
+  return { received, complete };
 }
 
 function within(value: bigint, min: number, max: number): number {

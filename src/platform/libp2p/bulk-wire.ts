@@ -62,6 +62,11 @@ export class TurnReader {
       this.#end(new NetworkError("network.closed", "the bulk stream was closed", { cause }));
       if (this.#ended !== undefined) this.#interrupt?.(this.#ended);
     });
+    // It may have closed between its opening and this moment, and tells nobody any more.
+    if (stream.status !== "open") {
+      this.#closed = true;
+      this.#end(new NetworkError("network.closed", "the bulk stream was closed"));
+    }
   }
 
   /** @returns the next short message if it is there already @throws FrameError */

@@ -3,9 +3,9 @@ import {
   FRAME_OVERHEAD_BYTES,
   type FrameBody,
   FrameError,
+  REFUSAL_BYTES_MAX,
   readFrameBody,
   readVarint,
-  REFUSAL_BYTES_MAX,
 } from "./frame-codec.ts";
 
 const LENGTH_BYTES_MAX = 5;

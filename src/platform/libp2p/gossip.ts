@@ -1,4 +1,4 @@
-import { gossipsub, type GossipSub, type Message, TopicValidatorResult } from "@libp2p/gossipsub";
+import { type GossipSub, gossipsub, type Message, TopicValidatorResult } from "@libp2p/gossipsub";
 import { createTopicScoreParams, type TopicScoreParams } from "@libp2p/gossipsub/score";
 import type { NetworkGate, NetworkPace, TopicMessage, TopicVerdict } from "../network.ts";
 import { NetworkError } from "../network.ts";

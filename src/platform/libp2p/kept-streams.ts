@@ -52,7 +52,7 @@ export class KeptStreams {
   }
 
   dropAll(): void {
-    for (const peer of [...this.#peers.keys()]) this.drop(peer);
+    for (const peer of this.#peers.keys()) this.drop(peer);
   }
 
   #waiting(opening: Opening, { id, queueBytesMax }: Protocol, bytes: number): Opening {

@@ -18,7 +18,7 @@ import {
   type TopicVerdict,
 } from "../network.ts";
 import type { PeerId } from "../signer.ts";
-import { AnsweringStream } from "./answering-stream.ts";
+import { answerStream } from "./answering-stream.ts";
 import type { AskingStream } from "./asking-stream.ts";
 import { BulkService } from "./bulk-service.ts";
 import { createNode, type Node } from "./create-node.ts";
@@ -155,7 +155,7 @@ export class Libp2pNetwork implements Network {
     const inFlight = new Map<PeerId, number>();
     const answer = (stream: Stream, connection: Connection): void => {
       const peer = connection.remotePeer.toString();
-      new AnsweringStream(stream, {
+      answerStream(stream, {
         peer,
         protocol,
         service,
@@ -258,9 +258,15 @@ export class Libp2pNetwork implements Network {
       .filter(({ status }) => status === "open");
     if (connections.length === 0)
       throw new NetworkError("network.unreachable", `there is no link to ${peer}`);
+    const connection = connections.reduce(bestLink);
+    // A connection that closes meanwhile leaves whoever negotiates waiting.
+    const abort = new AbortController();
+    const giveUp = (): void => abort.abort(new Error("the link closed, or took too long"));
+    const timer = setTimeout(giveUp, OPEN_TIMEOUT_MS);
+    connection.addEventListener("close", giveUp);
     try {
-      return await connections.reduce(bestLink).newStream(protocolId, {
-        signal: AbortSignal.timeout(OPEN_TIMEOUT_MS),
+      return await connection.newStream(protocolId, {
+        signal: abort.signal,
         runOnLimitedConnection: true,
       });
     } catch (error) {
@@ -275,6 +281,9 @@ export class Libp2pNetwork implements Network {
           cause: error,
         },
       );
+    } finally {
+      clearTimeout(timer);
+      connection.removeEventListener("close", giveUp);
     }
   }
 

@@ -1,6 +1,8 @@
 import type { ComponentLogger, Logger as Libp2pLogger } from "@libp2p/interface";
 import type { Logger } from "../logger.ts";
 
+const silent = (): void => undefined;
+
 /**
  * What libp2p has to say goes to the log at debug level at most: a peer that is not there is news for libp2p and
  * everyday life for a mesh.
@@ -8,8 +10,7 @@ import type { Logger } from "../logger.ts";
 export function quietLogger(logger: Logger): ComponentLogger {
   return {
     forComponent(component) {
-      const silent = (): void => undefined;
-      const log = Object.assign(silent, {
+      const log = Object.assign(() => undefined, {
         enabled: false,
         trace: silent,
         error: (format: unknown, ...values: unknown[]): void => {

@@ -1,5 +1,5 @@
-import type { Libp2pOptions } from "libp2p";
 import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
+import type { Libp2pOptions } from "libp2p";
 import type { Libp2pSettings, TransportName } from "./settings.ts";
 
 type TransportFactory = NonNullable<Libp2pOptions["transports"]>[number];
