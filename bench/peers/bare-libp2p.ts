@@ -1,6 +1,7 @@
 /**
- * Bare js-libp2p, driven by the suite `mesh`: one kept stream, no framing, no ids, no digest, nothing checked. The
- * server sends back whatever comes in the very pieces in which it comes, so nothing on libp2p could be faster.
+ * Bare js-libp2p, driven by the suite `mesh`, with the least that makes a conversation of it: one kept stream,
+ * messages of one length and so without any framing, answers in the order of the requests and so without ids, what
+ * belongs to one turn sent together, a promise for each answer. No deadlines, no bounds, no digest, nothing checked.
  */
 import type { Stream } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
@@ -22,8 +23,38 @@ const node = await createLibp2p({
   connectionMonitor: { enabled: false },
 });
 
-const chunk = Buffer.alloc(CHUNK_BYTES, 7);
-let echo: Stream | undefined;
+let content = Buffer.alloc(0);
+/** Cuts what comes into messages, and sends what is said in one turn together. */
+class Conversation {
+  readonly #stream: Stream;
+  #rest: Uint8Array = new Uint8Array(0);
+  #said: Uint8Array[] = [];
+
+  constructor(stream: Stream, hear: (message: Uint8Array) => void) {
+    this.#stream = stream;
+    stream.addEventListener("message", ({ data }) => {
+      const came = data.subarray();
+      const all = this.#rest.length === 0 ? came : Buffer.concat([this.#rest, came]);
+      let at = 0;
+      for (; at + REQUEST_BYTES <= all.length; at += REQUEST_BYTES)
+        hear(all.subarray(at, at + REQUEST_BYTES));
+      this.#rest = all.subarray(at);
+    });
+  }
+
+  say(message: Uint8Array): void {
+    this.#said.push(message);
+    if (this.#said.length > 1) return;
+    queueMicrotask(() => {
+      const said = this.#said;
+      this.#said = [];
+      this.#stream.send(said.length === 1 ? (said[0] ?? this.#rest) : Buffer.concat(said));
+    });
+  }
+}
+
+const waiting: ((answer: Uint8Array) => void)[] = [];
+let conversation: Conversation | undefined;
 
 function drained(stream: Stream): Promise<void> {
   return new Promise((resolve) => {
@@ -45,9 +76,9 @@ async function open(protocol: string): Promise<Stream> {
 
 const end: MeshEnd = {
   async listen() {
-    await node.handle(ECHO, (stream) =>
-      stream.addEventListener("message", ({ data }) => void stream.send(data)),
-    );
+    await node.handle(ECHO, (stream) => {
+      const answers = new Conversation(stream, (message) => answers.say(message));
+    });
     await node.handle(BULK, (stream) => {
       stream.addEventListener("remoteCloseWrite", () => {
         stream.send(Uint8Array.of(1));
@@ -59,39 +90,31 @@ const end: MeshEnd = {
   },
   async connect(addresses) {
     await node.dial(addresses.map((address) => multiaddr(address)));
-    echo = await open(ECHO);
+    conversation = new Conversation(await open(ECHO), (answer) => waiting.shift()?.(answer));
   },
-  requests(count, inFlight) {
-    const stream = echo;
-    if (stream === undefined) throw new Error("there is no stream");
-    return new Promise((resolve) => {
-      const request = Buffer.alloc(REQUEST_BYTES, 7);
-      let asked = Math.min(count, inFlight);
-      let answered = 0;
-      let rest = 0;
-      const hear = ({ data }: { data: { byteLength: number } }): void => {
-        rest += data.byteLength;
-        const answers = Math.floor(rest / REQUEST_BYTES);
-        rest %= REQUEST_BYTES;
-        answered += answers;
-        const more = Math.min(answers, count - asked);
-        asked += more;
-        if (more > 0) stream.send(more === 1 ? request : Buffer.alloc(more * REQUEST_BYTES, 7));
-        if (answered < count) return;
-        stream.removeEventListener("message", hear);
-        resolve();
-      };
-      stream.addEventListener("message", hear);
-      stream.send(Buffer.alloc(asked * REQUEST_BYTES, 7));
-    });
+  async requests(count, inFlight) {
+    let left = count;
+    const request = (message: Uint8Array): Promise<Uint8Array> =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        conversation?.say(message);
+      });
+    const ask = async (): Promise<void> => {
+      while (left-- > 0) {
+        const answer = await request(Buffer.alloc(REQUEST_BYTES, 7));
+        if (answer.length !== REQUEST_BYTES) throw new Error(`${answer.length} bytes came back`);
+      }
+    };
+    await Promise.all(Array.from({ length: inFlight }, ask));
   },
   async bulk(bytes) {
     const stream = await open(BULK);
     const answered = new Promise((resolve) => {
       stream.addEventListener("message", resolve, { once: true });
     });
-    for (let left = bytes; left > 0; left -= CHUNK_BYTES)
-      if (!stream.send(chunk.subarray(0, Math.min(left, CHUNK_BYTES)))) await drained(stream);
+    if (content.length !== bytes) content = Buffer.alloc(bytes, 7);
+    for (let at = 0; at < bytes; at += CHUNK_BYTES)
+      if (!stream.send(content.subarray(at, at + CHUNK_BYTES))) await drained(stream);
     await stream.close();
     await answered;
   },

@@ -11,9 +11,12 @@ import { type FrameBody, FrameError, frameHeader, refusalFrame } from "./frame-c
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
+import { lazyWindow } from "./yamux-window.ts";
 
 /** Refusals may wait beyond the queue's bound; a peer that reads not even those is given up. */
 const REFUSALS_BYTES_MAX = 65_536;
+
+const NOTHING = new Uint8Array(0);
 
 /** What an answering stream needs to know. */
 export interface Answering {
@@ -47,6 +50,7 @@ class AnsweringStream {
 
   attach(): void {
     const stream = this.#stream;
+    lazyWindow(stream);
     const reader = new FrameReader(this.#parts.protocol.messageBytesMax);
     stream.addEventListener("message", ({ data }) => {
       try {
@@ -98,22 +102,30 @@ class AnsweringStream {
   }
 
   #answer(id: number, payload: Uint8Array): void {
-    this.#count(1);
+    const { peer, service, inFlight } = this.#parts;
     try {
-      const answer = this.#parts.service.request?.(this.#parts.peer, payload);
-      if (answer instanceof Promise)
-        answer.then(
-          (bytes) => this.#answered(id, bytes),
-          (error: unknown) => this.#failed(id, error),
-        );
-      else this.#answered(id, answer ?? new Uint8Array(0));
+      const answer = service.request?.(peer, payload) ?? NOTHING;
+      if (answer instanceof Uint8Array) {
+        this.#answered(id, answer);
+        return;
+      }
+      inFlight.set(peer, (inFlight.get(peer) ?? 0) + 1);
+      answer.then(
+        (bytes) => {
+          this.#ended();
+          this.#answered(id, bytes);
+        },
+        (error: unknown) => {
+          this.#ended();
+          this.#failed(id, error);
+        },
+      );
     } catch (error) {
       this.#failed(id, error);
     }
   }
 
   #answered(id: number, bytes: Uint8Array): void {
-    this.#count(-1);
     const { protocol, tally } = this.#parts;
     if (bytes.length > protocol.messageBytesMax) {
       const detail = `the answer of ${bytes.length} bytes is past ${protocol.messageBytesMax}`;
@@ -129,7 +141,6 @@ class AnsweringStream {
   }
 
   #failed(id: number, error: unknown): void {
-    this.#count(-1);
     if (error instanceof Refused) {
       this.#refuse(id, error.code, error.message);
       return;
@@ -146,10 +157,11 @@ class AnsweringStream {
       this.#giveUp("slow-reader", new Error("the peer does not read its answers"));
   }
 
-  #count(change: 1 | -1): void {
+  /** A request that was under way is not any more. */
+  #ended(): void {
     const { peer, inFlight } = this.#parts;
-    const count = (inFlight.get(peer) ?? 0) + change;
-    if (count > 0) inFlight.set(peer, count);
+    const others = (inFlight.get(peer) ?? 0) - 1;
+    if (others > 0) inFlight.set(peer, others);
     else inFlight.delete(peer);
   }
 

@@ -4,6 +4,7 @@ import { type FrameBody, FrameError, frameHeader } from "./frame-codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
+import { lazyWindow } from "./yamux-window.ts";
 
 const IDS = 0xffff_ffff;
 /** Requests of one stream that wait for their answers at once. */
@@ -12,7 +13,9 @@ const WAITING_MAX = 16_384;
 interface Waiting {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: NetworkError) => void;
-  readonly timeout: NodeJS.Timeout;
+  /** On the monotonic clock of the process. */
+  readonly untilMs: number;
+  readonly timeoutMs: number;
 }
 
 /**
@@ -27,10 +30,14 @@ export class AskingStream {
   readonly #reader: FrameReader;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** One for all requests: most are answered long before, and setting one for each costs more than its answer. */
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
 
   /** @param onOffence hears what the peer did wrong before the stream is given up */
   constructor(stream: Stream, protocol: Protocol, tally: Tally, onOffence: (kind: string) => void) {
     this.#stream = stream;
+    lazyWindow(stream);
     this.#protocol = protocol;
     this.#tally = tally;
     this.#writer = new StreamWriter(stream, protocol.queueBytesMax);
@@ -71,17 +78,11 @@ export class AskingStream {
       if (this.#waiting.size >= WAITING_MAX)
         throw new NetworkError("network.queue-full", `${WAITING_MAX} requests wait for answers`);
       const id = this.#freeId();
-      const timeout = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(
-          new NetworkError(
-            "network.timeout",
-            `no answer on ${this.#protocol.id} in ${timeoutMs} ms`,
-          ),
-        );
-      }, timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timeout });
+      const untilMs = performance.now() + timeoutMs;
+      this.#waiting.set(id, { resolve, reject, untilMs, timeoutMs });
+      if (untilMs < this.#timerAtMs) this.#wakeAt(untilMs);
       this.#tally.requestsSent++;
+      this.#tally.sentBytes += payload.length;
       this.#write([frameHeader("request", id, payload.length), payload], (error) => {
         if (error !== undefined) this.#settle(id)?.reject(error);
       });
@@ -105,10 +106,14 @@ export class AskingStream {
       throw new FrameError("malformed", `a ${frame.kind} from the side that answers`);
     // An answer that comes after its time has nobody waiting for it.
     const waiting = this.#settle(frame.id);
+    if (waiting === undefined) return true;
     if (frame.kind === "refusal") {
       const { code: refusal, detail } = frame;
-      waiting?.reject(new NetworkError("network.refused", `${refusal}: ${detail}`, { refusal }));
-    } else waiting?.resolve(frame.payload);
+      waiting.reject(new NetworkError("network.refused", `${refusal}: ${detail}`, { refusal }));
+    } else {
+      this.#tally.receivedBytes += frame.payload.length;
+      waiting.resolve(frame.payload);
+    }
     return true;
   }
 
@@ -116,8 +121,28 @@ export class AskingStream {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return undefined;
     this.#waiting.delete(id);
-    clearTimeout(waiting.timeout);
     return waiting;
+  }
+
+  #wakeAt(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    const delayMs = Math.ceil(atMs - performance.now());
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, delayMs));
+  }
+
+  /** Fails what has waited for too long, and looks again when the next one will have. */
+  #expire(): void {
+    const nowMs = performance.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [id, { untilMs, timeoutMs }] of this.#waiting)
+      if (untilMs > nowMs) nextMs = Math.min(nextMs, untilMs);
+      else {
+        const message = `no answer on ${this.#protocol.id} in ${timeoutMs} ms`;
+        this.#settle(id)?.reject(new NetworkError("network.timeout", message));
+      }
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    if (nextMs < Number.POSITIVE_INFINITY) this.#wakeAt(nextMs);
   }
 
   #freeId(): number {
@@ -129,6 +154,7 @@ export class AskingStream {
   #end(cause: Error | undefined): void {
     const error = new NetworkError("network.closed", "the stream was closed", { cause });
     this.#writer.fail(error);
+    clearTimeout(this.#timer);
     for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }

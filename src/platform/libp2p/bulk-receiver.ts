@@ -10,11 +10,12 @@ import type { PeerId } from "../signer.ts";
 import { BULK_WINDOW_BYTES, bulkMessage, readBulkMessage, TurnReader } from "./bulk-wire.ts";
 import { FrameError, refusalTexts } from "./frame-codec.ts";
 import { StallWatch } from "./stall-watch.ts";
+import { wideWindow } from "./yamux-window.ts";
 
 const DIGEST_BYTES = 32;
 const NAME_BYTES_MAX = 256;
 const READ_BACK_BYTES = 1_048_576;
-const RECEIPT_EVERY_BYTES = 262_144;
+const RECEIPT_EVERY_BYTES = 524_288;
 /** A window of raw bytes behind the offer. */
 const HELD_BYTES_MAX = BULK_WINDOW_BYTES + 65_536;
 
@@ -72,6 +73,7 @@ class Transfer {
     await this.#readBack(this.#sink, hash);
     this.#stream.send(bulkMessage(BulkAnswerSchema, { offset: BigInt(offset) }));
     this.#answered = true;
+    wideWindow(this.#stream, BULK_WINDOW_BYTES);
     await this.#take(this.#sink, offer, hash);
     if (!hash.digest().equals(offer.sha256)) throw new Refused("bulk.digest", "the digest differs");
     await this.#reader.whileOpen(Promise.resolve(this.#sink.done()));

@@ -9,9 +9,10 @@ import { type BulkSource, NetworkError } from "../network.ts";
 import { BULK_WINDOW_BYTES, bulkMessage, readBulkMessage, TurnReader } from "./bulk-wire.ts";
 import { FrameError } from "./frame-codec.ts";
 import { StallWatch } from "./stall-watch.ts";
+import { lazyWindow } from "./yamux-window.ts";
 
-/** Read and handed to the stream at once. */
-const CHUNK_BYTES = 65_536;
+/** Read and handed to the stream at once: with a header of yamux exactly two messages of Noise, without a rest. */
+const CHUNK_BYTES = 131_026;
 /** Far more than the short messages that a receiver may send before they are read. */
 const HELD_BYTES_MAX = 65_536;
 
@@ -55,6 +56,7 @@ async function send(
   watch: StallWatch,
 ): Promise<void> {
   const { name, sizeBytes, sha256 } = source;
+  lazyWindow(stream);
   const reader = new TurnReader(stream, HELD_BYTES_MAX);
   stream.send(bulkMessage(BulkOfferSchema, { name, size: BigInt(sizeBytes), sha256 }));
   const answer = readBulkMessage(BulkAnswerSchema, await reader.message());

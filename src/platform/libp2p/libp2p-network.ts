@@ -19,7 +19,6 @@ import {
 } from "../network.ts";
 import type { PeerId } from "../signer.ts";
 import { answerStream } from "./answering-stream.ts";
-import type { AskingStream } from "./asking-stream.ts";
 import { BulkService } from "./bulk-service.ts";
 import { createNode, type Node } from "./create-node.ts";
 import { DhtDirectory } from "./dht-directory.ts";
@@ -185,13 +184,12 @@ export class Libp2pNetwork implements Network {
   ): Promise<Uint8Array> {
     checkSize(payload, protocol);
     const kept = this.#streams.get(peer, protocol, payload.length);
-    if (kept instanceof Promise) {
-      const fromMs = this.#settings.clock.monotonicMs();
-      const stream = await openedWithin(kept, protocol.id, timeoutMs);
-      const tookMs = this.#settings.clock.monotonicMs() - fromMs;
-      return this.#ask(stream, payload, Math.max(0, timeoutMs - tookMs));
-    }
-    return this.#ask(kept, payload, timeoutMs);
+    if (!(kept instanceof Promise)) return kept.request(payload, timeoutMs);
+    const { clock } = this.#settings;
+    const fromMs = clock.monotonicMs();
+    const stream = await openedWithin(kept, protocol.id, timeoutMs);
+    const tookMs = clock.monotonicMs() - fromMs;
+    return stream.request(payload, Math.max(0, timeoutMs - tookMs));
   }
 
   subscribe(topic: string, receive: (message: TopicMessage) => TopicVerdict): () => void {
@@ -225,13 +223,6 @@ export class Libp2pNetwork implements Network {
 
   counters(): NetworkCounters {
     return this.#tally.snapshot();
-  }
-
-  async #ask(stream: AskingStream, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    this.#tally.sentBytes += payload.length;
-    const answer = await stream.request(payload, timeoutMs);
-    this.#tally.receivedBytes += answer.length;
-    return answer;
   }
 
   #register(

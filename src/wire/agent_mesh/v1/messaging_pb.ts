@@ -151,7 +151,7 @@ export const BulkAnswerSchema: GenMessage<BulkAnswer> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_messaging, 3);
 
 /**
- * Sent by the receiver while the transfer goes on, at least for every 256 KiB that it took. The sender never has more
+ * Sent by the receiver while the transfer goes on, at least for every 512 KiB that it took. The sender never has more
  * than 2 MiB on the way, so that no transport has to hold back for a receiver that is slow: not all of them can.
  *
  * @generated from message agent_mesh.v1.BulkReceipt
