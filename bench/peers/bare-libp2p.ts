@@ -56,6 +56,13 @@ class Conversation {
 const waiting: ((answer: Uint8Array) => void)[] = [];
 let conversation: Conversation | undefined;
 
+function request(message: Uint8Array): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    conversation?.say(message);
+  });
+}
+
 function drained(stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     const drain = (): void =>
@@ -94,11 +101,6 @@ const end: MeshEnd = {
   },
   async requests(count, inFlight) {
     let left = count;
-    const request = (message: Uint8Array): Promise<Uint8Array> =>
-      new Promise((resolve) => {
-        waiting.push(resolve);
-        conversation?.say(message);
-      });
     const ask = async (): Promise<void> => {
       while (left-- > 0) {
         const answer = await request(Buffer.alloc(REQUEST_BYTES, 7));

@@ -4,7 +4,7 @@ import t, { type Test } from "tap";
 import { bulkMessage } from "../../src/platform/libp2p/bulk-wire.ts";
 import { frameHeader, refusalFrame } from "../../src/platform/libp2p/frame-codec.ts";
 import { FrameReader } from "../../src/platform/libp2p/frame-reader.ts";
-import { type BulkSink, NetworkError } from "../../src/platform/network.ts";
+import type { BulkSink, NetworkError } from "../../src/platform/network.ts";
 import {
   BulkAnswerSchema,
   BulkOfferSchema,

@@ -85,7 +85,7 @@ export async function createNode(
       denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
       denyInboundRelayReservation: (peer) => !gate.admits(peer.toString()),
     },
-    services: services as NonNullable<Libp2pOptions<ServiceMap>["services"]>,
+    services: services as NonNullable<Libp2pOptions["services"]>,
   });
   return node as unknown as Node;
 }
