@@ -6,7 +6,17 @@ import { parseArgs } from "node:util";
 import type { Figure } from "./figure.ts";
 import { root } from "./support/processes.ts";
 
-const suites = ["outbox", "bridge", "backlog", "wear", "sync", "startup", "footprint", "api"];
+const suites = [
+  "outbox",
+  "bridge",
+  "backlog",
+  "wear",
+  "sync",
+  "startup",
+  "footprint",
+  "api",
+  "mesh",
+];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]
 

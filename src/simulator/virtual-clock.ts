@@ -1,13 +1,16 @@
 import type { Clock, Timer } from "../platform/clock.ts";
+import { EventHeap } from "./event-heap.ts";
 
 interface Pending {
   readonly name: string;
   readonly atMs: number;
-  readonly order: number;
   readonly callback: () => void;
+  cancelled: boolean;
 }
 
 const SPIN_MAX = 1_000_000;
+/** Timers that were cancelled stay where they are until they are this many, and half of all. */
+const CANCELLED_MAX = 1_024;
 
 /**
  * Time that moves only when told to. Timers that are due fire in order of time, then of setting; between
@@ -19,9 +22,9 @@ export class VirtualClock implements Clock {
   wallOffsetMs: number;
   trusted = true;
   #nowMs = 0;
-  #order = 0;
   #boots = 1;
-  #pending: Pending[] = [];
+  #pending = new EventHeap<Pending>();
+  #cancelled = 0;
 
   constructor(wallStartMs = 1_795_305_600_000) {
     this.wallOffsetMs = wallStartMs;
@@ -41,19 +44,24 @@ export class VirtualClock implements Clock {
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
     const atMs = this.#nowMs + Math.max(0, delayMs);
-    const timer: Pending = { name, atMs, order: this.#order++, callback };
-    this.#insert(timer);
+    const pending = this.#pending;
+    const timer: Pending = { name, atMs, callback, cancelled: false };
+    pending.push(atMs, timer);
     return {
       cancel: () => {
-        const at = this.#pending.indexOf(timer);
-        if (at >= 0) this.#pending.splice(at, 1);
+        // Those of an earlier boot, and those that have fired, are not in it any more.
+        if (timer.cancelled || pending !== this.#pending) return;
+        timer.cancelled = true;
+        this.#cancelled++;
+        if (this.#cancelled > CANCELLED_MAX && this.#cancelled > pending.size / 2) this.#sweep();
       },
     };
   }
 
   /** Names of the timers that wait, soonest first. */
   get waiting(): readonly string[] {
-    return this.#pending.map(({ name }) => name);
+    this.#sweep();
+    return this.#pending.sorted().map(({ name }) => name);
   }
 
   /** Lets `durationMs` go by. @throws Error when timers keep setting each other at the same instant. */
@@ -62,9 +70,15 @@ export class VirtualClock implements Clock {
     let spin = 0;
     await settle();
     for (;;) {
-      const next = this.#pending[0];
+      const next = this.#pending.next;
       if (next === undefined || next.atMs > untilMs) break;
-      this.#pending.shift();
+      this.#pending.pop();
+      if (next.cancelled) {
+        this.#cancelled--;
+        continue;
+      }
+      // It has fired: cancelling it does nothing from now on.
+      next.cancelled = true;
       spin = next.atMs === this.#nowMs ? spin + 1 : 0;
       if (spin > SPIN_MAX) throw new Error(`timer "${next.name}" never lets time go by`);
       this.#nowMs = next.atMs;
@@ -78,15 +92,15 @@ export class VirtualClock implements Clock {
   reboot(): void {
     this.wallOffsetMs += this.#nowMs;
     this.#nowMs = 0;
-    this.#pending = [];
+    this.#pending = new EventHeap();
+    this.#cancelled = 0;
     this.#boots++;
     this.bootId = `boot-${this.#boots}`;
   }
 
-  #insert(timer: Pending): void {
-    let at = this.#pending.length;
-    while (at > 0 && (this.#pending[at - 1]?.atMs ?? 0) > timer.atMs) at--;
-    this.#pending.splice(at, 0, timer);
+  #sweep(): void {
+    this.#pending.filter(({ cancelled }) => !cancelled);
+    this.#cancelled = 0;
   }
 }
 

@@ -11,6 +11,12 @@ import { type FrameBody, FrameError, frameHeader, refusalFrame } from "./frame-c
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
+import { lazyWindow } from "./yamux-window.ts";
+
+/** Refusals may wait beyond the queue's bound; a peer that reads not even those is given up. */
+const REFUSALS_BYTES_MAX = 65_536;
+
+const NOTHING = new Uint8Array(0);
 
 /** What an answering stream needs to know. */
 export interface Answering {
@@ -19,30 +25,32 @@ export interface Answering {
   readonly service: Service;
   readonly gate: NetworkGate;
   readonly tally: Tally;
+  /** Requests that are being answered, by peer; shared by all streams of the protocol. */
+  readonly inFlight: Map<PeerId, number>;
   /** A service threw what is no refusal. */
-  onFault(error: unknown): void;
+  readonly onFault: (error: unknown) => void;
 }
 
-/** The side of a kept stream that answers. Attach it as soon as the stream is there: what comes earlier is lost. */
-export class AnsweringStream {
+/** Answers what comes on a stream. Attach it as soon as the stream is there: what comes earlier is lost. */
+export function answerStream(stream: Stream, parts: Answering): void {
+  new AnsweringStream(stream, parts).attach();
+}
+
+/** The side of a kept stream that answers. */
+class AnsweringStream {
   readonly #stream: Stream;
   readonly #parts: Answering;
   readonly #writer: StreamWriter;
-  #inFlight = 0;
 
-  /** Listens to the stream from now on, until it closes. */
-  static attach(stream: Stream, parts: Answering): void {
-    new AnsweringStream(stream, parts).#listen();
-  }
-
-  private constructor(stream: Stream, parts: Answering) {
+  constructor(stream: Stream, parts: Answering) {
     this.#stream = stream;
     this.#parts = parts;
     this.#writer = new StreamWriter(stream, parts.protocol.queueBytesMax);
   }
 
-  #listen(): void {
+  attach(): void {
     const stream = this.#stream;
+    lazyWindow(stream);
     const reader = new FrameReader(this.#parts.protocol.messageBytesMax);
     stream.addEventListener("message", ({ data }) => {
       try {
@@ -51,14 +59,17 @@ export class AnsweringStream {
         this.#giveUp(error instanceof FrameError ? error.offence : "malformed", error as Error);
       }
     });
-    stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
+    const close = (): void => void stream.close().catch(() => undefined);
+    stream.addEventListener("remoteCloseWrite", close);
+    // What has come already is told in a microtask, and answered before that.
+    if (stream.remoteWriteStatus !== "writable") queueMicrotask(close);
     stream.addEventListener("close", () =>
       this.#writer.fail(new NetworkError("network.closed", "the stream was closed")),
     );
   }
 
   #take(frame: FrameBody): boolean {
-    const { peer, protocol, service, gate, tally } = this.#parts;
+    const { peer, protocol, service, gate, tally, inFlight } = this.#parts;
     if (frame.kind !== "message" && frame.kind !== "request")
       throw new FrameError("malformed", `a ${frame.kind} from the side that asks`);
     tally.receivedBytes += frame.payload.length;
@@ -70,14 +81,14 @@ export class AnsweringStream {
     if (frame.kind === "message") this.#tell(frame.payload);
     else if (service.request === undefined)
       this.#refuse(frame.id, "service.unsupported", `${protocol.id} takes no requests`);
-    else if (this.#inFlight >= protocol.requestsInFlightMax)
+    else if ((inFlight.get(peer) ?? 0) >= protocol.requestsInFlightMax)
       this.#refuse(frame.id, "rate.limited", "too many requests at once");
     else this.#answer(frame.id, frame.payload);
     return this.#stream.status === "open";
   }
 
   #tell(payload: Uint8Array): void {
-    const { peer, service, tally } = this.#parts;
+    const { peer, service, tally, onFault } = this.#parts;
     if (service.message === undefined) {
       tally.refused("service.unsupported");
       return;
@@ -86,40 +97,50 @@ export class AnsweringStream {
       service.message(peer, payload);
     } catch (error) {
       if (error instanceof Refused) tally.refused(error.code);
-      else this.#parts.onFault(error);
+      else onFault(error);
     }
   }
 
   #answer(id: number, payload: Uint8Array): void {
-    this.#inFlight++;
+    const { peer, service, inFlight } = this.#parts;
     try {
-      const answer = this.#parts.service.request?.(this.#parts.peer, payload);
-      if (answer instanceof Promise)
-        answer.then(
-          (bytes) => this.#answered(id, bytes),
-          (error: unknown) => this.#failed(id, error),
-        );
-      else this.#answered(id, answer ?? new Uint8Array(0));
+      const answer = service.request?.(peer, payload) ?? NOTHING;
+      if (answer instanceof Uint8Array) {
+        this.#answered(id, answer);
+        return;
+      }
+      inFlight.set(peer, (inFlight.get(peer) ?? 0) + 1);
+      answer.then(
+        (bytes) => {
+          this.#ended();
+          this.#answered(id, bytes);
+        },
+        (error: unknown) => {
+          this.#ended();
+          this.#failed(id, error);
+        },
+      );
     } catch (error) {
       this.#failed(id, error);
     }
   }
 
   #answered(id: number, bytes: Uint8Array): void {
-    this.#inFlight--;
     const { protocol, tally } = this.#parts;
     if (bytes.length > protocol.messageBytesMax) {
       const detail = `the answer of ${bytes.length} bytes is past ${protocol.messageBytesMax}`;
       this.#refuse(id, "service.too-large", detail);
       return;
     }
+    if (!this.#writer.write([frameHeader("response", id, bytes.length), bytes])) {
+      this.#refuse(id, "rate.limited", "too many answers wait to be read");
+      return;
+    }
     tally.requestsServed++;
     tally.sentBytes += bytes.length;
-    this.#write([frameHeader("response", id, bytes.length), bytes]);
   }
 
   #failed(id: number, error: unknown): void {
-    this.#inFlight--;
     if (error instanceof Refused) {
       this.#refuse(id, error.code, error.message);
       return;
@@ -130,12 +151,18 @@ export class AnsweringStream {
 
   #refuse(id: number, code: string, detail: string): void {
     this.#parts.tally.refused(code);
-    if (id !== 0) this.#write([refusalFrame(id, code, detail)]);
+    if (id === 0) return;
+    const refusal = refusalFrame(id, code, detail);
+    if (!this.#writer.write([refusal], undefined, REFUSALS_BYTES_MAX))
+      this.#giveUp("slow-reader", new Error("the peer does not read its answers"));
   }
 
-  #write(parts: readonly Uint8Array[]): void {
-    if (!this.#writer.write(parts))
-      this.#giveUp("slow-reader", new Error("the peer does not read its answers"));
+  /** A request that was under way is not any more. */
+  #ended(): void {
+    const { peer, inFlight } = this.#parts;
+    const others = (inFlight.get(peer) ?? 0) - 1;
+    if (others > 0) inFlight.set(peer, others);
+    else inFlight.delete(peer);
   }
 
   #giveUp(offence: string, error: Error): void {

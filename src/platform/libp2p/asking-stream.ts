@@ -1,16 +1,21 @@
 import type { Stream } from "@libp2p/interface";
 import { NetworkError, type Protocol } from "../network.ts";
-import { type FrameBody, frameHeader } from "./frame-codec.ts";
+import { type FrameBody, FrameError, frameHeader } from "./frame-codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import type { Tally } from "./tally.ts";
+import { lazyWindow } from "./yamux-window.ts";
 
 const IDS = 0xffff_ffff;
+/** Requests of one stream that wait for their answers at once. */
+const WAITING_MAX = 16_384;
 
 interface Waiting {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: NetworkError) => void;
-  readonly timeout: NodeJS.Timeout;
+  /** On the monotonic clock of the process. */
+  readonly untilMs: number;
+  readonly timeoutMs: number;
 }
 
 /**
@@ -25,10 +30,14 @@ export class AskingStream {
   readonly #reader: FrameReader;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
+  /** One for all requests: most are answered long before, and setting one for each costs more than its answer. */
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
 
   /** @param onOffence hears what the peer did wrong before the stream is given up */
   constructor(stream: Stream, protocol: Protocol, tally: Tally, onOffence: (kind: string) => void) {
     this.#stream = stream;
+    lazyWindow(stream);
     this.#protocol = protocol;
     this.#tally = tally;
     this.#writer = new StreamWriter(stream, protocol.queueBytesMax);
@@ -37,15 +46,17 @@ export class AskingStream {
       try {
         this.#reader.push(data, (frame) => this.#take(frame));
       } catch (error) {
-        onOffence((error as { offence?: string }).offence ?? "malformed");
+        onOffence(error instanceof FrameError ? error.offence : "malformed");
         stream.abort(error as Error);
       }
     });
     // The other side has nothing more to say, so no answer can come.
-    stream.addEventListener("remoteCloseWrite", () => void stream.close().catch(() => undefined));
+    const close = (): void => void stream.close().catch(() => undefined);
+    stream.addEventListener("remoteCloseWrite", close);
     stream.addEventListener("close", ({ error }) => this.#end(error));
-    // It may have closed between its opening and this moment.
+    // Either may have come between its opening and this moment.
     if (stream.status !== "open") this.#end(undefined);
+    else if (stream.remoteWriteStatus !== "writable") close();
   }
 
   get open(): boolean {
@@ -64,18 +75,14 @@ export class AskingStream {
   /** @throws NetworkError */
   request(payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
+      if (this.#waiting.size >= WAITING_MAX)
+        throw new NetworkError("network.queue-full", `${WAITING_MAX} requests wait for answers`);
       const id = this.#freeId();
-      const timeout = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(
-          new NetworkError(
-            "network.timeout",
-            `no answer on ${this.#protocol.id} in ${timeoutMs} ms`,
-          ),
-        );
-      }, timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timeout });
+      const untilMs = performance.now() + timeoutMs;
+      this.#waiting.set(id, { resolve, reject, untilMs, timeoutMs });
+      if (untilMs < this.#timerAtMs) this.#wakeAt(untilMs);
       this.#tally.requestsSent++;
+      this.#tally.sentBytes += payload.length;
       this.#write([frameHeader("request", id, payload.length), payload], (error) => {
         if (error !== undefined) this.#settle(id)?.reject(error);
       });
@@ -95,17 +102,18 @@ export class AskingStream {
   }
 
   #take(frame: FrameBody): boolean {
+    if (frame.kind !== "response" && frame.kind !== "refusal")
+      throw new FrameError("malformed", `a ${frame.kind} from the side that answers`);
     // An answer that comes after its time has nobody waiting for it.
     const waiting = this.#settle(frame.id);
     if (waiting === undefined) return true;
-    if (frame.kind === "response") waiting.resolve(frame.payload);
-    else if (frame.kind === "refusal")
-      waiting.reject(
-        new NetworkError("network.refused", `${frame.code}: ${frame.detail}`, {
-          refusal: frame.code,
-        }),
-      );
-    else waiting.reject(new NetworkError("network.closed", "the answer is none"));
+    if (frame.kind === "refusal") {
+      const { code: refusal, detail } = frame;
+      waiting.reject(new NetworkError("network.refused", `${refusal}: ${detail}`, { refusal }));
+    } else {
+      this.#tally.receivedBytes += frame.payload.length;
+      waiting.resolve(frame.payload);
+    }
     return true;
   }
 
@@ -113,8 +121,28 @@ export class AskingStream {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return undefined;
     this.#waiting.delete(id);
-    clearTimeout(waiting.timeout);
     return waiting;
+  }
+
+  #wakeAt(atMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    const delayMs = Math.ceil(atMs - performance.now());
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, delayMs));
+  }
+
+  /** Fails what has waited for too long, and looks again when the next one will have. */
+  #expire(): void {
+    const nowMs = performance.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [id, { untilMs, timeoutMs }] of this.#waiting)
+      if (untilMs > nowMs) nextMs = Math.min(nextMs, untilMs);
+      else {
+        const message = `no answer on ${this.#protocol.id} in ${timeoutMs} ms`;
+        this.#settle(id)?.reject(new NetworkError("network.timeout", message));
+      }
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    if (nextMs < Number.POSITIVE_INFINITY) this.#wakeAt(nextMs);
   }
 
   #freeId(): number {
@@ -126,6 +154,7 @@ export class AskingStream {
   #end(cause: Error | undefined): void {
     const error = new NetworkError("network.closed", "the stream was closed", { cause });
     this.#writer.fail(error);
+    clearTimeout(this.#timer);
     for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }

@@ -1,26 +1,18 @@
 import { createHash } from "node:crypto";
-import { autoNAT } from "@libp2p/autonat";
-import { circuitRelayServer } from "@libp2p/circuit-relay-v2";
-import { dcutr } from "@libp2p/dcutr";
 import type { GossipSub } from "@libp2p/gossipsub";
 import { identify, identifyPush } from "@libp2p/identify";
 import type { PeerInfo, ServiceMap } from "@libp2p/interface";
 import type { KadDHT } from "@libp2p/kad-dht";
-import { mdns } from "@libp2p/mdns";
-import { mplex } from "@libp2p/mplex";
-import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
-import { preSharedKey } from "@libp2p/pnet";
-import { tls } from "@libp2p/tls";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
 import type { DiscoveryMethod } from "../network.ts";
-import { dhtService } from "./dht-directory.ts";
 import { gossipService } from "./gossip.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
 import { transportsOf } from "./transports.ts";
 
+const STREAM_WINDOW_BYTES_MAX = 4_194_304;
 const MDNS_TAG = "_p2p._udp.local";
 
 /** Services that every node has, or may have. */
@@ -35,29 +27,23 @@ export type Node = Libp2p<NodeServices>;
 /** Which components a service finds at run time follows from what else is listed; the types do not see it. */
 type Factories = Record<string, (components: never) => unknown>;
 
+type OnDiscovered = (found: PeerInfo, by: DiscoveryMethod) => void;
+
 /**
  * @param onDiscovered hears of peers that somebody may want to dial; libp2p dials nobody by itself
  * @returns a node that has not been started
  */
 export async function createNode(
   settings: Libp2pSettings,
-  onDiscovered: (found: PeerInfo, by: DiscoveryMethod) => void,
+  onDiscovered: OnDiscovered,
 ): Promise<Node> {
-  const { gate, relay, networkKey, directory } = settings;
+  const { gate, relay, networkKey } = settings;
   const services: Factories = {
     identify: identify(),
     identifyPush: identifyPush(),
     ping: ping({ maxInboundStreams: 4 }),
     pubsub: gossipService(settings),
-    ...(directory !== undefined && {
-      dht: discovering(dhtService(directory), (found) => onDiscovered(found, "dht")),
-    }),
-    ...(relay.serve && {
-      relay: circuitRelayServer({
-        reservations: { maxReservations: 64, defaultDataLimit: 67_108_864n },
-      }),
-    }),
-    ...(relay.use && { dcutr: dcutr(), autoNAT: autoNAT() }),
+    ...(await optionalServices(settings, onDiscovered)),
   };
   const node = await createLibp2p({
     start: false,
@@ -76,21 +62,12 @@ export async function createNode(
       announce: [...settings.announce],
     },
     transports: await transportsOf(settings),
-    connectionEncrypters: settings.encryptions.map((name) => (name === "noise" ? noise() : tls())),
-    streamMuxers: [
-      // Larger pieces cost fewer encryptions, and a window of 16 MiB keeps a fast LAN busy.
-      yamux({ enableKeepAlive: true, keepAliveInterval: 30_000 }),
-      mplex({ disconnectThreshold: 16 }),
-    ],
-    ...(networkKey !== undefined && { connectionProtector: preSharedKey({ psk: networkKey }) }),
-    peerDiscovery: settings.mdns
-      ? [
-          discovering(
-            mdns({ interval: settings.mdnsIntervalMs, serviceTag: mdnsTag(networkKey) }),
-            (found) => onDiscovered(found, "mdns"),
-          ),
-        ]
-      : [],
+    connectionEncrypters: await encryptersOf(settings),
+    streamMuxers: await muxersOf(settings),
+    ...(networkKey !== undefined && {
+      connectionProtector: (await import("@libp2p/pnet")).preSharedKey({ psk: networkKey }),
+    }),
+    peerDiscovery: await discoveryOf(settings, onDiscovered),
     connectionManager: {
       maxConnections: settings.connectionsMax,
       inboundConnectionThreshold: settings.inboundPerSecondMax,
@@ -112,6 +89,64 @@ export async function createNode(
     services: services as NonNullable<Libp2pOptions["services"]>,
   });
   return node as unknown as Node;
+}
+
+/** Everything below is loaded only where it is switched on: what is loaded takes memory for good. */
+async function optionalServices(
+  { relay, directory }: Libp2pSettings,
+  onDiscovered: OnDiscovered,
+): Promise<Factories> {
+  const services: Factories = {};
+  if (directory !== undefined) {
+    const { dhtService } = await import("./dht-service.ts");
+    services["dht"] = discovering(dhtService(directory), (found) => onDiscovered(found, "dht"));
+  }
+  if (relay.serve) {
+    const { circuitRelayServer } = await import("@libp2p/circuit-relay-v2");
+    services["relay"] = circuitRelayServer({
+      reservations: { maxReservations: 64, defaultDataLimit: 67_108_864n },
+    });
+  }
+  if (relay.use) {
+    services["dcutr"] = (await import("@libp2p/dcutr")).dcutr();
+    services["autoNAT"] = (await import("@libp2p/autonat")).autoNAT();
+  }
+  return services;
+}
+
+function encryptersOf({ encryptions }: Libp2pSettings) {
+  return Promise.all(
+    encryptions.map(async (name) =>
+      name === "noise"
+        ? (await import("@libp2p/noise")).noise()
+        : (await import("@libp2p/tls")).tls(),
+    ),
+  );
+}
+
+function muxersOf({ muxers = ["yamux", "mplex"] }: Libp2pSettings) {
+  return Promise.all(
+    muxers.map(async (name) =>
+      name === "mplex"
+        ? (await import("@libp2p/mplex")).mplex({ disconnectThreshold: 16 })
+        : yamux({
+            enableKeepAlive: true,
+            keepAliveInterval: 30_000,
+            // What a peer may have on the way on one stream; more than a stream holds unread would end it.
+            streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
+          }),
+    ),
+  );
+}
+
+async function discoveryOf(
+  { mdns: enabled, mdnsIntervalMs: interval, networkKey }: Libp2pSettings,
+  onDiscovered: OnDiscovered,
+) {
+  if (!enabled) return [];
+  const { mdns } = await import("@libp2p/mdns");
+  const found = mdns({ interval, serviceTag: mdnsTag(networkKey) });
+  return [discovering(found, (peer) => onDiscovered(peer, "mdns"))];
 }
 
 /** Nodes of other private networks can not be dialled, so they need not be found either. */

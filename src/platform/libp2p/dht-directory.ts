@@ -1,33 +1,9 @@
-import { type KadDHT, kadDHT, passthroughMapper } from "@libp2p/kad-dht";
-import { type Deadline, type Directory, type DirectoryRules, NetworkError } from "../network.ts";
+import type { KadDHT } from "@libp2p/kad-dht";
+import { type Deadline, type Directory, NetworkError } from "../network.ts";
 import type { PeerId } from "../signer.ts";
 
 /** First part of the keys under which records lie: `/agent-mesh/<peer id>`. */
-const NAMESPACE = "agent-mesh";
-/** Version of the Kademlia protocol as agents speak it; go-libp2p's `ProtocolPrefix("/agent-mesh")`. */
-const PROTOCOL = "/agent-mesh/kad/1.0.0";
-
-/** @returns a Kademlia table (libp2p specification "kad-dht") that keeps signed agent records and nothing else */
-export function dhtService(rules: DirectoryRules) {
-  return kadDHT({
-    protocol: PROTOCOL,
-    clientMode: false,
-    // Devices on a LAN have private addresses only.
-    peerInfoMapper: passthroughMapper,
-    validators: {
-      [NAMESPACE]: (key, value) => {
-        if (!rules.valid(peerOf(key), value)) throw new Error("the record is none of that peer");
-      },
-    },
-    selectors: { [NAMESPACE]: (_, values) => rules.newest(values) },
-    kBucketSize: 20,
-    maxInboundStreams: 32,
-    maxOutboundStreams: 32,
-    routingTableUpdateMaxQueueSize: 256,
-    querySelfInterval: 300_000,
-    initialQuerySelfInterval: 2_000,
-  });
-}
+export const NAMESPACE = "agent-mesh";
 
 /** Agent records in the table. */
 export class DhtDirectory implements Directory {
@@ -69,6 +45,7 @@ function keyOf(peer: PeerId): Uint8Array {
   return Buffer.from(`/${NAMESPACE}/${peer}`, "utf8");
 }
 
-function peerOf(key: Uint8Array): PeerId {
+/** @returns whose record lies under the key */
+export function peerOf(key: Uint8Array): PeerId {
   return Buffer.from(key).toString("utf8").split("/")[2] ?? "";
 }

@@ -3,6 +3,9 @@ import { type Frame, FrameSchema, RefusalSchema } from "../../wire/agent_mesh/v1
 
 /** Bytes that a frame may have beyond its payload: tags, id and length. */
 export const FRAME_OVERHEAD_BYTES = 16;
+/** Bytes that a refusal may have: its texts, each character three bytes at most, and what frames them. */
+export const REFUSAL_BYTES_MAX = 1_024;
+const REFUSAL_CODE_MAX = 64;
 const REFUSAL_DETAIL_MAX = 256;
 const TAGS = { message: 0x12, request: 0x1a, response: 0x22 } as const;
 const KINDS = new Map<number, keyof typeof TAGS>([
@@ -50,9 +53,20 @@ export function frameHeader(kind: keyof typeof TAGS, id: number, payloadBytes: n
   return header;
 }
 
+/** What of a refusal is told to the other side: text that is not too long and can be written as UTF-8. */
+export function refusalTexts({ code, message }: { code: string; message: string }): {
+  code: string;
+  detail: string;
+} {
+  return {
+    code: code.slice(0, REFUSAL_CODE_MAX).toWellFormed(),
+    detail: message.slice(0, REFUSAL_DETAIL_MAX).toWellFormed(),
+  };
+}
+
 /** A whole frame that says no. */
-export function refusalFrame(id: number, code: string, detail: string): Uint8Array {
-  const refusal = create(RefusalSchema, { code, detail: detail.slice(0, REFUSAL_DETAIL_MAX) });
+export function refusalFrame(id: number, code: string, message: string): Uint8Array {
+  const refusal = create(RefusalSchema, refusalTexts({ code, message }));
   const body = toBinary(
     FrameSchema,
     create(FrameSchema, { id, body: { case: "refusal", value: refusal } }),
@@ -92,8 +106,10 @@ function readAny(bytes: Uint8Array): FrameBody {
   }
   const { id, body } = frame;
   if (body.case === undefined) throw new FrameError("malformed", "a frame says nothing");
-  if (body.case === "refusal")
-    return { kind: "refusal", id, code: body.value.code.slice(0, 64), detail: body.value.detail };
+  if (body.case === "refusal") {
+    const { code, detail: message } = body.value;
+    return { kind: "refusal", id, ...refusalTexts({ code, message }) };
+  }
   return { kind: body.case, id, payload: body.value };
 }
 

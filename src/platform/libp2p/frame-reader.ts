@@ -1,21 +1,29 @@
-import { Uint8ArrayList } from "uint8arraylist";
+import type { Uint8ArrayList } from "uint8arraylist";
 import {
   FRAME_OVERHEAD_BYTES,
   type FrameBody,
   FrameError,
+  REFUSAL_BYTES_MAX,
   readFrameBody,
   readVarint,
 } from "./frame-codec.ts";
 
 const LENGTH_BYTES_MAX = 5;
+/** A frame that is kept keeps the whole piece alive that it came in, so small ones get bytes of their own. */
+const OWN_BYTES_MAX = 4_096;
+/** What a frame that comes in pieces gets at first; a length alone takes no memory. */
+const HELD_BYTES_MIN = 1_024;
 
 /** Cuts what comes on a stream into frames. Holds one frame at most that is not complete yet. */
 export class FrameReader {
+  readonly #payloadBytesMax: number;
   readonly #bodyBytesMax: number;
-  readonly #held = new Uint8ArrayList();
+  #held = new Uint8Array(HELD_BYTES_MIN);
+  #heldBytes = 0;
 
   constructor(payloadBytesMax: number) {
-    this.#bodyBytesMax = payloadBytesMax + FRAME_OVERHEAD_BYTES;
+    this.#payloadBytesMax = payloadBytesMax;
+    this.#bodyBytesMax = Math.max(payloadBytesMax, REFUSAL_BYTES_MAX) + FRAME_OVERHEAD_BYTES;
   }
 
   /**
@@ -23,42 +31,87 @@ export class FrameReader {
    * @throws FrameError after which the stream makes no sense any more
    */
   push(data: Uint8Array | Uint8ArrayList, onFrame: (frame: FrameBody) => boolean): void {
-    if (data instanceof Uint8Array && this.#held.byteLength === 0) {
-      const rest = this.#read(data, onFrame);
-      if (rest.length > 0) this.#held.append(rest);
-      return;
-    }
-    this.#held.append(data);
-    for (;;) {
-      const whole = this.#next();
-      if (whole === undefined || !onFrame(readFrameBody(whole))) return;
-    }
+    if (data instanceof Uint8Array) this.#piece(data, onFrame);
+    else for (const piece of data) if (!this.#piece(piece, onFrame)) return;
   }
 
-  /** @returns what is left at the end */
-  #read(bytes: Uint8Array, onFrame: (frame: FrameBody) => boolean): Uint8Array {
+  /** @returns false when nothing more is to be read */
+  #piece(piece: Uint8Array, onFrame: (frame: FrameBody) => boolean): boolean {
     let at = 0;
-    while (at < bytes.length) {
-      const length = this.#lengthAt(bytes, at);
-      if (length === undefined) break;
-      const [size, start] = length;
-      if (bytes.length - start < size) break;
-      at = start + size;
-      if (!onFrame(readFrameBody(bytes.subarray(start, at)))) return new Uint8Array(0);
+    if (this.#heldBytes > 0) {
+      at = this.#complete(piece);
+      const whole = this.#whole();
+      if (whole === undefined) return true;
+      if (!onFrame(this.#frame(whole))) return false;
     }
-    return bytes.subarray(at);
+    while (at < piece.length) {
+      const length = this.#lengthAt(piece, at);
+      if (length === undefined || piece.length - length[1] < length[0]) {
+        this.#hold(piece, at, piece.length, length);
+        return true;
+      }
+      const [size, start] = length;
+      at = start + size;
+      const body =
+        size > OWN_BYTES_MAX
+          ? piece.subarray(start, at)
+          : Uint8Array.prototype.slice.call(piece, start, at);
+      if (!onFrame(this.#frame(body))) return false;
+    }
+    return true;
   }
 
-  /** @returns the next whole frame of what is held */
-  #next(): Uint8Array | undefined {
-    const head = this.#held.subarray(0, Math.min(LENGTH_BYTES_MAX, this.#held.byteLength));
-    const length = this.#lengthAt(head, 0);
-    if (length === undefined) return undefined;
-    const [size, start] = length;
-    if (this.#held.byteLength - start < size) return undefined;
-    const body = this.#held.subarray(start, start + size);
-    this.#held.consume(start + size);
+  /** Takes what the frame that is held lacks. @returns the place behind it */
+  #complete(piece: Uint8Array): number {
+    let at = 0;
+    let length = this.#heldLength();
+    while (length === undefined && at < piece.length) {
+      this.#hold(piece, at, at + 1, undefined);
+      at++;
+      length = this.#heldLength();
+    }
+    if (length === undefined) return at;
+    const end = Math.min(piece.length, at + length[1] + length[0] - this.#heldBytes);
+    this.#hold(piece, at, end, length);
+    return end;
+  }
+
+  #heldLength(): readonly [size: number, start: number] | undefined {
+    return this.#lengthAt(this.#held.subarray(0, Math.min(this.#heldBytes, LENGTH_BYTES_MAX)), 0);
+  }
+
+  /** @returns the body that is held, once it is complete; it is not held any more then */
+  #whole(): Uint8Array | undefined {
+    const length = this.#heldLength();
+    if (length === undefined || this.#heldBytes < length[1] + length[0]) return undefined;
+    const body = this.#held.subarray(length[1], this.#heldBytes);
+    this.#held = new Uint8Array(HELD_BYTES_MIN);
+    this.#heldBytes = 0;
     return body;
+  }
+
+  #hold(
+    piece: Uint8Array,
+    from: number,
+    to: number,
+    length: readonly [size: number, start: number] | undefined,
+  ): void {
+    const needed = this.#heldBytes + to - from;
+    if (needed > this.#held.length) {
+      const most = length === undefined ? needed : length[0] + LENGTH_BYTES_MAX;
+      const grown = new Uint8Array(Math.max(needed, Math.min(most, 2 * needed)));
+      grown.set(this.#held.subarray(0, this.#heldBytes));
+      this.#held = grown;
+    }
+    this.#held.set(piece.subarray(from, to), this.#heldBytes);
+    this.#heldBytes = needed;
+  }
+
+  #frame(body: Uint8Array): FrameBody {
+    const frame = readFrameBody(body);
+    if (frame.kind !== "refusal" && frame.payload.length > this.#payloadBytesMax)
+      throw oversize(frame.payload.length, this.#payloadBytesMax);
+    return frame;
   }
 
   #lengthAt(bytes: Uint8Array, at: number): readonly [size: number, start: number] | undefined {
@@ -68,11 +121,11 @@ export class FrameReader {
         throw new FrameError("malformed", "a frame's length can not be read");
       return undefined;
     }
-    if (length[0] > this.#bodyBytesMax)
-      throw new FrameError(
-        "oversize",
-        `a frame of ${length[0]} bytes is past the ${this.#bodyBytesMax} allowed`,
-      );
+    if (length[0] > this.#bodyBytesMax) throw oversize(length[0], this.#bodyBytesMax);
     return length;
   }
+}
+
+function oversize(bytes: number, bytesMax: number): FrameError {
+  return new FrameError("oversize", `a frame of ${bytes} bytes is past the ${bytesMax} allowed`);
 }

@@ -55,6 +55,7 @@ export class Gossip {
   readonly #tally: Tally;
   readonly #messageBytesMax: number;
   readonly #self: string;
+  #running = false;
 
   constructor(pubsub: GossipSub, self: string, settings: Libp2pSettings, tally: Tally) {
     this.#pubsub = pubsub as GossipSub & GossipInternals;
@@ -62,6 +63,10 @@ export class Gossip {
     this.#gate = settings.gate;
     this.#tally = tally;
     this.#messageBytesMax = settings.messageBytesMax;
+  }
+
+  stopped(): void {
+    this.#running = false;
   }
 
   subscribe(topic: string, receive: (message: TopicMessage) => TopicVerdict): () => void {
@@ -72,12 +77,21 @@ export class Gossip {
       (neighbour, message) => VERDICTS[this.#judge(neighbour.toString(), message, receive)],
     );
     this.#pubsub.score.params.topics[topic] = topicScore;
-    this.#pubsub.subscribe(topic);
+    if (this.#running) this.#pubsub.subscribe(topic);
+    let ended = false;
     return () => {
+      if (ended) return;
+      ended = true;
       topicValidators.delete(topic);
-      this.#pubsub.unsubscribe(topic);
+      if (this.#running) this.#pubsub.unsubscribe(topic);
       delete this.#pubsub.score.params.topics[topic];
     };
+  }
+
+  /** Joins the topics that were subscribed to before. */
+  started(): void {
+    this.#running = true;
+    for (const topic of this.#pubsub.topicValidators.keys()) this.#pubsub.subscribe(topic);
   }
 
   async publish(topic: string, payload: Uint8Array): Promise<number> {
@@ -86,6 +100,7 @@ export class Gossip {
         "network.too-large",
         `a message of ${payload.length} bytes is past the ${this.#messageBytesMax} that mesh.limits.messageBytesMax allows`,
       );
+    if (!this.#running) throw new NetworkError("network.closed", "the network is not running");
     try {
       const { recipients } = await this.#pubsub.publish(topic, payload);
       this.#tally.messagesPublished++;

@@ -1,6 +1,4 @@
 import type { Connection, PeerInfo, Stream } from "@libp2p/interface";
-import { peerIdFromString } from "@libp2p/peer-id";
-import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import {
   type BulkOffer,
   type BulkSink,
@@ -15,28 +13,27 @@ import {
   type NetworkEvent,
   type NetworkPace,
   type Protocol,
-  Refused,
   type Service,
   type TopicMessage,
   type TopicVerdict,
 } from "../network.ts";
 import type { PeerId } from "../signer.ts";
-import { AnsweringStream } from "./answering-stream.ts";
-import { receiveBulk } from "./bulk-receiver.ts";
-import { sendBulk } from "./bulk-sender.ts";
+import { answerStream } from "./answering-stream.ts";
+import { BulkService } from "./bulk-service.ts";
 import { createNode, type Node } from "./create-node.ts";
 import { DhtDirectory } from "./dht-directory.ts";
-import { FrameError } from "./frame-codec.ts";
+import { dialError, dialTarget, parsedPeer, reason } from "./dial.ts";
 import { Gossip } from "./gossip.ts";
-import { KeptStreams } from "./kept-streams.ts";
+import { KeptStreams, openedWithin } from "./kept-streams.ts";
 import { bestLink, linkOf } from "./links.ts";
 import type { Libp2pSettings } from "./settings.ts";
 import { Tally } from "./tally.ts";
 
 /** Streams of one protocol that a peer may have open; one is enough for an agent. */
-const STREAMS_PER_PEER_MAX = 8;
+const STREAMS_PER_PEER_MAX = 4;
 const BULK_STREAMS_PER_PEER_MAX = 4;
 const OPEN_TIMEOUT_MS = 10_000;
+const BULK_NAME_BYTES_MAX = 256;
 
 /** The network seam on libp2p. */
 export class Libp2pNetwork implements Network {
@@ -47,8 +44,12 @@ export class Libp2pNetwork implements Network {
   readonly #tally: Tally;
   readonly #streams: KeptStreams;
   readonly #gossip: Gossip;
-  /** Services are registered when the node starts and at once from then on. */
+  readonly #bulk: BulkService;
+  readonly #served = new Set<string>();
+  /** Peers whose link was told. */
+  readonly #told = new Set<PeerId>();
   #listener: ((event: NetworkEvent) => void) | undefined;
+  #state: "new" | "running" | "stopped" = "new";
 
   private constructor(settings: Libp2pSettings, node: Node) {
     const { gate } = settings;
@@ -62,6 +63,7 @@ export class Libp2pNetwork implements Network {
       (peer, kind) => gate.offence(peer, kind),
     );
     this.#gossip = new Gossip(node.services.pubsub, this.self, settings, this.#tally);
+    this.#bulk = new BulkService(settings, this.#tally);
     if (node.services.dht !== undefined)
       this.directory = new DhtDirectory(node.services.dht, this.self);
   }
@@ -80,18 +82,32 @@ export class Libp2pNetwork implements Network {
     this.#listener = listener;
     const node = this.#node;
     node.addEventListener("peer:connect", ({ detail }) => this.#linked(detail.toString()));
-    node.addEventListener("peer:disconnect", ({ detail }) => {
-      const peer = detail.toString();
-      this.#streams.drop(peer);
-      listener({ kind: "link-down", peer });
+    node.addEventListener("peer:disconnect", ({ detail }) => this.#unlinked(detail.toString()));
+    let told = "";
+    node.addEventListener("self:peer:update", () => {
+      const addresses = this.addresses();
+      // It comes for protocols too.
+      if (this.#state === "stopped" || told === (told = addresses.join())) return;
+      listener({ kind: "addresses", addresses });
     });
-    node.addEventListener("self:peer:update", () =>
-      listener({ kind: "addresses", addresses: this.addresses() }),
-    );
-    await node.start();
+    try {
+      await node.start();
+    } catch (error) {
+      await node.stop();
+      const { listen } = this.#settings;
+      throw new Error(
+        `mesh.host, mesh.port: no way to listen on ${listen.join(", ")}: ${reason(error)}`,
+        { cause: error },
+      );
+    }
+    this.#state = "running";
+    this.#gossip.started();
   }
 
   async stop(): Promise<void> {
+    this.#state = "stopped";
+    this.#streams.dropAll();
+    this.#gossip.stopped();
     await this.#node.stop();
   }
 
@@ -116,38 +132,35 @@ export class Libp2pNetwork implements Network {
   ): Promise<PeerId> {
     if (peer !== undefined && !this.#settings.gate.admits(peer))
       throw new NetworkError("network.barred", `${peer} is barred`);
+    this.#mustRun();
     const target = dialTarget(peer, addresses);
+    const signal = AbortSignal.timeout(timeoutMs);
     this.#tally.dials++;
     try {
-      const connection = await this.#node.dial(target, { signal: AbortSignal.timeout(timeoutMs) });
+      const connection = await this.#node.dial(target, { signal });
       return connection.remotePeer.toString();
     } catch (error) {
       this.#tally.dialsFailed++;
-      const who = peer ?? addresses[0] ?? "nobody";
-      throw new NetworkError(
-        "network.unreachable",
-        `${who} could not be reached: ${reason(error)}`,
-        {
-          cause: error,
-        },
-      );
+      throw dialError(peer ?? addresses[0] ?? "nobody", error, signal.aborted);
     }
   }
 
   async disconnect(peer: PeerId): Promise<void> {
-    await this.#node.hangUp(peerIdFromString(peer));
+    if (this.#state === "running") await this.#node.hangUp(parsedPeer(peer));
   }
 
   serve(protocol: Protocol, service: Service): void {
     const { gate, logger } = this.#settings;
+    const inFlight = new Map<PeerId, number>();
     const answer = (stream: Stream, connection: Connection): void => {
       const peer = connection.remotePeer.toString();
-      AnsweringStream.attach(stream, {
+      answerStream(stream, {
         peer,
         protocol,
         service,
         gate,
         tally: this.#tally,
+        inFlight,
         onFault: (error) =>
           logger.error("a service of the mesh failed", { protocol: protocol.id, error }),
       });
@@ -157,7 +170,7 @@ export class Libp2pNetwork implements Network {
 
   async send(peer: PeerId, protocol: Protocol, payload: Uint8Array): Promise<void> {
     checkSize(payload, protocol);
-    const kept = this.#streams.get(peer, protocol);
+    const kept = this.#streams.get(peer, protocol, payload.length);
     const stream = kept instanceof Promise ? await kept : kept;
     await stream.send(payload);
     this.#tally.sentBytes += payload.length;
@@ -170,12 +183,13 @@ export class Libp2pNetwork implements Network {
     { timeoutMs }: Deadline,
   ): Promise<Uint8Array> {
     checkSize(payload, protocol);
-    const kept = this.#streams.get(peer, protocol);
-    const stream = kept instanceof Promise ? await kept : kept;
-    this.#tally.sentBytes += payload.length;
-    const answer = await stream.request(payload, timeoutMs);
-    this.#tally.receivedBytes += answer.length;
-    return answer;
+    const kept = this.#streams.get(peer, protocol, payload.length);
+    if (!(kept instanceof Promise)) return kept.request(payload, timeoutMs);
+    const { clock } = this.#settings;
+    const fromMs = clock.monotonicMs();
+    const stream = await openedWithin(kept, protocol.id, timeoutMs);
+    const tookMs = clock.monotonicMs() - fromMs;
+    return stream.request(payload, Math.max(0, timeoutMs - tookMs));
   }
 
   subscribe(topic: string, receive: (message: TopicMessage) => TopicVerdict): () => void {
@@ -187,28 +201,8 @@ export class Libp2pNetwork implements Network {
   }
 
   serveBulk(protocolId: string, accept: (offer: BulkOffer) => BulkSink | Promise<BulkSink>): void {
-    const { gate, bulkIdleTimeoutMs, logger } = this.#settings;
-    const take = (stream: Stream, connection: Connection): void => {
-      const peer = connection.remotePeer.toString();
-      const allowed = (offer: BulkOffer): BulkSink | Promise<BulkSink> => {
-        const refusal = gate.allows(peer, protocolId, 0);
-        if (refusal === undefined) return accept(offer);
-        throw new Refused(refusal, `not allowed on ${protocolId}`);
-      };
-      receiveBulk(stream, peer, bulkIdleTimeoutMs, allowed).then(
-        (bytes) => {
-          this.#tally.receivedBytes += bytes;
-        },
-        (error: unknown) => {
-          if (error instanceof Refused) this.#tally.refused(error.code);
-          if (error instanceof FrameError) {
-            this.#tally.refused(error.offence);
-            gate.offence(peer, error.offence);
-          }
-          logger.debug("a bulk transfer ended early", { peer, protocolId, reason: reason(error) });
-        },
-      );
-    };
+    const take = (stream: Stream, connection: Connection): void =>
+      this.#bulk.take(stream, connection.remotePeer.toString(), protocolId, accept);
     this.#register(protocolId, take, BULK_STREAMS_PER_PEER_MAX);
   }
 
@@ -218,18 +212,9 @@ export class Libp2pNetwork implements Network {
     source: BulkSource,
     onProgress: (bytes: number) => void = () => undefined,
   ): Promise<void> {
+    checkBulkSource(source);
     const stream = await this.#openStream(peer, protocolId);
-    let from: number | undefined;
-    let sent = 0;
-    try {
-      await sendBulk(stream, source, this.#settings.bulkIdleTimeoutMs, (bytes) => {
-        from ??= bytes;
-        sent = bytes;
-        onProgress(bytes);
-      });
-    } finally {
-      this.#tally.sentBytes += sent - (from ?? 0);
-    }
+    await this.#bulk.send(stream, peer, source, onProgress);
   }
 
   setPace(pace: NetworkPace): void {
@@ -245,19 +230,22 @@ export class Libp2pNetwork implements Network {
     handler: (stream: Stream, connection: Connection) => void,
     streamsMax: number,
   ): void {
+    if (this.#served.has(protocolId)) throw new Error(`${protocolId} is served already`);
+    this.#served.add(protocolId);
     const registered = this.#node.handle(protocolId, handler, {
       maxInboundStreams: streamsMax,
       runOnLimitedConnection: true,
     });
-    // It rejects only for a name that is taken, which the registrar tells in the same turn.
+    // The name is in the registrar at once; what comes later is telling the neighbours, who can do without.
     registered.catch((error: unknown) =>
       this.#settings.logger.error("a protocol could not be served", { protocolId, error }),
     );
   }
 
   async #openStream(peer: PeerId, protocolId: string): Promise<Stream> {
+    this.#mustRun();
     const connections = this.#node
-      .getConnections(peerIdFromString(peer))
+      .getConnections(parsedPeer(peer))
       .filter(({ status }) => status === "open");
     if (connections.length === 0)
       throw new NetworkError("network.unreachable", `there is no link to ${peer}`);
@@ -292,7 +280,19 @@ export class Libp2pNetwork implements Network {
 
   #linked(peer: PeerId): void {
     const link = this.links().find((link) => link.peer === peer);
-    if (link !== undefined) this.#listener?.({ kind: "link-up", link });
+    if (link === undefined || this.#told.has(peer)) return;
+    this.#told.add(peer);
+    this.#listener?.({ kind: "link-up", link });
+  }
+
+  #unlinked(peer: PeerId): void {
+    this.#streams.drop(peer);
+    if (this.#told.delete(peer)) this.#listener?.({ kind: "link-down", peer });
+  }
+
+  #mustRun(): void {
+    if (this.#state !== "running")
+      throw new NetworkError("network.closed", "the network is not running");
   }
 
   #discovered({ id, multiaddrs }: PeerInfo, by: DiscoveryMethod): void {
@@ -310,25 +310,15 @@ function checkSize(payload: Uint8Array, { id, messageBytesMax }: Protocol): void
     );
 }
 
-/** @throws NetworkError when an address is none */
-function dialTarget(peer: PeerId | undefined, addresses: readonly string[]) {
-  try {
-    if (addresses.length === 0 && peer !== undefined) return peerIdFromString(peer);
-    return addresses.map((address): Multiaddr => {
-      const parsed = multiaddr(address);
-      const names = parsed.getComponents().findLast(({ name }) => name === "p2p");
-      // Who answers has to be who was meant.
-      return peer === undefined || names !== undefined
-        ? parsed
-        : parsed.encapsulate(`/p2p/${peer}`);
-    });
-  } catch (error) {
-    throw new NetworkError("network.unreachable", `not an address: ${reason(error)}`);
-  }
-}
-
-function reason(error: unknown): string {
-  if (error instanceof AggregateError)
-    return [...new Set(error.errors.map((inner) => reason(inner)))].join("; ").slice(0, 300);
-  return error instanceof Error ? error.message : String(error);
+function checkBulkSource({ name, sizeBytes, sha256 }: BulkSource): void {
+  if (
+    Buffer.byteLength(name) > BULK_NAME_BYTES_MAX ||
+    sha256.length !== 32 ||
+    !Number.isSafeInteger(sizeBytes) ||
+    sizeBytes < 0
+  )
+    throw new NetworkError(
+      "network.too-large",
+      `the name of bulk content has ${BULK_NAME_BYTES_MAX} bytes at most, its digest 32`,
+    );
 }

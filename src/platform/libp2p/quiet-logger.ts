@@ -1,6 +1,8 @@
 import type { ComponentLogger, Logger as Libp2pLogger } from "@libp2p/interface";
 import type { Logger } from "../logger.ts";
 
+const silent = (): void => undefined;
+
 /**
  * What libp2p has to say goes to the log at debug level at most: a peer that is not there is news for libp2p and
  * everyday life for a mesh.
@@ -8,9 +10,9 @@ import type { Logger } from "../logger.ts";
 export function quietLogger(logger: Logger): ComponentLogger {
   return {
     forComponent(component) {
-      const log = Object.assign((): void => undefined, {
+      const log = Object.assign(() => undefined, {
         enabled: false,
-        trace: nothing,
+        trace: silent,
         error: (format: unknown, ...values: unknown[]): void => {
           const cause = values.findLast((value) => value instanceof Error);
           const reason = cause instanceof Error ? cause.message : undefined;
@@ -23,5 +25,3 @@ export function quietLogger(logger: Logger): ComponentLogger {
     },
   };
 }
-
-function nothing(): void {}

@@ -20,6 +20,8 @@ export interface Libp2pSettings {
   readonly announce: readonly string[];
   /** Encryptions in order of preference. */
   readonly encryptions: readonly ("noise" | "tls")[];
+  /** Multiplexers in order of preference; by default yamux, and mplex for peers that have nothing better. */
+  readonly muxers?: readonly ("yamux" | "mplex")[];
   /** File contents of the private network's key. */
   readonly networkKey: Uint8Array | undefined;
   readonly mdns: boolean;

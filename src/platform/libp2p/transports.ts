@@ -1,4 +1,3 @@
-import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import type { Libp2pOptions } from "libp2p";
 import type { Libp2pSettings, TransportName } from "./settings.ts";
 
@@ -10,8 +9,9 @@ const NO_TIMEOUT = 0;
 /** Loads only what is switched on: QUIC and WebRTC bring native libraries along. */
 export async function transportsOf(settings: Libp2pSettings): Promise<TransportFactory[]> {
   const direct = await Promise.all(settings.transports.map((name) => loaders[name](settings)));
-  const relay = settings.relay.use ? [circuitRelayTransport()] : [];
-  return [...direct.flat(), ...relay];
+  if (!settings.relay.use) return direct.flat();
+  const { circuitRelayTransport } = await import("@libp2p/circuit-relay-v2");
+  return [...direct.flat(), circuitRelayTransport()];
 }
 
 const loaders: Readonly<

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/messaging.proto.
  */
 export const file_agent_mesh_v1_messaging: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCI2CgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsIkwKCEVudmVsb3BlEg0KBWVwb2NoGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDgoGb2xkZXN0GAQgASgEIlMKDENoYW5uZWxGcmFtZRISCgpjaGFubmVsX2lkGAEgASgMEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDAoEbGFzdBgEIAEoCGIGcHJvdG8z");
+  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCJaCgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsEhAKCHJlY2VpdmVkGAIgASgEEhAKCGNvbXBsZXRlGAMgASgIIkwKCEVudmVsb3BlEg0KBWVwb2NoGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDgoGb2xkZXN0GAQgASgEIlMKDENoYW5uZWxGcmFtZRISCgpjaGFubmVsX2lkGAEgASgMEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDAoEbGFzdBgEIAEoCGIGcHJvdG8z");
 
 /**
  * One frame on a kept stream. Frames follow each other, each after its length as an unsigned varint. The side that
@@ -151,17 +151,32 @@ export const BulkAnswerSchema: GenMessage<BulkAnswer> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_messaging, 3);
 
 /**
- * Closes a bulk transfer, sent by the receiver once everything is there.
+ * Sent by the receiver while the transfer goes on, at least for every 512 KiB that it took. The sender never has more
+ * than 2 MiB on the way, so that no transport has to hold back for a receiver that is slow: not all of them can.
  *
  * @generated from message agent_mesh.v1.BulkReceipt
  */
 export type BulkReceipt = Message<"agent_mesh.v1.BulkReceipt"> & {
   /**
-   * Set when what came is not what was offered.
+   * Set when what came is not what was offered, or can not be kept; ends the transfer.
    *
    * @generated from field: agent_mesh.v1.Refusal refusal = 1;
    */
   refusal?: Refusal | undefined;
+
+  /**
+   * How many bytes are there, counted from the beginning of the content.
+   *
+   * @generated from field: uint64 received = 2;
+   */
+  received: bigint;
+
+  /**
+   * Everything is there and the digest is right; ends the transfer.
+   *
+   * @generated from field: bool complete = 3;
+   */
+  complete: boolean;
 };
 
 /**

@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import { type Figure, race } from "../figure.ts";
+import { MeshPair } from "../support/mesh-end.ts";
+import { root } from "../support/processes.ts";
+
+const ROUNDS = 7;
+const REQUESTS = 20_000;
+const BULK_BYTES = 50_000_000;
+const PEER = "bare js-libp2p, one kept stream, TCP, Noise, yamux";
+
+/** Messages and content over one link, beside what libp2p alone could do; each end in a process of its own. */
+export async function* run(): AsyncGenerator<Figure> {
+  const ours = await MeshPair.start(join(root, "bench/support/mesh-load.ts"));
+  const bare = await MeshPair.start(join(root, "bench/peers/bare-libp2p.ts"));
+  try {
+    for (const [how, inFlight, count] of [
+      ["one after the other", 1, REQUESTS / 4],
+      ["32 in flight", 32, REQUESTS],
+    ] as const) {
+      await ours.requestsPerSecond(count / 4, inFlight);
+      await bare.requestsPerSecond(count / 4, inFlight);
+      yield await race({
+        suite: "mesh",
+        metric: `requests of 100 bytes, ${how}`,
+        unit: "requests/s",
+        peer: PEER,
+        bar: { floor: 0.7, goal: 0.95, better: "higher" },
+        rounds: ROUNDS,
+        ours: () => ours.requestsPerSecond(count, inFlight),
+        theirs: () => bare.requestsPerSecond(count, inFlight),
+      });
+    }
+    await ours.megabytesPerSecond(BULK_BYTES);
+    await bare.megabytesPerSecond(BULK_BYTES);
+    yield await race({
+      suite: "mesh",
+      metric: "50 MB of content, with its digest",
+      unit: "MB/s",
+      peer: `${PEER}, raw bytes without a digest`,
+      bar: { floor: 0.8, goal: 0.95, better: "higher" },
+      rounds: ROUNDS,
+      ours: () => ours.megabytesPerSecond(BULK_BYTES),
+      theirs: () => bare.megabytesPerSecond(BULK_BYTES),
+    });
+  } finally {
+    await ours.stop();
+    await bare.stop();
+  }
+}

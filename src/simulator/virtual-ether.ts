@@ -1,0 +1,183 @@
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Hasher } from "../platform/hasher.ts";
+import type { Random } from "../platform/random.ts";
+import type { PeerId } from "../platform/signer.ts";
+import { EventHeap } from "./event-heap.ts";
+import type { LinkEnd } from "./virtual-link.ts";
+import type { VirtualNetwork } from "./virtual-network.ts";
+
+/** A frame that is lost is sent again this often at most; then it comes through all the same. */
+const RETRANSMISSIONS_MAX = 8;
+
+/** What the space between the nodes is like. */
+export interface EtherSettings {
+  /** Never set back: it is everybody's. */
+  readonly clock: Clock;
+  readonly random: Random;
+  /** For the digests of bulk content. */
+  readonly hasher: Hasher;
+  /** One way, in ms; 1 to 5 unless given. */
+  readonly latencyMs?: (from: PeerId, to: PeerId, random: Random) => number;
+  /** Chance that a frame is lost and has to be sent again. */
+  readonly lossRate?: number;
+  readonly retransmitMs?: number;
+  /** Chance that a frame is the last one of its link, which breaks then. */
+  readonly breakRate?: number;
+  /** Of every link, each way; without a limit unless given. */
+  readonly bytesPerMs?: number;
+  /** After which a silent link is given up. */
+  readonly detectMs?: number;
+}
+
+/**
+ * The space between virtual nodes: who can be reached from where, how long it takes, and what goes wrong. One heap
+ * holds everything that is under way, and one timer of the clock its next moment, so that thousands of nodes cost
+ * what their messages cost. From one seed everything happens in one order.
+ */
+export class VirtualEther {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly hasher: Hasher;
+  readonly #settings: EtherSettings;
+  readonly #events = new EventHeap<() => void>();
+  readonly #nodes = new Map<PeerId, VirtualNetwork>();
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #running = false;
+  #groups: ReadonlyMap<PeerId, number> | undefined;
+  #partitions = 0;
+
+  constructor(settings: EtherSettings) {
+    this.#settings = settings;
+    this.clock = settings.clock;
+    this.random = settings.random;
+    this.hasher = settings.hasher;
+  }
+
+  /** Calls `run` then, after everything that was put there before; at once is in the next moment. */
+  at(ms: number, run: () => void): void {
+    // Whole milliseconds: what happens within one shares a moment, and the clock is woken once for all of it.
+    this.#events.push(Math.ceil(ms), run);
+    if (!this.#running) this.#arm();
+  }
+
+  /** @returns a time of a one-way trip between two nodes, in ms */
+  latencyMs(from: PeerId, to: PeerId): number {
+    const { latencyMs } = this.#settings;
+    return latencyMs?.(from, to, this.random) ?? 1 + this.random.next() * 4;
+  }
+
+  /**
+   * @param freeAtMs when the line has sent what came before
+   * @returns when a frame arrives, when the line is free again, and whether the link breaks instead
+   */
+  travel(
+    { owner, link }: LinkEnd,
+    bytes: number,
+    freeAtMs: number,
+  ): { atMs: number; freeAtMs: number; breaks: boolean } {
+    const { lossRate = 0, retransmitMs = 200, breakRate = 0, bytesPerMs } = this.#settings;
+    const nowMs = this.clock.monotonicMs();
+    const sentAtMs =
+      bytesPerMs === undefined ? nowMs : Math.max(nowMs, freeAtMs) + bytes / bytesPerMs;
+    let atMs = sentAtMs + this.latencyMs(owner.self, link.peer);
+    if (lossRate > 0)
+      for (let n = 0; n < RETRANSMISSIONS_MAX && this.random.next() < lossRate; n++)
+        atMs += retransmitMs;
+    const breaks = breakRate > 0 && this.random.next() < breakRate;
+    return { atMs, freeAtMs: sentAtMs, breaks };
+  }
+
+  /** A node is there from now on, in place of one of the same name. */
+  join(node: VirtualNetwork): void {
+    this.#nodes.set(node.self, node);
+  }
+
+  leave(node: VirtualNetwork): void {
+    if (this.#nodes.get(node.self) === node) this.#nodes.delete(node.self);
+  }
+
+  /** @returns the node that listens under the name, if it can be dialled */
+  listener(peer: PeerId): VirtualNetwork | undefined {
+    const node = this.#nodes.get(peer);
+    return node?.reachable === true ? node : undefined;
+  }
+
+  /** @returns those that hear each other's multicast */
+  segment(name: string): VirtualNetwork[] {
+    return [...this.#nodes.values()].filter((node) => node.segment === name);
+  }
+
+  /** @returns whether nothing gets from one to the other right now */
+  apart(one: PeerId, other: PeerId): boolean {
+    return this.#groups !== undefined && this.#groups.get(one) !== this.#groups.get(other);
+  }
+
+  /** @returns whether nothing comes through on the link right now */
+  severed({ owner, link }: LinkEnd): boolean {
+    return this.apart(owner.self, link.peer);
+  }
+
+  /**
+   * Only within a group nodes reach each other from now on; those that are in none make up one more. Links across
+   * stand still, and are given up once that has lasted for the detection time.
+   */
+  partition(groups: readonly Iterable<PeerId>[]): void {
+    this.heal();
+    const partition = this.#partitions;
+    this.#groups = new Map(groups.flatMap((group, n) => [...group].map((peer) => [peer, n])));
+    const { detectMs = 15_000 } = this.#settings;
+    this.at(this.clock.monotonicMs() + detectMs, () => {
+      if (partition !== this.#partitions) return;
+      for (const end of this.#ends()) if (this.severed(end)) end.cut();
+    });
+  }
+
+  /** Everybody reaches everybody again. */
+  heal(): void {
+    this.#partitions++;
+    if (this.#groups === undefined) return;
+    this.#groups = undefined;
+    for (const end of this.#ends()) end.healed();
+  }
+
+  /**
+   * A node loses its power: nothing more happens in it, not even failures.
+   * @param noticedAfterMs until its neighbours miss their links; 0 when its kernel still says goodbye
+   */
+  crash(peer: PeerId, noticedAfterMs = this.#settings.detectMs ?? 15_000): void {
+    const node = this.#nodes.get(peer);
+    if (node === undefined) return;
+    this.#nodes.delete(peer);
+    const ends = node.die();
+    const nowMs = this.clock.monotonicMs();
+    for (const end of ends)
+      this.at(nowMs + noticedAfterMs + this.latencyMs(peer, end.link.peer), () => end.cut());
+  }
+
+  #ends(): LinkEnd[] {
+    return [...this.#nodes.values()].flatMap((node) => node.all());
+  }
+
+  #arm(): void {
+    const { nextMs } = this.#events;
+    if (nextMs >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = nextMs;
+    this.#timer = this.clock.setTimer("ether", nextMs - this.clock.monotonicMs(), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    const nowMs = this.clock.monotonicMs();
+    this.#running = true;
+    try {
+      while (this.#events.nextMs <= nowMs) this.#events.pop()?.();
+    } finally {
+      this.#running = false;
+      if (this.#events.size > 0) this.#arm();
+    }
+  }
+}

@@ -1,0 +1,185 @@
+import { type Link, NetworkError } from "../platform/network.ts";
+import type { PeerId } from "../platform/signer.ts";
+import type { VirtualEther } from "./virtual-ether.ts";
+
+/** What a frame counts for at least while it waits, as on the real thing. */
+const COST_BYTES_MIN = 256;
+
+interface Waiting {
+  readonly resolve: (payload: Uint8Array) => void;
+  readonly reject: (error: NetworkError) => void;
+}
+
+/** Whose end of a link it is. */
+export interface LinkOwner {
+  readonly self: PeerId;
+  /** The end was closed, by either side. */
+  ended(end: LinkEnd): void;
+}
+
+/** One end of a link between two nodes. Frames arrive in order, late perhaps, or the link breaks. */
+export class LinkEnd {
+  readonly owner: LinkOwner;
+  /** As the owner sees it. */
+  readonly link: Link;
+  readonly #ether: VirtualEther;
+  /** Frames that wait on this end's way to the other, in bytes, by protocol. */
+  readonly #queued = new Map<string, number>();
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #onClose = new Set<(error: NetworkError) => void>();
+  /** What arrived here while the way was cut. */
+  readonly #stalled: (() => void)[] = [];
+  #other: LinkEnd | undefined;
+  #abandoned = false;
+  #lastId = 0;
+  #arrivesAtMs = 0;
+  #freeAtMs = 0;
+  #heldUntilMs = 0;
+  open = true;
+
+  private constructor(
+    ether: VirtualEther,
+    owner: LinkOwner,
+    peer: PeerId,
+    address: string,
+    direction: Link["direction"],
+  ) {
+    this.#ether = ether;
+    this.owner = owner;
+    const openedAtMs = ether.clock.monotonicMs();
+    this.link = { peer, direction, transport: "tcp", address, openedAtMs };
+  }
+
+  /** @returns both ends; the first one dialled the second */
+  static pair(
+    ether: VirtualEther,
+    near: { readonly owner: LinkOwner; readonly address: string },
+    far: { readonly owner: LinkOwner; readonly address: string },
+  ): readonly [near: LinkEnd, far: LinkEnd] {
+    const one = new LinkEnd(ether, near.owner, far.owner.self, far.address, "outbound");
+    const two = new LinkEnd(ether, far.owner, near.owner.self, near.address, "inbound");
+    one.#other = two;
+    two.#other = one;
+    return [one, two];
+  }
+
+  /** @throws Error before the pair is made */
+  get other(): LinkEnd {
+    if (this.#other === undefined) throw new Error("a link has two ends");
+    return this.#other;
+  }
+
+  /** @returns how much of the kind is on the way */
+  queuedBytes(what: string): number {
+    return this.#queued.get(what) ?? 0;
+  }
+
+  /** @returns false when so much waits already that this does not fit */
+  fits(what: string, bytes: number, bytesMax: number): boolean {
+    const queued = this.#queued.get(what) ?? 0;
+    return queued === 0 || queued + Math.max(bytes, COST_BYTES_MIN) <= bytesMax;
+  }
+
+  /** Sends a frame; `arrive` is called at the other end, with that end, unless the link is gone by then. */
+  transmit(what: string, bytes: number, arrive: (end: LinkEnd) => void): void {
+    const other = this.#other;
+    if (!this.open || other === undefined) return;
+    const cost = Math.max(bytes, COST_BYTES_MIN);
+    this.#queued.set(what, (this.#queued.get(what) ?? 0) + cost);
+    const nowMs = this.#ether.clock.monotonicMs();
+    const { atMs, freeAtMs, breaks } = this.#ether.travel(this, bytes, this.#freeAtMs);
+    this.#freeAtMs = freeAtMs;
+    this.#arrivesAtMs = Math.max(this.#arrivesAtMs, atMs, nowMs);
+    this.#ether.at(this.#arrivesAtMs, () => {
+      if (breaks) this.cut();
+      else other.#arrived(this, what, cost, arrive);
+    });
+  }
+
+  /** @returns the id under which it is settled, or fails when the link goes */
+  hold(waiting: Waiting): number {
+    const id = ++this.#lastId;
+    this.#waiting.set(id, waiting);
+    return id;
+  }
+
+  /** @returns the id under which an answer comes @param timeoutMs after which none is waited for */
+  expect(timeoutMs: number, waiting: Waiting): number {
+    const id = this.hold(waiting);
+    this.#ether.at(this.#ether.clock.monotonicMs() + timeoutMs, () => {
+      const error = new NetworkError("network.timeout", `no answer in ${timeoutMs} ms`);
+      this.settle(id)?.reject(error);
+    });
+    return id;
+  }
+
+  /** @returns who waits for that answer, once */
+  settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  /** @returns what ends it */
+  onClose(listener: (error: NetworkError) => void): () => void {
+    this.#onClose.add(listener);
+    return () => this.#onClose.delete(listener);
+  }
+
+  /** Ends the link in an orderly way: what was sent before arrives before the other side hears of the end. */
+  close(): void {
+    this.transmit("", 0, (other) => other.gone());
+    this.gone();
+  }
+
+  /** Both ends go at once, with what is on the way. */
+  cut(): void {
+    this.gone();
+    this.#other?.gone();
+  }
+
+  /** This end goes without a word; the other one does not know. */
+  gone(): void {
+    if (!this.open) return;
+    this.open = false;
+    const error = new NetworkError("network.closed", `the link to ${this.link.peer} is gone`);
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(error);
+    for (const listener of this.#onClose) listener(error);
+    this.owner.ended(this);
+  }
+
+  /** The owner is dead: nobody hears of anything any more, and nothing that comes is taken off the line. */
+  abandon(): void {
+    this.open = false;
+    this.#abandoned = true;
+    this.#waiting.clear();
+    this.#onClose.clear();
+  }
+
+  /** The way is open again: what stalled arrives first. */
+  healed(): void {
+    if (this.#stalled.length === 0) return;
+    const { atMs } = this.#ether.travel(this, 0, 0);
+    this.#heldUntilMs = atMs;
+    this.#ether.at(atMs, () => {
+      if (this.#ether.severed(this)) return;
+      for (const arrive of this.#stalled.splice(0)) arrive();
+    });
+  }
+
+  #arrived(from: LinkEnd, what: string, cost: number, arrive: (end: LinkEnd) => void): void {
+    const arrived = (): void => {
+      if (this.#abandoned) return;
+      const queued = (from.#queued.get(what) ?? 0) - cost;
+      if (queued > 0) from.#queued.set(what, queued);
+      else from.#queued.delete(what);
+      if (this.open) arrive(this);
+    };
+    const { clock } = this.#ether;
+    const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;
+    if (held || this.#ether.severed(this)) this.#stalled.push(arrived);
+    else arrived();
+  }
+}
