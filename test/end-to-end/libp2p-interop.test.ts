@@ -32,11 +32,11 @@ const ways = [
   { name: "QUIC", transport: "quic", listen: QUIC, encryption: "tls" },
 ] as const;
 
-/** What links look like from the Go side, by transport and encryption. */
+/** What links look like from the Go side, by transport and encryption; QUIC has both built in. */
 const LINKS = {
   tcp: { transport: "tcp", noise: "/noise", tls: "/tls/1.0.0", muxer: "/yamux/1.0.0" },
   ws: { transport: "websocket", noise: "/noise", tls: "/tls/1.0.0", muxer: "/yamux/1.0.0" },
-  quic: { transport: "quic-v1", noise: "", tls: "/tls/1.0.0", muxer: "" },
+  quic: { transport: "quic-v1", noise: "", tls: "", muxer: "" },
 } as const;
 
 for (const { name, transport, listen, encryption } of ways) {
