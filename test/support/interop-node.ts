@@ -40,6 +40,7 @@ export async function interopNode(
     self: { agentId: "interop", version: "0.0.0", addresses: [] },
     bootstrap: [],
     remember: false,
+    peerExchange: false,
   });
   t.teardown(() => node.stop());
   await node.start();
