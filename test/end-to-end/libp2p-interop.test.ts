@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { peerIdFromString } from "@libp2p/peer-id";
@@ -266,20 +266,30 @@ t.test("a go-libp2p node and the agent", { skip }, async (t) => {
   const second = await GoPeer.start(t, program, { listen: [TCP] });
 
   await t.test("the agent has dialled the one it begins with, and lists it", async (t) => {
-    const peer = await until("the link", () => listed(agent, go.id));
+    await until("the address to have answered", async () => {
+      const { bootstrap } = await agent.get<{ bootstrap: { peer?: string }[] }>("/v1/mesh");
+      return bootstrap.some(({ peer }) => peer === go.id);
+    });
+    // It leaves who does not answer its probes, so that it may have to be asked again.
+    const peer = await until("the link", async () => {
+      await linkTo(agent, go.address("/tcp/"));
+      const link = await go.do<GoLink>("about", { peer: self.peerId }).catch(() => undefined);
+      const peer = await listed(agent, go.id);
+      return link !== undefined && peer !== undefined && { ...peer, link };
+    });
     t.match(peer, { transport: "tcp", direction: "outbound" });
+    t.match(peer.link, { agentVersion: /^agent-mesh\// });
     t.notOk("agentId" in peer, "it is no agent");
-    t.match(await go.do<GoLink>("about", { peer: self.peerId }), { agentVersion: /^agent-mesh\// });
   });
 
   await t.test("over QUIC another one dials and pings it", async (t) => {
-    const link = await second.do<GoLink>("connect", { address: address("/quic-v1") });
-    t.match(link, { peerId: self.peerId, transport: "quic-v1" });
-    t.ok((await second.do<number>("ping", { peer: self.peerId })) > 0);
-    t.match(await until("the link", () => listed(agent, second.id)), {
-      transport: "quic",
-      direction: "inbound",
+    const peer = await until("the link", async () => {
+      const link = await second.do<GoLink>("connect", { address: address("/quic-v1") });
+      t.match(link, { peerId: self.peerId, transport: "quic-v1" });
+      t.ok((await second.do<number>("ping", { peer: self.peerId })) > 0);
+      return listed(agent, second.id);
     });
+    t.match(peer, { transport: "quic", direction: "inbound" });
   });
 
   await t.test("the agent's record is in the table, and its signature is right", async (t) => {
@@ -322,6 +332,31 @@ t.test("a go-libp2p node and the agent", { skip }, async (t) => {
     );
   });
 
+  await t.test(
+    "who shows a record and answers probes is a member, who does not is left",
+    async (t) => {
+      await second.do<GoLink>("connect", { address: address("/quic-v1") });
+      const member = await GoPeer.start(t, program, { listen: [TCP] });
+      await member.do<GoLink>("connect", { address: address("/tcp/") });
+      await member.do("become", { peer: self.peerId, name: "gopher" });
+      const agents = await until("the member to be known", async () => {
+        const { items } = await agent.get<{ items: { agentId: string }[] }>("/v1/fleet/agents");
+        return items.some(({ agentId }) => agentId === "gopher") && items;
+      });
+      t.match(
+        agents.find(({ agentId }) => agentId === "gopher"),
+        { peerId: member.id, state: "alive", linked: true },
+      );
+      await until("the other one to be left", async () => !(await listed(agent, second.id)));
+      const stays = await until("some probes to be over", async () => {
+        const peer = await listed(agent, member.id);
+        if (peer === undefined) throw new Error("the member was left");
+        return peer.linkedForMs > 8_000 && peer;
+      });
+      t.match(stays, { agentId: "gopher", state: "alive", transport: "tcp" });
+    },
+  );
+
   const { code } = await agent.stop();
   t.equal(code, 0, agent.log);
 });
@@ -330,6 +365,18 @@ interface ListedPeer {
   readonly peerId: string;
   readonly transport: string;
   readonly direction: string;
+  readonly linkedForMs: number;
+}
+
+async function linkTo(agent: AgentProcess, address: string): Promise<void> {
+  const authorization = `Bearer ${readFileSync(join(agent.data, "admin.token"), "utf8").trim()}`;
+  const response = await agent.ask("/v1/mesh/peers", {
+    method: "POST",
+    headers: { authorization, "content-type": "application/json" },
+    body: JSON.stringify({ addresses: [address] }),
+  });
+  if (!response.ok) throw new Error(`joining: ${response.status} ${await response.text()}`);
+  await response.arrayBuffer();
 }
 
 async function listed(agent: AgentProcess, peer: string): Promise<ListedPeer | undefined> {

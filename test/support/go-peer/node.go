@@ -142,6 +142,8 @@ func (n *node) perform(ctx context.Context, c command) (any, error) {
 		return n.ping(ctx, who)
 	case "disconnect":
 		return true, n.host.Network().ClosePeer(who)
+	case "become":
+		return true, n.become(ctx, who, c.Name)
 	case "ask":
 		return n.ask(ctx, who, protocol.ID(c.Protocol), c.Payload)
 	case "sendBulk":
