@@ -77,6 +77,8 @@ export class Fleet {
   #dials = 0;
   #stopped = false;
   #keptEpoch: number;
+  /** Linked nodes that do not speak of membership: libp2p nodes of other programs, which are welcome all the same. */
+  readonly #foreign = new Set<PeerId>();
   /** Who was met otherwise than through neighbours' tales; kept only where those do not count. */
   readonly #met = new Set<PeerId>();
 
@@ -132,7 +134,7 @@ export class Fleet {
         this.#input({ kind: "link-up", peer: event.link.peer, direction: event.link.direction });
         break;
       case "link-down":
-        this.#input({ kind: "link-down", peer: event.peer });
+        if (!this.#foreign.delete(event.peer)) this.#input({ kind: "link-down", peer: event.peer });
         break;
       case "discovered":
         this.#meet(event.peer);
@@ -198,7 +200,8 @@ export class Fleet {
     for (const change of effects.changes) this.#parts.onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {
-      if (this.#parts.peerExchange || this.#met.has(peer)) void this.#connect(peer, addresses);
+      const mayDial = this.#parts.peerExchange || this.#met.has(peer);
+      if (mayDial && !this.#foreign.has(peer)) void this.#connect(peer, addresses);
       else this.#notNow(peer);
     }
     for (const { peer } of effects.disconnect)
@@ -220,6 +223,11 @@ export class Fleet {
 
   /** Membership counts on messages as little as UDP does: who can not be sent to does not answer either. */
   #unsent(peer: PeerId, error: NetworkError): void {
+    if (error.code === "network.unsupported" && !this.#foreign.has(peer)) {
+      // It can not answer, so nothing must follow from its silence.
+      this.#foreign.add(peer);
+      this.#input({ kind: "link-down", peer });
+    }
     this.#parts.logger.debug("a membership message was not sent", { peer, code: error.code });
   }
 

@@ -42,10 +42,14 @@ export function gossipService({ messageBytesMax, queueBytesMax, pace }: Libp2pSe
   });
 }
 
-/** What gossipsub has and does not declare: both are read anew whenever they are used. */
+/** What gossipsub has and does not declare: all of it is read anew whenever it is used. */
 interface GossipInternals {
   readonly opts: { heartbeatInterval: number };
-  readonly score: { readonly params: { readonly topics: Record<string, TopicScoreParams> } };
+  readonly score: {
+    readonly params: { readonly topics: Record<string, TopicScoreParams> };
+    /** Called for a message that does not get as far as a validator: unsigned, signed wrongly, or none at all. */
+    rejectInvalidMessage(neighbour: string, topic: string): void;
+  };
 }
 
 /** Topics of one node. */
@@ -58,7 +62,7 @@ export class Gossip {
   #running = false;
 
   constructor(pubsub: GossipSub, self: string, settings: Libp2pSettings, tally: Tally) {
-    this.#pubsub = pubsub as GossipSub & GossipInternals;
+    this.#pubsub = counting(pubsub as GossipSub & GossipInternals, settings.gate, tally);
     this.#self = self;
     this.#gate = settings.gate;
     this.#tally = tally;
@@ -146,6 +150,18 @@ export class Gossip {
     else if (verdict === "reject") this.#gate.offence(neighbour, "invalid-topic-message");
     return verdict;
   }
+}
+
+/** @returns the same; what it throws away by itself is told too */
+function counting<G extends GossipInternals>(pubsub: G, gate: NetworkGate, tally: Tally): G {
+  const { score } = pubsub;
+  const reject = score.rejectInvalidMessage.bind(score);
+  score.rejectInvalidMessage = (neighbour, topic) => {
+    reject(neighbour, topic);
+    tally.refused("invalid-topic-message");
+    gate.offence(neighbour, "invalid-topic-message");
+  };
+  return pubsub;
 }
 
 /** Who passes new messages on is worth a little, who passes invalid ones a lot less. */
