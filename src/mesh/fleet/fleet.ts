@@ -101,7 +101,10 @@ export class Fleet {
       startMs: clock.monotonicMs(),
     });
     network.serve(MEMBERSHIP_PROTOCOL, {
-      message: (from, bytes) => this.#input({ kind: "message", from, bytes }),
+      message: (from, bytes) => {
+        this.#naturalize(from);
+        this.#input({ kind: "message", from, bytes });
+      },
       request: () => {
         throw new Refused("service.unsupported", "membership takes messages only");
       },
@@ -252,6 +255,13 @@ export class Fleet {
     this.#parts.clock.setTimer("mesh.dial-later", 1, () =>
       this.#input({ kind: "connect-failed", peer }),
     );
+  }
+
+  /** A program that was linked as something else has become an agent. */
+  #naturalize(peer: PeerId): void {
+    if (!this.#foreign.delete(peer)) return;
+    const link = this.#parts.network.links().find((link) => link.peer === peer);
+    if (link !== undefined) this.#input({ kind: "link-up", peer, direction: link.direction });
   }
 
   #meet(peer: PeerId): void {
