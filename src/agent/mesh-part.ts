@@ -11,6 +11,7 @@ import type { MeshView } from "../mesh/view.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
+import type { Signer } from "../platform/signer.ts";
 import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
 import { meshView } from "./mesh-view.ts";
 import { describeSelf, isNews, type SelfParts } from "./self-description.ts";
@@ -40,6 +41,7 @@ export interface MeshSurroundings {
 export interface MeshPart {
   readonly node: MeshNode;
   readonly view: MeshView;
+  readonly signer: Signer;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -97,6 +99,7 @@ export async function createMeshPart(
   return {
     node,
     view: meshView(node, network, options, clock),
+    signer: ground.signer,
     async start() {
       await node.start();
       device.onSnapshot(describe);

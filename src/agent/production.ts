@@ -2,6 +2,7 @@ import { createApi } from "../api/server.ts";
 import { redacted } from "../config/redact.ts";
 import { type Config, configSchema } from "../config/schema.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import { backoffMs } from "../platform/backoff.ts";
 import { LevelStore } from "../platform/level/level-store.ts";
 import { LinuxDeviceProbe } from "../platform/linux/linux-device-probe.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -16,7 +17,6 @@ import { SystemClock } from "../platform/node/system-clock.ts";
 import { SystemRandom } from "../platform/node/system-random.ts";
 import { PrometheusRegistry } from "../platform/prometheus/registry.ts";
 import { systemdServiceManager } from "../platform/systemd/notify.ts";
-import { backoffMs } from "../platform/backoff.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import { createBrokerGate } from "./broker-gate.ts";
 import { type Agent, startAgent } from "./compose.ts";
@@ -130,6 +130,10 @@ function platformOf(
         clock,
         logger: logger.child("mesh"),
       });
+    },
+    openBridge: async (options, signer) => {
+      const { openGrpcBridge } = await import("./production-bridge.ts");
+      return openGrpcBridge(options, { signer, clock, random, logger: logger.child("bridge") });
     },
     openFrontDoor: async (context, options) => {
       const api = await createApi(

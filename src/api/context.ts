@@ -1,6 +1,7 @@
 import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
 import type { DeviceView } from "../device/view.ts";
+import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { QueueView } from "../outbox/view.ts";
 import type { AssetDirectory } from "../platform/asset-directory.ts";
@@ -33,6 +34,7 @@ export interface ApiContext {
   readonly queue: QueueView;
   readonly uplinks: UplinkView;
   readonly mesh: MeshView;
+  readonly bridge: BridgeView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

@@ -9,6 +9,7 @@ import type { ApiOptions } from "./options.ts";
 import { ApiProblem, pathOf, problemDocument, problemMediaType, sendProblem } from "./problem.ts";
 import { isProblemCode, type ProblemCode } from "./problem-catalogue.ts";
 import { type AnySpec, createRouter } from "./route.ts";
+import { addBridge } from "./routes/bridge.ts";
 import { addConfig } from "./routes/config.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
@@ -131,6 +132,7 @@ export async function buildApp(
   addUplinks(router);
   addMesh(router);
   addFleet(router);
+  addBridge(router);
   addConfig(router);
   addTokens(router);
   const streams = addEvents(router, options.eventListenersMax);

@@ -1,4 +1,5 @@
 import type { TSchema } from "typebox";
+import { bridge } from "./bridge.ts";
 import { payload, problem } from "./common.ts";
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
@@ -53,6 +54,7 @@ export const componentSchemas: readonly TSchema[] = [
   fleetAgents,
   fleetAgent,
   memberCounts,
+  bridge,
   config,
   configSchema,
   token,

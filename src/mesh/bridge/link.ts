@@ -75,9 +75,9 @@ export class Link implements BridgeLinkReceiver {
     return this.#over ? undefined : this.#peer;
   }
 
-  /** Whether the other end ever said who it is. */
-  get stood(): boolean {
-    return this.#peer !== undefined;
+  /** Who stood at the other end, after the end too; undefined when it never said so. */
+  get stoodWith(): LinkPeer | undefined {
+    return this.#peer;
   }
 
   /** @returns whether the other end wants messages of the topic */
@@ -86,7 +86,7 @@ export class Link implements BridgeLinkReceiver {
   }
 
   frame(bytes: Uint8Array): void {
-    if (!this.#over) this.#perform(this.#session.received(bytes));
+    if (this.#isGood()) this.#perform(this.#session.received(bytes));
   }
 
   closed(error: BridgeError | undefined): void {
@@ -120,6 +120,7 @@ export class Link implements BridgeLinkReceiver {
 
   /** @throws BridgeError when too much waits already */
   message(message: BridgeMessage): void {
+    if (!this.#isGood()) return;
     this.#room(message.payload.length);
     this.#perform(this.#session.message(message));
   }
@@ -131,13 +132,24 @@ export class Link implements BridgeLinkReceiver {
 
   /** Tells what has changed about the fleet. The link ends where too much waits: it would not be true any more. */
   fleetChange(change: BridgeAgentChange): void {
-    if (this.peer === undefined) return;
+    if (this.peer === undefined || !this.#isGood()) return;
     try {
       this.#room(0);
       this.#perform(this.#session.fleetChange(change));
     } catch (error) {
       this.close(error as BridgeError);
     }
+  }
+
+  /** @returns false when it is over; which it is, too, when the device's credentials have ended or were taken back */
+  #isGood(): boolean {
+    if (this.#over) return false;
+    const { session, principal } = this.#setup;
+    const peerId = this.#peer?.peerId;
+    if (session.role === "device" || peerId === undefined) return true;
+    if (principal.allows("link", peerId)) return true;
+    this.close(new BridgeError("bridge.denied", "the credentials are not good any more"));
+    return false;
   }
 
   #room(bytes: number): void {
