@@ -44,6 +44,9 @@ export interface LinkSetup {
   readonly handshakeMs: number;
 }
 
+/** How often it is looked at whether an attached device still may be. */
+const LOOK_MS = 10_000;
+
 interface Waiting {
   readonly settle: (outcome: LinkOutcome) => void;
   readonly timer: Timer;
@@ -58,6 +61,7 @@ export class Link implements BridgeLinkReceiver {
   readonly #handshake: Timer;
   #peer: LinkPeer | undefined;
   #filters = new TopicFilters([]);
+  #look: Timer | undefined;
   #over = false;
 
   constructor(setup: LinkSetup) {
@@ -141,15 +145,23 @@ export class Link implements BridgeLinkReceiver {
     }
   }
 
-  /** @returns false when it is over; which it is, too, when the device's credentials have ended or were taken back */
+  /** Ends it when the device's credentials have ended or were taken back. @returns false when it is over */
   #isGood(): boolean {
     if (this.#over) return false;
     const { session, principal } = this.#setup;
     const peerId = this.#peer?.peerId;
     if (session.role === "device" || peerId === undefined) return true;
     if (principal.allows("link", peerId)) return true;
+    this.#setup.owner.refused("bridge.denied");
     this.close(new BridgeError("bridge.denied", "the credentials are not good any more"));
     return false;
+  }
+
+  /** Even if nothing crosses the link. */
+  #lookLater(): void {
+    this.#look = this.#setup.clock.setTimer("bridge.credentials", LOOK_MS, () => {
+      if (this.#isGood()) this.#lookLater();
+    });
   }
 
   #room(bytes: number): void {
@@ -176,6 +188,7 @@ export class Link implements BridgeLinkReceiver {
         this.#handshake.cancel();
         this.#peer = effect.peer;
         this.#filters = new TopicFilters(effect.peer.filters);
+        if (this.#setup.session.role === "gateway") this.#lookLater();
         owner.linkReady(this, effect.peer);
         break;
       case "serve":
@@ -229,6 +242,7 @@ export class Link implements BridgeLinkReceiver {
     if (this.#over) return;
     this.#over = true;
     this.#handshake.cancel();
+    this.#look?.cancel();
     const lost = new BridgeError("bridge.closed", "the link ended before the answer came");
     for (const number of this.#waiting.keys()) this.#settle(number, { error: lost });
     this.#setup.owner.linkClosed(this, error);
