@@ -383,10 +383,7 @@ export class MeshNode implements ChannelOpener {
 
   #describe(): void {
     const addresses = this.#parts.network.addresses().slice(0, 16);
-    const fleet = this.#running?.fleet;
-    fleet?.describe({ ...this.#self, addresses });
-    const after = fleet?.member(this.id);
-    if (after !== undefined) this.#tellOfMember({ kind: "updated", peer: this.id, after });
+    this.#running?.fleet.describe({ ...this.#self, addresses });
   }
 
   #tellOfMember(change: MemberChange): void {
