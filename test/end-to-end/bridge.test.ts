@@ -90,7 +90,17 @@ async function landscape(t: Test) {
     async () => Object.keys(await program.states()).length === 4,
   );
   return {
-    ...{ directory, authority, url, operator, gateway, startGateway, one, two, node, program, all },
+    directory,
+    authority,
+    url,
+    operator,
+    gateway,
+    startGateway,
+    one,
+    two,
+    node,
+    program,
+    all,
     ask: (target: string, task: string, tokenFileOf = tokenFile) =>
       clientOf(t, url, { tokenFile: tokenFileOf, tls: { caFile: authority.file } })
         .exchange({ id: "q", target, task, payload: Buffer.of(), via: [], timeoutMs: 10_000 })
@@ -139,7 +149,10 @@ t.test("from the cluster to any device of the mesh, and back", async (t) => {
   const from = node.id;
   const via = [runInfo(one).mesh.peerId, runInfo(gateway).mesh.peerId];
   t.same(heard.splice(0), [{ topic: "site-1/plant/line-4/t", text: "21.5", from, via }]);
-  const secret = await publishOverBridges(node, message("secret", "x")).then(String, (error) => error);
+  const secret = await publishOverBridges(node, message("secret", "x")).then(
+    String,
+    (error) => error,
+  );
   t.match(secret, { refusal: "bridge.denied" }, "nothing leaves that no rule names");
   await node.broadcast("plant/line-4/t", Buffer.from("nobody listens"));
   await node.broadcast("news", Buffer.from("rain"));
@@ -248,9 +261,8 @@ t.test("devices and gateway know each other by certificates of their identity ke
   for (const name of ["gateway", "pi"]) {
     const words = ["--set", `agent.id=${name}`, "--name", "127.0.0.1"];
     const out = ["--out", join(directory, `${name}.pem`)];
-    const made = await agentMesh([
-      ...["bridge", "certificate", "--data", data(name), ...words, ...out, "--json"],
-    ]);
+    const command = ["bridge", "certificate", "--data", data(name), "--json"];
+    const made = await agentMesh([...command, ...words, ...out]);
     t.equal(made.code, 0, made.stderr);
     t.match(JSON.parse(made.stdout), { kind: "certificate", agentId: name, peerId: /^12D3KooW/ });
   }
@@ -259,7 +271,10 @@ t.test("devices and gateway know each other by certificates of their identity ke
   const file = (name: string) => join(directory, `${name}.pem`);
   const key = (name: string) => join(data(name), "identity.pem");
   const gateway = await AgentProcess.start(t, data("gateway"), [
-    ...[...MESH, "agent.id=gateway", "bridge.listen.enabled=true", "bridge.listen.port=0"],
+    ...MESH,
+    "agent.id=gateway",
+    "bridge.listen.enabled=true",
+    "bridge.listen.port=0",
     `bridge.listen.tls=${json({
       certFile: file("gateway"),
       keyFile: key("gateway"),
@@ -269,7 +284,8 @@ t.test("devices and gateway know each other by certificates of their identity ke
   const { url } = runInfo(gateway).grpc ?? { url: "" };
   const tls = { caFile: file("gateway"), certFile: file("pi"), keyFile: key("pi") };
   const pi = await AgentProcess.start(t, data("pi"), [
-    ...[...MESH, "agent.id=pi"],
+    ...MESH,
+    "agent.id=pi",
     `bridge.connect=${json([{ name: "cloud", url, tls }])}`,
   ]);
   await until("the device to be attached without any token", async () => {

@@ -230,7 +230,7 @@ t.test("two bridges of one mesh at one gateway: each message crosses once", asyn
   await eventually(() => nodes.every((node) => alive(node) === 3));
   const bridges = [west, east].map((node): TestBridge => {
     const rule = [{ filter: "news", prefix: "site/" }];
-    const made = bridgeOf(`${node.id.slice(-8)}`, clock, {
+    const made = bridgeOf(node.id.slice(-8), clock, {
       backend: new MeshBackend(node, clock),
       topicsUp: rule,
       topicsDown: rule,

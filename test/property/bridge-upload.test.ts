@@ -1,6 +1,6 @@
 // Content that is pushed in pieces and pulled in others comes out as it went in, whoever is faster.
 import { hash } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import t from "tap";
 import { openUpload, probeUpload } from "../../src/mesh/bridge/upload-pipe.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../src/mesh/messaging/envelope.ts";
