@@ -1,7 +1,9 @@
 import type { ApiContext } from "../api/context.ts";
 import type { ApiOptions } from "../api/options.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import type { BridgeOptions } from "../mesh/bridge/options.ts";
 import type { MeshOptions } from "../mesh/options.ts";
+import type { Authenticate, BridgeClient, BridgeServer } from "../platform/bridge.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { DeviceIdentity, DeviceProbe } from "../platform/device-probe.ts";
@@ -12,7 +14,7 @@ import type { MetricsRegistry } from "../platform/metrics-registry.ts";
 import type { DirectoryRules, Network, NetworkGate, NetworkPace } from "../platform/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { ServiceManager } from "../platform/service-manager.ts";
-import type { Signer } from "../platform/signer.ts";
+import type { PeerId, Signer } from "../platform/signer.ts";
 import type { UplinkConnection } from "../platform/uplink-connection.ts";
 import type { MqttOptions } from "../readings/options.ts";
 import type { UplinkOptions } from "../uplink/options.ts";
@@ -22,6 +24,7 @@ export interface RunInfo {
   readonly api?: { readonly url: string };
   readonly mqtt: { readonly url: string; readonly tlsUrl?: string };
   readonly mesh?: { readonly peerId: string; readonly addresses: readonly string[] };
+  readonly grpc?: { readonly url: string };
 }
 
 /** What the mesh stands on: the device's identity, and a way to others. */
@@ -32,6 +35,14 @@ export interface MeshGround {
     readonly rules: DirectoryRules;
     readonly pace: NetworkPace;
   }): Promise<Network>;
+}
+
+/** What the bridge stands on: a door for others, and a way to theirs. */
+export interface BridgeGround {
+  createServer(authenticate: Authenticate): BridgeServer;
+  createClient(gateway: BridgeOptions["connect"][number]): BridgeClient;
+  /** @returns the device that a certificate of its identity key names; undefined for others' certificates */
+  deviceIn(certificate: Uint8Array): PeerId | undefined;
 }
 
 /** What a front door needs beyond the context that the agent makes. */
@@ -83,6 +94,8 @@ export interface AgentPlatform {
    * @throws Error in words that name the setting to change
    */
   readonly openMesh?: (options: MeshOptions) => Promise<MeshGround>;
+  /** Opens what the bridge to a cluster stands on; undefined where there is none. */
+  readonly openBridge?: (options: BridgeOptions, signer: Signer) => Promise<BridgeGround>;
   /** Opens REST and page; undefined where nobody would come. */
   readonly openFrontDoor?: (context: AgentContext, options: ApiOptions) => Promise<FrontDoor>;
   /** Keeps the first admin token where the owner of the device finds it. */

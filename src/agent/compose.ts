@@ -2,6 +2,9 @@ import { TokenStore } from "../access/tokens.ts";
 import type { Config } from "../config/schema.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
+import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
+import { isBridgeOn } from "../mesh/bridge/option-faults.ts";
+import { noBridge } from "../mesh/bridge/view.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { deviceReading } from "../readings/device-reading.ts";
 import { Intake } from "../readings/intake.ts";
@@ -10,6 +13,8 @@ import { registerAgentMetrics } from "../telemetry/agent-metrics.ts";
 import { EventLog } from "../telemetry/event-log.ts";
 import { registerMeshMetrics } from "../telemetry/mesh-metrics.ts";
 import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
+import { BridgePart } from "./bridge-part.ts";
+import { attachDescribe } from "./describe-task.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MeshBroadcast } from "./mesh-broadcast.ts";
@@ -71,11 +76,14 @@ export async function startAgent(
     device,
     queue: outbox,
     uplinks: dispatcher,
-    features: [],
+    features: isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : [],
     health,
   };
   const mesh = await lifecycle.guard(() =>
     openMesh(config, platform, { store, device, events, self }),
+  );
+  const bridge = await lifecycle.guard(() =>
+    openBridge(config, platform, { mesh, tokens, events }),
   );
   const context: AgentContext = {
     ...about,
@@ -92,6 +100,7 @@ export async function startAgent(
     uplinks: dispatcher,
     mesh: mesh?.view ?? lonelyMesh(() => describeSelf(self)),
     ...(mesh !== undefined && { meshAccess: mesh.access }),
+    bridge: bridge ?? noBridge,
     brokerStatus: () => broker.status(),
     health,
   };
@@ -132,6 +141,12 @@ export async function startAgent(
       stop: () => broadcast.stop(),
     });
   }
+  if (bridge !== undefined)
+    await lifecycle.start({
+      name: "bridge",
+      start: () => bridge.start(),
+      stop: () => bridge.stop(),
+    });
   let door: FrontDoor | undefined;
   // Stopping goes the other way: nothing new comes in before what came in is settled.
   await lifecycle.start({
@@ -153,6 +168,7 @@ export async function startAgent(
     ...(mesh !== undefined && {
       mesh: { peerId: mesh.node.id, addresses: mesh.node.addresses() },
     }),
+    ...(bridge?.url !== undefined && { grpc: { url: bridge.url } }),
   };
   await lifecycle.start(watchdog({ service, store, clock, queue: outbox, uplinks: dispatcher }), {
     name: "announcement",
@@ -178,7 +194,26 @@ async function openMesh(
 ): Promise<MeshPart | undefined> {
   if (config.mesh.enabled !== true || platform.openMesh === undefined) return undefined;
   const ground = await platform.openMesh(config.mesh);
-  return createMeshPart(config, platform, { ...parts, ground });
+  const mesh = await createMeshPart(config, platform, { ...parts, ground });
+  attachDescribe(mesh.node, mesh.view);
+  return mesh;
+}
+
+/** @returns nothing where no bridge is wanted @throws Error in words that name the setting to change */
+async function openBridge(
+  config: Config,
+  platform: AgentPlatform,
+  parts: { mesh: MeshPart | undefined; tokens: TokenStore; events: EventLog },
+): Promise<BridgePart | undefined> {
+  const { mesh, ...rest } = parts;
+  if (mesh === undefined || !isBridgeOn(config.bridge)) return undefined;
+  const { node, signer } = mesh;
+  const ground = await platform.openBridge?.(config.bridge, signer);
+  if (ground === undefined) return undefined;
+  const { clock } = platform;
+  const random = platform.random.fork("bridge");
+  const logger = platform.logger.child("bridge");
+  return new BridgePart(config.bridge, { ...rest, ground, node, signer, clock, random, logger });
 }
 
 /** Opens what lies on disk and finds out what body this is; the two are waited for together. */

@@ -14,6 +14,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
+import type { Signer } from "../platform/signer.ts";
 import type { EventLog } from "../telemetry/event-log.ts";
 import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
 import { meshView } from "./mesh-view.ts";
@@ -44,6 +45,7 @@ export interface MeshPart {
   readonly node: MeshNode;
   readonly view: MeshView;
   readonly access: MeshAccess;
+  readonly signer: Signer;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -122,6 +124,7 @@ export async function createMeshPart(
     node,
     access,
     view: meshView(node, network, options, clock),
+    signer: ground.signer,
     async start() {
       await node.start();
       device.onSnapshot(describe);

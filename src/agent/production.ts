@@ -131,6 +131,10 @@ function platformOf(
         logger: logger.child("mesh"),
       });
     },
+    openBridge: async (options, signer) => {
+      const { openGrpcBridge } = await import("./production-bridge.ts");
+      return openGrpcBridge(options, { signer, clock, random, logger: logger.child("bridge") });
+    },
     openFrontDoor: async (context, options) => {
       const api = await createApi(
         {

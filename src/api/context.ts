@@ -2,6 +2,7 @@ import type { MeshAccess } from "../access/mesh-access.ts";
 import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
 import type { DeviceView } from "../device/view.ts";
+import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { QueueView } from "../outbox/view.ts";
 import type { AssetDirectory } from "../platform/asset-directory.ts";
@@ -42,6 +43,7 @@ export interface ApiContext {
   readonly mesh: MeshView;
   /** Grants, bans and the audit log of the mesh; absent while it is off. */
   readonly meshAccess?: AccessView;
+  readonly bridge: BridgeView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

@@ -10,6 +10,7 @@ import { ApiProblem, pathOf, problemDocument, problemMediaType, sendProblem } fr
 import { isProblemCode, type ProblemCode } from "./problem-catalogue.ts";
 import { type AnySpec, createRouter } from "./route.ts";
 import { addAccess } from "./routes/access.ts";
+import { addBridge } from "./routes/bridge.ts";
 import { addConfig } from "./routes/config.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
@@ -133,6 +134,7 @@ export async function buildApp(
   addMesh(router);
   addFleet(router);
   addAccess(router);
+  addBridge(router);
   addConfig(router);
   addTokens(router);
   const streams = addEvents(router, options.eventListenersMax);

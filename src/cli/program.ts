@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Installation } from "../platform/node/installation.ts";
+import { registerBridge } from "./bridge.ts";
 import { registerConfig } from "./config.ts";
 import { registerDevice } from "./device.ts";
 import { registerDoctor } from "./doctor.ts";
@@ -29,6 +30,7 @@ export function createProgram(installation: Installation): Command {
   registerQueue(program);
   registerFleet(program);
   registerMesh(program);
+  registerBridge(program);
   registerConfig(program);
   registerToken(program);
   registerMqtt(program);

@@ -1,3 +1,4 @@
+import { bridgeFaults } from "../mesh/bridge/option-faults.ts";
 import { meshFaults } from "../mesh/option-faults.ts";
 import { topicMatcher } from "../readings/topic-filter.ts";
 import { uplinkFaults } from "../uplink/option-faults.ts";
@@ -25,6 +26,15 @@ export function crossFaults(config: Config): readonly string[] {
     }
   });
   faults.push(...uplinkFaults(config.uplinks), ...meshFaults(config.mesh));
+  faults.push(...bridgeFaults(config.bridge, config.mesh.enabled === true));
+  for (const key of ["topicsUp", "topicsDown"] as const)
+    config.bridge[key].forEach(({ filter }, at) => {
+      try {
+        topicMatcher(filter);
+      } catch (error) {
+        faults.push(`bridge.${key}.${at}.filter: ${(error as Error).message}`);
+      }
+    });
   if (config.outbox.updateBytesMax * 4 > config.outbox.bytesMax)
     faults.push("outbox.bytesMax must hold at least four updates of outbox.updateBytesMax");
   return faults;

@@ -1,6 +1,7 @@
 import * as Type from "typebox";
 import { apiOptions } from "../api/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
+import { bridgeOptions } from "../mesh/bridge/options.ts";
 import { meshOptions } from "../mesh/options.ts";
 import { outboxOptions } from "../outbox/options.ts";
 import { mqttOptions } from "../readings/options.ts";
@@ -17,6 +18,7 @@ export const configSchema = Type.Object(
     outbox: outboxOptions,
     uplinks: uplinkOptions,
     mesh: meshOptions,
+    bridge: bridgeOptions,
     device: deviceOptions,
     power: powerOptions,
     budget: budgetOptions,

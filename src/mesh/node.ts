@@ -3,12 +3,16 @@ import type { Permission } from "../access/roles.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
 import {
+  type BulkOffer,
+  type BulkSink,
+  type BulkSource,
   type Link,
   type Network,
   NetworkError,
   type NetworkEvent,
   type NetworkGate,
   type NetworkPace,
+  Refused,
 } from "../platform/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
@@ -18,9 +22,11 @@ import type { FleetMemory } from "./fleet/fleet-memory.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipOptions, MembershipPace } from "./membership/options.ts";
 import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
+import type { Origin } from "./messaging/envelope.ts";
 import { MAIL_PROTOCOL_ID, Mail } from "./messaging/mail.ts";
 import { TOPIC_PREFIX, taskProtocolId } from "./messaging/names.ts";
 import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
+import { type Task, Tasks } from "./messaging/tasks.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
 import type { RecordVerifier } from "./records/record-verifier.ts";
@@ -28,13 +34,13 @@ import type { RecordVerifier } from "./records/record-verifier.ts";
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAIL_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-const TASKS_MAX = 256;
-
-/** Work that other nodes may ask for. @throws Refused to say no in so many words */
-export type Task = (from: PeerId, payload: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+const CONTENT_PROTOCOL_ID = "/agent-mesh/content/1.0.0";
 
 /** Hears messages that were sent to this node. @throws Refused to have the sender's promise rejected */
 export type MessageListener = (from: PeerId, payload: Uint8Array) => void | Promise<void>;
+
+/** Takes content of any size that was sent to this node. @throws Refused to say no */
+export type ContentListener = (offer: BulkOffer) => BulkSink | Promise<BulkSink>;
 
 /** A neighbour: somebody to whom there is a link now. */
 export interface Peer {
@@ -93,15 +99,18 @@ export class MeshNode implements ChannelOpener {
   readonly #parts: MeshParts;
   readonly #bootstrap: BootstrapDialer;
   readonly #messageListeners = new Set<MessageListener>();
-  readonly #tasks = new Set<string>();
+  readonly #memberListeners = new Set<(change: MemberChange) => void>();
+  readonly #tasks: Tasks;
+  #acceptContent: ContentListener | undefined;
   #acceptChannel: ((channel: SecureChannel) => void) | undefined;
   #self: SelfDescription;
   #running: Running | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(parts: MeshParts) {
-    const { clock, random, network } = parts;
+    const { clock, random, network, limits } = parts;
     this.#parts = parts;
+    this.#tasks = new Tasks({ network, limits, link: (peer) => this.#linkTo(peer) });
     this.id = network.self;
     this.#self = parts.self;
     this.#bootstrap = new BootstrapDialer({
@@ -143,8 +152,12 @@ export class MeshNode implements ChannelOpener {
       options: this.#parts.membership,
       epoch,
       remembered,
-      onChange: (change) => this.#parts.onChange?.(change),
+      onChange: (change) => {
+        this.#parts.onChange?.(change);
+        this.#tellOfMember(change);
+      },
     });
+    network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
     this.#running = { fleet, mail, topics, channels };
     await network.start((event) => this.#take(event));
     this.#describe();
@@ -207,6 +220,12 @@ export class MeshNode implements ChannelOpener {
     return this.#running?.fleet.member(peer);
   }
 
+  /** Hears what happens to members, this agent's own news among it. @returns what ends it */
+  onMember(listener: (change: MemberChange) => void): () => void {
+    this.#memberListeners.add(listener);
+    return () => this.#memberListeners.delete(listener);
+  }
+
   /** @returns how many agents there are; none before the start */
   memberCounts(): MemberCounts {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
@@ -231,36 +250,31 @@ export class MeshNode implements ChannelOpener {
     task: Task,
     { permission = "request" }: { readonly permission?: Permission } = {},
   ): void {
-    const id = taskProtocolId(name);
-    if (this.#tasks.has(name)) throw new Error(`the task ${name} is attached already`);
-    if (this.#tasks.size >= TASKS_MAX) throw new Error(`${TASKS_MAX} tasks are attached already`);
-    this.#parts.requirements?.protocol(id, { send: permission });
-    this.#tasks.add(name);
-    this.#parts.network.serve({ id, ...this.#taskLimits() }, { request: task });
+    this.#tasks.attach(name, task);
+    this.#parts.requirements?.protocol(taskProtocolId(name), { send: permission });
   }
 
   /**
-   * Has another node do a task. @returns its result
+   * Has a node do a task, this one too. @returns its result
    * @throws NetworkError `network.refused` with the code with which it said no, `network.unsupported` when it does not
    *   offer the task
    */
-  async callTask(
+  callTask(
     peer: PeerId,
     name: string,
     payload: Uint8Array,
     { timeoutMs = REQUEST_TIMEOUT_MS } = {},
   ): Promise<Uint8Array> {
-    const id = taskProtocolId(name);
-    await this.#linkTo(peer);
-    return this.#parts.network.request(peer, { id, ...this.#taskLimits() }, payload, { timeoutMs });
+    return this.#tasks.call(peer, name, payload, timeoutMs);
   }
 
   /**
    * Publishes to all who listen to a topic.
+   * @param origin where a bridge has it from; absent for what this node says itself
    * @returns to how many neighbours it went; they pass it on @throws RangeError, NetworkError
    */
-  broadcast(topic: string, payload: Uint8Array): Promise<number> {
-    return this.#require().topics.broadcast(topic, payload);
+  broadcast(topic: string, payload: Uint8Array, origin?: Origin): Promise<number> {
+    return this.#require().topics.broadcast(topic, payload, origin);
   }
 
   /**
@@ -294,6 +308,32 @@ export class MeshNode implements ChannelOpener {
   onMessage(listener: MessageListener): () => void {
     this.#messageListeners.add(listener);
     return () => this.#messageListeners.delete(listener);
+  }
+
+  /**
+   * Sends content of any size to another node, which takes it with {@link MeshNode.onContent}.
+   * @param onProgress hears how many bytes are there
+   * @throws NetworkError; a later call with the same source goes on where this one stopped
+   */
+  async sendContent(
+    peer: PeerId,
+    source: BulkSource,
+    onProgress?: (bytes: number) => void,
+  ): Promise<void> {
+    await this.#linkTo(peer);
+    await this.#parts.network.sendBulk(peer, CONTENT_PROTOCOL_ID, source, onProgress);
+  }
+
+  /** Takes content that others send; without it they are refused with `content.unwanted`. */
+  onContent(accept: ContentListener): void {
+    this.#acceptContent = accept;
+  }
+
+  /** Takes content that is for this node, whichever way it came. @throws Refused */
+  takeContent(offer: BulkOffer): BulkSink | Promise<BulkSink> {
+    if (this.#acceptContent === undefined)
+      throw new Refused("content.unwanted", "this agent takes no content");
+    return this.#acceptContent(offer);
   }
 
   /** Opens a channel, as `SecureChannel.establish` does. @throws NetworkError */
@@ -336,6 +376,7 @@ export class MeshNode implements ChannelOpener {
     requirements.protocol(MEMBERSHIP_PROTOCOL.id, { send: "membership" });
     requirements.protocol(MAIL_PROTOCOL_ID, { send: "request" });
     requirements.protocol(CHANNEL_PROTOCOL_ID, { send: "request" });
+    requirements.protocol(CONTENT_PROTOCOL_ID, { send: "transfer" });
     requirements.topics(TOPIC_PREFIX, { send: "publish", receive: "subscribe" });
   }
 
@@ -343,10 +384,6 @@ export class MeshNode implements ChannelOpener {
     if (this.#running === undefined)
       throw new NetworkError("network.closed", "the node has not been started");
     return this.#running;
-  }
-
-  #taskLimits() {
-    return { ...this.#parts.limits, requestsInFlightMax: 64 };
   }
 
   async #linkTo(peer: PeerId): Promise<void> {
@@ -369,6 +406,16 @@ export class MeshNode implements ChannelOpener {
   #describe(): void {
     const addresses = this.#parts.network.addresses().slice(0, 16);
     this.#running?.fleet.describe({ ...this.#self, addresses });
+  }
+
+  #tellOfMember(change: MemberChange): void {
+    for (const listener of this.#memberListeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#parts.logger.error("a listener of the mesh failed", { error });
+      }
+    }
   }
 
   /** One is wanted while it is not linked, or while nobody is. */

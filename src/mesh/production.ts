@@ -18,10 +18,12 @@ import { CachingVerifier } from "./records/record-verifier.ts";
 
 export { NetworkError, Refused } from "../platform/network.ts";
 export type { PeerId } from "../platform/signer.ts";
+export { publishOverBridges } from "./bridge/hand-over.ts";
 export type { Member, MemberChange, MemberState } from "./membership/member.ts";
 export { SecureChannel } from "./messaging/secure-channel.ts";
-export type { TopicListener } from "./messaging/topics.ts";
-export type { MeshNode, MessageListener, Peer, Task } from "./node.ts";
+export type { Task } from "./messaging/tasks.ts";
+export type { TopicDelivery, TopicListener } from "./messaging/topics.ts";
+export type { ContentListener, MeshNode, MessageListener, Peer } from "./node.ts";
 
 /** How a node is opened on this machine. */
 export interface OpenMeshOptions {

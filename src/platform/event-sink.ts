@@ -21,6 +21,8 @@ export type EventType =
   | "mesh.agent-dead"
   | "mesh.agent-back"
   | "mesh.agent-left"
+  | "bridge.attached"
+  | "bridge.detached"
   | "token.created"
   | "token.revoked"
   | "access.granted"

@@ -1,4 +1,5 @@
 import type { DeviceView, PowerMode } from "../device/view.ts";
+import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { QueueView, WrittenStatus } from "../outbox/view.ts";
 import type { BrokerStatus } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -7,6 +8,8 @@ import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { MetricSample, MetricsRegistry } from "../platform/metrics-registry.ts";
 import type { ReadingsView } from "../readings/view.ts";
 import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
+import type { Add, Read } from "./add-metric.ts";
+import { addBridge } from "./bridge-metrics.ts";
 
 /** What the agent's metrics are read from. */
 export interface MetricViews {
@@ -19,10 +22,9 @@ export interface MetricViews {
   readonly store: KeyValueStore;
   readonly uplinks: UplinkView;
   readonly readings: ReadingsView;
+  readonly bridge: BridgeView;
   brokerStatus(): BrokerStatus;
 }
-
-type Read = () => readonly MetricSample[] | number | undefined;
 
 /** Registers every `agent_mesh_*` metric. What the device lacks has no sample, never a zero. */
 export function registerAgentMetrics(registry: MetricsRegistry, views: MetricViews): void {
@@ -61,13 +63,12 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addReadings(counter, views.readings);
   addBroker(gauge, counter, () => views.brokerStatus());
   addUplinks(gauge, counter, views.uplinks);
+  addBridge(gauge, counter, views.bridge);
 }
 
 function flag(value: boolean | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
-
-type Add = (name: string, help: string, read: Read) => void;
 
 function samples(read: ReturnType<Read>): readonly MetricSample[] {
   if (read === undefined) return [];

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
+import { registerBridge } from "../../src/cli/bridge.ts";
 import { registerQueue } from "../../src/cli/queue.ts";
 import { registerStatus } from "../../src/cli/status.ts";
 import { registerToken } from "../../src/cli/token.ts";
@@ -32,6 +33,7 @@ async function run(words: readonly string[]) {
   registerStatus(program);
   registerQueue(program);
   registerToken(program);
+  registerBridge(program);
   for (const command of program.commands) command.exitOverride();
   let out = "";
   const write = process.stdout.write.bind(process.stdout);
@@ -103,6 +105,22 @@ t.test("tokens are created, used, listed and revoked", async (t) => {
   t.match((await run("token", "list")).out, new RegExp(`${id} +wall +viewer`));
   await run("token", "revoke", id);
   t.equal(context.tokens.authenticate(token), "token.unknown");
+});
+
+t.test("the bridge is shown: where it listens, who is attached, what is wrong", async (t) => {
+  const { run } = await start(t);
+  const { out } = await run("bridge", "status");
+  for (const expected of [
+    /listens +grpcs:\/\/127\.0\.0\.1:5001 \(2 connections, 3 calls\)/,
+    /gateway +cloud \(.*\): waiting: no route; tries again in 2 s \(2 failures\)/,
+    /device +12D3KooWpeer/,
+    /4 up, 5 down, 6 over links/,
+    /refused +9 times/,
+  ])
+    t.match(out, expected);
+  t.match(JSON.parse((await run("bridge", "status", "--json")).out), {
+    counters: { agentsNow: 3 },
+  });
 });
 
 t.test("what goes wrong is said with what to do", async (t) => {

@@ -317,9 +317,49 @@ function meshOf(take: () => void): ApiContext["mesh"] {
   };
 }
 
+const bridgeStatus: ReturnType<ApiContext["bridge"]["status"]> = {
+  enabled: true,
+  bridgeId: "12D3KooWself",
+  listen: {
+    url: "grpcs://127.0.0.1:5001",
+    connectionsNow: 2,
+    connectionsRefused: 1,
+    callsNow: 3,
+    statuses: { OK: 4, UNAUTHENTICATED: 1 },
+    refusals: { "bridge.unauthenticated": 1 },
+    receivedBytes: 500,
+    sentBytes: 600,
+  },
+  gateways: [
+    {
+      name: "cloud",
+      url: "grpcs://gateway.example:5001",
+      state: "waiting",
+      attempts: 2,
+      attached: 1,
+      reason: "no route",
+      retryInMs: 1_500,
+      sentBytes: 10,
+      receivedBytes: 20,
+    },
+  ],
+  links: [{ role: "gateway", bridgeId: "12D3KooWpeer", peerId: "12D3KooWpeer" }],
+  counters: {
+    linksNow: 1,
+    subscribersNow: 2,
+    agentsNow: 3,
+    messagesUp: 4,
+    messagesDown: 5,
+    messagesLinked: 6,
+    requestsServed: 7,
+    repeats: { seen: 8 },
+    refusals: { "bridge.not-found": 9 },
+  },
+};
+
 function viewsOf(
   world: World,
-): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh"> {
+): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge"> {
   const take = () => {
     const { failNext } = world;
     world.failNext = undefined;
@@ -380,6 +420,7 @@ function viewsOf(
       powerPolicy: () => ({ thresholds: {} }),
     },
     mesh: meshOf(take),
+    bridge: { status: () => bridgeStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {
         const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));

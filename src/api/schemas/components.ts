@@ -12,6 +12,7 @@ import {
   meshRoles,
   role,
 } from "./access.ts";
+import { bridge } from "./bridge.ts";
 import { payload, problem } from "./common.ts";
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
@@ -77,6 +78,7 @@ export const componentSchemas: readonly TSchema[] = [
   auditEntry,
   auditPage,
   auditVerdict,
+  bridge,
   config,
   configSchema,
   token,

@@ -34,6 +34,8 @@ export interface AttachmentStatus {
   /** Links that stood so far. */
   readonly attached: number;
   readonly reason?: string;
+  /** While it waits: when it tries again. */
+  readonly retryInMs?: number;
 }
 
 /**
@@ -48,6 +50,7 @@ export class Attachment {
   #attempts = 0;
   #attached = 0;
   #reason: string | undefined;
+  #retryAtMs = 0;
 
   constructor(parts: AttachmentParts) {
     this.#parts = parts;
@@ -74,6 +77,9 @@ export class Attachment {
       attempts: stands ? 0 : this.#attempts,
       attached: this.#attached + (stands ? 1 : 0),
       ...(this.#reason === undefined || stands ? {} : { reason: this.#reason }),
+      ...(this.#state === "waiting" && {
+        retryInMs: Math.max(0, Math.round(this.#retryAtMs - this.#parts.clock.monotonicMs())),
+      }),
     };
   }
 
@@ -100,7 +106,7 @@ export class Attachment {
   #ended(link: Link | undefined, error: BridgeError | undefined): void {
     if (this.#state === "stopped") return;
     const { clock, logger, name, backoffMs } = this.#parts;
-    if (link?.stood === true) {
+    if (link?.stoodWith !== undefined) {
       this.#attached++;
       this.#attempts = 0;
     }
@@ -109,6 +115,7 @@ export class Attachment {
     this.#state = "waiting";
     this.#reason = error?.message ?? "the gateway closed the link";
     const waitMs = backoffMs(this.#attempts);
+    this.#retryAtMs = clock.monotonicMs() + waitMs;
     logger.warn("the bridge link ended", { gateway: name, reason: this.#reason, waitMs });
     this.#timer = clock.setTimer("bridge.reconnect", waitMs, () => this.#connect());
   }

@@ -40,6 +40,18 @@ export interface HubLimits extends LinkLimits {
   readonly handshakeMs: number;
 }
 
+/** A link stands, or no longer does. */
+export interface LinkChange {
+  readonly kind: "up" | "down";
+  /** What this end is on the link. */
+  readonly role: "gateway" | "device";
+  /** Name of whom the link is with. */
+  readonly principal: string;
+  readonly peer: LinkPeer;
+  /** Why it ended. */
+  readonly reason?: string;
+}
+
 /** What a bridge is made of. */
 export interface HubParts {
   /** Names the bridge in the ways of messages; at most 64 characters, unlike any other. */
@@ -54,6 +66,8 @@ export interface HubParts {
   /** What comes into the mesh. */
   readonly topicsDown: readonly TopicRule[];
   readonly limits: HubLimits;
+  /** Hears of links that come to stand, and of their end. */
+  readonly onLink?: (change: LinkChange) => void;
 }
 
 /** Numbers since the start; they only grow, but for `linksNow`, `subscribersNow` and `agentsNow`. */
@@ -180,6 +194,14 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
     return link;
   }
 
+  /** Links that stand now. */
+  links(): readonly Pick<LinkChange, "role" | "peer">[] {
+    return [...this.#links].flatMap((link) => {
+      const { peer } = link;
+      return peer === undefined ? [] : [{ role: this.#roleOf(link), peer }];
+    });
+  }
+
   counters(): HubCounters {
     return {
       linksNow: this.#links.size,
@@ -190,12 +212,16 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
     };
   }
 
-  linkReady(link: Link, { peerId, bridgeId }: LinkPeer): void {
+  linkReady(link: Link, peer: LinkPeer): void {
+    const { peerId, bridgeId } = peer;
     // A device that comes anew before its old connection was found dead.
     for (const other of this.#links)
       if (other !== link && peerId !== undefined && other.peer?.peerId === peerId)
         other.close(new BridgeError("bridge.closed", "the device has attached anew"));
     this.#parts.logger.info("a bridge link stands", { bridgeId, peerId });
+    const { principal } = link;
+    const role = this.#roleOf(link);
+    this.#parts.onLink?.({ kind: "up", role, principal: principal.name, peer });
     link.fleet(this.#fleet.agentsFor(link));
   }
 
@@ -216,6 +242,15 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
   linkClosed(link: Link, error: BridgeError | undefined): void {
     this.#links.delete(link);
     this.#fleet.forget(link);
+    const { stoodWith: peer, principal } = link;
+    if (peer !== undefined)
+      this.#parts.onLink?.({
+        kind: "down",
+        role: this.#roleOf(link),
+        principal: principal.name,
+        peer,
+        reason: error?.message ?? "the other end closed it",
+      });
     const ended = this.#ends.get(link);
     this.#ends.delete(link);
     ended?.(error);
@@ -223,6 +258,10 @@ export class BridgeHub implements BridgeHandler, LinkOwner {
 
   refused(code: BridgeCode): void {
     this.#refusals.add(code);
+  }
+
+  #roleOf(link: Link): "gateway" | "device" {
+    return this.#ends.has(link) ? "device" : "gateway";
   }
 
   #open(role: "gateway" | "device", channel: BridgeLinkChannel, principal: BridgePrincipal): Link {

@@ -44,6 +44,9 @@ export interface LinkSetup {
   readonly handshakeMs: number;
 }
 
+/** How often it is looked at whether an attached device still may be. */
+const LOOK_MS = 10_000;
+
 interface Waiting {
   readonly settle: (outcome: LinkOutcome) => void;
   readonly timer: Timer;
@@ -58,6 +61,7 @@ export class Link implements BridgeLinkReceiver {
   readonly #handshake: Timer;
   #peer: LinkPeer | undefined;
   #filters = new TopicFilters([]);
+  #look: Timer | undefined;
   #over = false;
 
   constructor(setup: LinkSetup) {
@@ -75,9 +79,9 @@ export class Link implements BridgeLinkReceiver {
     return this.#over ? undefined : this.#peer;
   }
 
-  /** Whether the other end ever said who it is. */
-  get stood(): boolean {
-    return this.#peer !== undefined;
+  /** Who stood at the other end, after the end too; undefined when it never said so. */
+  get stoodWith(): LinkPeer | undefined {
+    return this.#peer;
   }
 
   /** @returns whether the other end wants messages of the topic */
@@ -86,7 +90,7 @@ export class Link implements BridgeLinkReceiver {
   }
 
   frame(bytes: Uint8Array): void {
-    if (!this.#over) this.#perform(this.#session.received(bytes));
+    if (this.#isGood()) this.#perform(this.#session.received(bytes));
   }
 
   closed(error: BridgeError | undefined): void {
@@ -120,6 +124,7 @@ export class Link implements BridgeLinkReceiver {
 
   /** @throws BridgeError when too much waits already */
   message(message: BridgeMessage): void {
+    if (!this.#isGood()) return;
     this.#room(message.payload.length);
     this.#perform(this.#session.message(message));
   }
@@ -131,13 +136,32 @@ export class Link implements BridgeLinkReceiver {
 
   /** Tells what has changed about the fleet. The link ends where too much waits: it would not be true any more. */
   fleetChange(change: BridgeAgentChange): void {
-    if (this.peer === undefined) return;
+    if (this.peer === undefined || !this.#isGood()) return;
     try {
       this.#room(0);
       this.#perform(this.#session.fleetChange(change));
     } catch (error) {
       this.close(error as BridgeError);
     }
+  }
+
+  /** Ends it when the device's credentials have ended or were taken back. @returns false when it is over */
+  #isGood(): boolean {
+    if (this.#over) return false;
+    const { session, principal } = this.#setup;
+    const peerId = this.#peer?.peerId;
+    if (session.role === "device" || peerId === undefined) return true;
+    if (principal.allows("link", peerId)) return true;
+    this.#setup.owner.refused("bridge.denied");
+    this.close(new BridgeError("bridge.denied", "the credentials are not good any more"));
+    return false;
+  }
+
+  /** Even if nothing crosses the link. */
+  #lookLater(): void {
+    this.#look = this.#setup.clock.setTimer("bridge.credentials", LOOK_MS, () => {
+      if (this.#isGood()) this.#lookLater();
+    });
   }
 
   #room(bytes: number): void {
@@ -164,6 +188,7 @@ export class Link implements BridgeLinkReceiver {
         this.#handshake.cancel();
         this.#peer = effect.peer;
         this.#filters = new TopicFilters(effect.peer.filters);
+        if (this.#setup.session.role === "gateway") this.#lookLater();
         owner.linkReady(this, effect.peer);
         break;
       case "serve":
@@ -217,6 +242,7 @@ export class Link implements BridgeLinkReceiver {
     if (this.#over) return;
     this.#over = true;
     this.#handshake.cancel();
+    this.#look?.cancel();
     const lost = new BridgeError("bridge.closed", "the link ended before the answer came");
     for (const number of this.#waiting.keys()) this.#settle(number, { error: lost });
     this.#setup.owner.linkClosed(this, error);

@@ -1,14 +1,22 @@
 import { ReplayGuard } from "../../access/replay-guard.ts";
 import type { Network, TopicMessage, TopicVerdict } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
-import { decodeEnvelope, encodeEnvelope } from "./envelope.ts";
+import { decodeEnvelope, encodeEnvelope, type Origin } from "./envelope.ts";
 import { topicId } from "./names.ts";
 
 const AUTHORS_MAX = 4_096;
 const LISTENERS_MAX = 64;
 
-/** Hears what is published. */
-export type TopicListener = (from: PeerId, payload: Uint8Array) => void;
+/** What else is known of a published message. */
+export interface TopicDelivery {
+  /** Of this author only one message has it; at most 64 characters. */
+  readonly id: string;
+  /** Set when a bridge passed it on. */
+  readonly origin?: Origin;
+}
+
+/** Hears what is published. @param from who published it in this mesh: of what came over a bridge, the bridge */
+export type TopicListener = (from: PeerId, payload: Uint8Array, delivery: TopicDelivery) => void;
 
 /** Numbers since the start, for metrics. */
 interface TopicCounters {
@@ -60,11 +68,15 @@ export class Topics {
     };
   }
 
-  /** @returns to how many neighbours it went @throws RangeError, NetworkError */
-  broadcast(topic: string, payload: Uint8Array): Promise<number> {
+  /**
+   * @param origin where a bridge has it from
+   * @returns to how many neighbours it went @throws RangeError, NetworkError
+   */
+  broadcast(topic: string, payload: Uint8Array, origin?: Origin): Promise<number> {
     const id = topicId(topic);
     this.#sequence++;
-    const envelope = { epoch: this.#epoch, sequence: this.#sequence, oldest: 0, payload };
+    const place = { epoch: this.#epoch, sequence: this.#sequence, oldest: 0 };
+    const envelope = { ...place, payload, ...(origin !== undefined && { origin }) };
     return this.#network.publish(id, encodeEnvelope(envelope));
   }
 
@@ -88,9 +100,11 @@ export class Topics {
       this.#replayed++;
       return "ignore";
     }
+    const { epoch, sequence, payload: content, origin } = envelope;
+    const delivery = { id: `${epoch}.${sequence}`, ...(origin !== undefined && { origin }) };
     for (const listener of listeners) {
       try {
-        listener(from, envelope.payload);
+        listener(from, content, delivery);
       } catch (error) {
         this.#onFault(error);
       }

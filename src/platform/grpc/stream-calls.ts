@@ -32,10 +32,12 @@ export function subscribe(parts: Parts, call: StreamingCall): void {
     const from = parts.door.principalOf(call.metadata);
     const filters = checkedFilters(decode(SubscribeRequestSchema, call.request).filters);
     for (const filter of filters) permit(from, "subscribe", filter);
-    return parts.handler.subscribe(filters, from, ({ via, ...message }) => {
+    const allowed = () => filters.every((filter) => from.allows("subscribe", filter));
+    const end = parts.handler.subscribe(filters, from, ({ via, ...message }) => {
       const response = create(SubscribeResponseSchema, { message: { ...message, via: [...via] } });
       send(toBinary(SubscribeResponseSchema, response));
     });
+    return { end, allowed };
   });
 }
 
@@ -58,31 +60,36 @@ export function watchAgents(parts: Parts, call: StreamingCall): void {
     for (const agent of parts.handler.agents(from))
       tell({ case: "upserted", value: agentMessage(agent) });
     tell({ case: "complete", value: true });
-    return end;
+    return { end, allowed: () => from.allows("agents", "") };
   });
 }
 
-/** @param begin starts it, and returns what ends it */
+/** @param begin starts it, and returns what ends it, and whether the client may have what comes: a token may be revoked */
 function serve(
   parts: Parts,
   call: StreamingCall,
-  begin: (send: (bytes: Uint8Array) => void) => () => void,
+  begin: (send: (bytes: Uint8Array) => void) => { end: () => void; allowed: () => boolean },
 ): void {
-  let end: (() => void) | undefined;
+  let begun: ReturnType<typeof begin> | undefined;
   let over = false;
   const stop = (): void => {
     over = true;
-    end?.();
-    end = undefined;
+    begun?.end();
+    begun = undefined;
   };
   parts.onReceived(call.request.length);
   let out: Outgoing | undefined;
   try {
     const waiting: Uint8Array[] = [];
-    end = begin((bytes) => {
+    begun = begin((bytes) => {
       if (over) return;
       if (out === undefined) {
         waiting.push(bytes);
+        return;
+      }
+      if (begun?.allowed() === false) {
+        stop();
+        out.fail(new BridgeError("bridge.denied", "the credentials are not good any more"));
         return;
       }
       if (out.queuedBytes + bytes.length > parts.limits.queueBytesMax && out.queuedBytes > 0) {

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/messaging.proto.
  */
 export const file_agent_mesh_v1_messaging: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCJaCgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsEhAKCHJlY2VpdmVkGAIgASgEEhAKCGNvbXBsZXRlGAMgASgIIkwKCEVudmVsb3BlEg0KBWVwb2NoGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDgoGb2xkZXN0GAQgASgEIlMKDENoYW5uZWxGcmFtZRISCgpjaGFubmVsX2lkGAEgASgMEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDAoEbGFzdBgEIAEoCGIGcHJvdG8z");
+  fileDesc("Ch1hZ2VudF9tZXNoL3YxL21lc3NhZ2luZy5wcm90bxINYWdlbnRfbWVzaC52MSKAAQoFRnJhbWUSCgoCaWQYASABKA0SEQoHbWVzc2FnZRgCIAEoDEgAEhEKB3JlcXVlc3QYAyABKAxIABISCghyZXNwb25zZRgEIAEoDEgAEikKB3JlZnVzYWwYBSABKAsyFi5hZ2VudF9tZXNoLnYxLlJlZnVzYWxIAEIGCgRib2R5IicKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIOCgZkZXRhaWwYAiABKAkiNwoJQnVsa09mZmVyEgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiRQoKQnVsa0Fuc3dlchIOCgZvZmZzZXQYASABKAQSJwoHcmVmdXNhbBgCIAEoCzIWLmFnZW50X21lc2gudjEuUmVmdXNhbCJaCgtCdWxrUmVjZWlwdBInCgdyZWZ1c2FsGAEgASgLMhYuYWdlbnRfbWVzaC52MS5SZWZ1c2FsEhAKCHJlY2VpdmVkGAIgASgEEhAKCGNvbXBsZXRlGAMgASgIInMKCEVudmVsb3BlEg0KBWVwb2NoGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEEg8KB3BheWxvYWQYAyABKAwSDgoGb2xkZXN0GAQgASgEEiUKBm9yaWdpbhgFIAEoCzIVLmFnZW50X21lc2gudjEuT3JpZ2luIi8KBk9yaWdpbhIKCgJpZBgBIAEoCRIMCgRmcm9tGAIgASgJEgsKA3ZpYRgDIAMoCSJTCgxDaGFubmVsRnJhbWUSEgoKY2hhbm5lbF9pZBgBIAEoDBIQCghzZXF1ZW5jZRgCIAEoBBIPCgdwYXlsb2FkGAMgASgMEgwKBGxhc3QYBCABKAhiBnByb3RvMw");
 
 /**
  * One frame on a kept stream. Frames follow each other, each after its length as an unsigned varint. The side that
@@ -219,6 +219,13 @@ export type Envelope = Message<"agent_mesh.v1.Envelope"> & {
    * @generated from field: uint64 oldest = 4;
    */
   oldest: bigint;
+
+  /**
+   * On topics: set by a bridge that passes on what was published elsewhere.
+   *
+   * @generated from field: agent_mesh.v1.Origin origin = 5;
+   */
+  origin?: Origin | undefined;
 };
 
 /**
@@ -227,6 +234,42 @@ export type Envelope = Message<"agent_mesh.v1.Envelope"> & {
  */
 export const EnvelopeSchema: GenMessage<Envelope> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_messaging, 5);
+
+/**
+ * Where a message on a topic came from before a bridge published it here. Others than bridges need not look at it; a
+ * second bridge tells by it what it has seen already.
+ *
+ * @generated from message agent_mesh.v1.Origin
+ */
+export type Origin = Message<"agent_mesh.v1.Origin"> & {
+  /**
+   * Kept on the whole way. At most 64 characters.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Peer id of its author; empty when a client of a cluster published it. The bridge says so; nobody else vouches.
+   *
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * Bridges that it came over, in order; at most 16.
+   *
+   * @generated from field: repeated string via = 3;
+   */
+  via: string[];
+};
+
+/**
+ * Describes the message agent_mesh.v1.Origin.
+ * Use `create(OriginSchema)` to create a new message.
+ */
+export const OriginSchema: GenMessage<Origin> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_messaging, 6);
 
 /**
  * One step of a secure channel, sent as a request on /agent-mesh/channel/1.0.0.
@@ -266,5 +309,5 @@ export type ChannelFrame = Message<"agent_mesh.v1.ChannelFrame"> & {
  * Use `create(ChannelFrameSchema)` to create a new message.
  */
 export const ChannelFrameSchema: GenMessage<ChannelFrame> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_messaging, 6);
+  messageDesc(file_agent_mesh_v1_messaging, 7);
 
