@@ -16,6 +16,7 @@ const suites = [
   "footprint",
   "api",
   "mesh",
+  "swarm",
 ];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]
