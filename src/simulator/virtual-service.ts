@@ -1,18 +1,18 @@
 import { NetworkError, type Protocol, Refused, type Service } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { LinkEnd } from "./virtual-link.ts";
-import type { VirtualNetwork } from "./virtual-network.ts";
+import type { VirtualNode } from "./virtual-node.ts";
 
 /** What one node does with the messages and requests of one protocol. */
 export class VirtualService {
-  readonly #node: VirtualNetwork;
+  readonly #node: VirtualNode;
   readonly #protocol: Protocol;
   readonly #service: Service;
   /** What waits of answers does not count against what the node sends itself. */
   readonly #answers: string;
   readonly #inFlight = new Map<PeerId, number>();
 
-  constructor(node: VirtualNetwork, protocol: Protocol, service: Service) {
+  constructor(node: VirtualNode, protocol: Protocol, service: Service) {
     this.#node = node;
     this.#protocol = protocol;
     this.#service = service;

@@ -6,7 +6,8 @@ import { EventHeap } from "../../src/simulator/event-heap.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { type EtherSettings, VirtualEther } from "../../src/simulator/virtual-ether.ts";
-import { VirtualNetwork, type VirtualNodeSettings } from "../../src/simulator/virtual-network.ts";
+import { VirtualNetwork } from "../../src/simulator/virtual-network.ts";
+import type { VirtualNodeSettings } from "../../src/simulator/virtual-node.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);
