@@ -30,7 +30,7 @@ export class VirtualNetwork implements Network, VirtualNode {
   readonly self: PeerId;
   readonly settings: VirtualNodeSettings;
   readonly tally = new VirtualCounters();
-  readonly topics = new VirtualTopics(this);
+  readonly topics: VirtualTopics = new VirtualTopics(this);
   readonly #ether: VirtualEther;
   readonly #links = new Map<PeerId, LinkEnd[]>();
   readonly #services = new Map<string, VirtualService | VirtualBulk>();
