@@ -1,8 +1,10 @@
 /**
  * Bare js-libp2p, driven by the suite `mesh`, with the least that makes a conversation of it: one kept stream,
  * messages of one length and so without any framing, answers in the order of the requests and so without ids, what
- * belongs to one turn sent together, a promise for each answer. No deadlines, no bounds, no digest, nothing checked.
+ * belongs to one turn sent together, a promise for each answer. No deadlines, no bounds, nothing checked. Content is
+ * raw bytes on a stream of its own, with a digest at the end or without.
  */
+import { createHash } from "node:crypto";
 import type { Stream } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
@@ -13,6 +15,7 @@ import { type MeshEnd, obey, REQUEST_BYTES } from "../support/mesh-end.ts";
 
 const ECHO = "/bare/echo/1.0.0";
 const BULK = "/bare/bulk/1.0.0";
+const BULK_DIGEST = "/bare/bulk-digest/1.0.0";
 const CHUNK_BYTES = 65_536;
 
 const node = await createLibp2p({
@@ -75,6 +78,18 @@ function drained(stream: Stream): Promise<void> {
   });
 }
 
+function takeBulk(stream: Stream): void {
+  const hash = stream.protocol === BULK_DIGEST ? createHash("sha256") : undefined;
+  stream.addEventListener("message", ({ data }) => {
+    if (hash !== undefined)
+      for (const piece of data instanceof Uint8Array ? [data] : data) hash.update(piece);
+  });
+  stream.addEventListener("remoteCloseWrite", () => {
+    stream.send(hash?.digest() ?? Uint8Array.of(1));
+    void stream.close();
+  });
+}
+
 async function open(protocol: string): Promise<Stream> {
   const [connection] = node.getConnections();
   if (connection === undefined) throw new Error("there is no connection");
@@ -86,13 +101,7 @@ const end: MeshEnd = {
     await node.handle(ECHO, (stream) => {
       const answers = new Conversation(stream, (message) => answers.say(message));
     });
-    await node.handle(BULK, (stream) => {
-      stream.addEventListener("remoteCloseWrite", () => {
-        stream.send(Uint8Array.of(1));
-        void stream.close();
-      });
-      stream.addEventListener("message", () => undefined);
-    });
+    for (const protocol of [BULK, BULK_DIGEST]) await node.handle(protocol, takeBulk);
     return node.getMultiaddrs().map(String);
   },
   async connect(addresses) {
@@ -109,8 +118,8 @@ const end: MeshEnd = {
     };
     await Promise.all(Array.from({ length: inFlight }, ask));
   },
-  async bulk(bytes) {
-    const stream = await open(BULK);
+  async bulk(bytes, digest) {
+    const stream = await open(digest ? BULK_DIGEST : BULK);
     const answered = new Promise((resolve) => {
       stream.addEventListener("message", resolve, { once: true });
     });

@@ -16,15 +16,18 @@ export interface MeshEnd {
   connect(addresses: readonly string[]): Promise<void>;
   /** Asks so often, with so many under way at once, each of 100 bytes and answered with as many. */
   requests(count: number, inFlight: number): Promise<void>;
-  /** Sends so many bytes and waits until the other side says that it has them. */
-  bulk(bytes: number): Promise<void>;
+  /**
+   * Sends so many bytes and waits until the other side says that it has them.
+   * @param digest whether the other side makes sure of them by SHA-256; ours always does
+   */
+  bulk(bytes: number, digest: boolean): Promise<void>;
 }
 
 type Command =
   | { readonly kind: "listen" }
   | { readonly kind: "connect"; readonly addresses: readonly string[] }
   | { readonly kind: "requests"; readonly count: number; readonly inFlight: number }
-  | { readonly kind: "bulk"; readonly bytes: number };
+  | { readonly kind: "bulk"; readonly bytes: number; readonly digest: boolean };
 
 interface Reply {
   readonly addresses?: readonly string[];
@@ -48,7 +51,7 @@ async function perform(end: MeshEnd, command: Command): Promise<Reply> {
   const startedMs = performance.now();
   if (command.kind === "connect") await end.connect(command.addresses);
   else if (command.kind === "requests") await end.requests(command.count, command.inFlight);
-  else await end.bulk(command.bytes);
+  else await end.bulk(command.bytes, command.digest);
   return { ms: performance.now() - startedMs };
 }
 
@@ -75,8 +78,8 @@ export class MeshPair {
     return (count * 1_000) / ms;
   }
 
-  async megabytesPerSecond(bytes: number): Promise<number> {
-    const { ms = Number.NaN } = await tell(this.#near, { kind: "bulk", bytes });
+  async megabytesPerSecond(bytes: number, digest = true): Promise<number> {
+    const { ms = Number.NaN } = await tell(this.#near, { kind: "bulk", bytes, digest });
     return bytes / 1_000 / ms;
   }
 

@@ -7,7 +7,7 @@ import {
 } from "../platform/network.ts";
 import type { VirtualEther } from "./virtual-ether.ts";
 import type { LinkEnd } from "./virtual-link.ts";
-import type { VirtualNetwork } from "./virtual-network.ts";
+import type { VirtualNode } from "./virtual-node.ts";
 import { VirtualStream } from "./virtual-stream.ts";
 
 const CHUNK_BYTES = 65_536;
@@ -18,9 +18,11 @@ const NAME_BYTES_MAX = 256;
 /** The way that bulk content takes. */
 interface BulkWay {
   readonly ether: VirtualEther;
-  readonly node: VirtualNetwork;
+  readonly node: VirtualNode;
   readonly end: LinkEnd;
   readonly protocolId: string;
+  /** @returns what takes it at the other end */
+  readonly taker: (at: LinkEnd) => VirtualBulk | undefined;
 }
 
 /** What the receiver says: how much is there, or why no more is wanted. */
@@ -32,7 +34,7 @@ type Content = BulkOffer | Uint8Array;
 
 /** Sends content against receipts, as on the real thing. @throws NetworkError */
 export async function sendBulk(
-  { ether, node, end, protocolId }: BulkWay,
+  { ether, node, end, protocolId, taker }: BulkWay,
   source: BulkSource,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
@@ -40,10 +42,7 @@ export async function sendBulk(
   if (new TextEncoder().encode(name).length > NAME_BYTES_MAX || sha256.length !== 32)
     throw new NetworkError("network.too-large", "the name or the digest of bulk content");
   const stream = new VirtualStream<Content, Receipt>(ether, end, protocolId);
-  stream.open(node.settings.bulkIdleTimeoutMs, (at, other) => {
-    const service = (at.owner as VirtualNetwork).service(protocolId);
-    if (service instanceof VirtualBulk) service.take(other);
-  });
+  stream.open(node.settings.bulkIdleTimeoutMs, (at, other) => taker(at)?.take(other));
   try {
     stream.send({ from: node.self, name, sizeBytes, sha256 }, 64);
     let { received, complete } = told(await stream.next());
@@ -75,13 +74,13 @@ function told(receipt: Receipt): { received: number; complete: boolean } {
 
 /** Takes the bulk content of one protocol. */
 export class VirtualBulk {
-  readonly #node: VirtualNetwork;
+  readonly #node: VirtualNode;
   readonly #ether: VirtualEther;
   readonly #protocolId: string;
   readonly #accept: (offer: BulkOffer) => BulkSink | Promise<BulkSink>;
 
   constructor(
-    node: VirtualNetwork,
+    node: VirtualNode,
     ether: VirtualEther,
     protocolId: string,
     accept: (offer: BulkOffer) => BulkSink | Promise<BulkSink>,

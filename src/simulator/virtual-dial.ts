@@ -2,12 +2,12 @@ import { NetworkError } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { VirtualEther } from "./virtual-ether.ts";
 import { LinkEnd } from "./virtual-link.ts";
-import type { VirtualNetwork } from "./virtual-network.ts";
+import type { VirtualNode } from "./virtual-node.ts";
 
 /** Opens a link, or finds the one that is there. @throws NetworkError */
 export function dial(
   ether: VirtualEther,
-  near: VirtualNetwork,
+  near: VirtualNode,
   target: { readonly peer?: PeerId; readonly addresses: readonly string[] },
   timeoutMs: number,
 ): Promise<PeerId> {
@@ -67,11 +67,11 @@ export function dial(
   });
 }
 
-function at(owner: VirtualNetwork): { readonly owner: VirtualNetwork; readonly address: string } {
+function at(owner: VirtualNode): { readonly owner: VirtualNode; readonly address: string } {
   return { owner, address: owner.addresses()[0] ?? "" };
 }
 
-function admit(near: VirtualNetwork, peer: PeerId): void {
+function admit(near: VirtualNode, peer: PeerId): void {
   if (!near.settings.gate.admits(peer))
     throw new NetworkError("network.barred", `${peer} is barred`);
 }

@@ -3,8 +3,8 @@ import type { Hasher } from "../platform/hasher.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { EventHeap } from "./event-heap.ts";
-import type { LinkEnd } from "./virtual-link.ts";
-import type { VirtualNetwork } from "./virtual-network.ts";
+import type { LinkEnd, Space } from "./virtual-link.ts";
+import type { VirtualNode } from "./virtual-node.ts";
 
 /** A frame that is lost is sent again this often at most; then it comes through all the same. */
 const RETRANSMISSIONS_MAX = 8;
@@ -34,13 +34,13 @@ export interface EtherSettings {
  * holds everything that is under way, and one timer of the clock its next moment, so that thousands of nodes cost
  * what their messages cost. From one seed everything happens in one order.
  */
-export class VirtualEther {
+export class VirtualEther implements Space {
   readonly clock: Clock;
   readonly random: Random;
   readonly hasher: Hasher;
   readonly #settings: EtherSettings;
   readonly #events = new EventHeap<() => void>();
-  readonly #nodes = new Map<PeerId, VirtualNetwork>();
+  readonly #nodes = new Map<PeerId, VirtualNode>();
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
@@ -54,7 +54,6 @@ export class VirtualEther {
     this.hasher = settings.hasher;
   }
 
-  /** Calls `run` then, after everything that was put there before; at once is in the next moment. */
   at(ms: number, run: () => void): void {
     // Whole milliseconds: what happens within one shares a moment, and the clock is woken once for all of it.
     this.#events.push(Math.ceil(ms), run);
@@ -67,20 +66,12 @@ export class VirtualEther {
     return latencyMs?.(from, to, this.random) ?? 1 + this.random.next() * 4;
   }
 
-  /**
-   * @param freeAtMs when the line has sent what came before
-   * @returns when a frame arrives, when the line is free again, and whether the link breaks instead
-   */
-  travel(
-    { owner, link }: LinkEnd,
-    bytes: number,
-    freeAtMs: number,
-  ): { atMs: number; freeAtMs: number; breaks: boolean } {
+  travel(from: PeerId, to: PeerId, bytes: number, freeAtMs: number) {
     const { lossRate = 0, retransmitMs = 200, breakRate = 0, bytesPerMs } = this.#settings;
     const nowMs = this.clock.monotonicMs();
     const sentAtMs =
       bytesPerMs === undefined ? nowMs : Math.max(nowMs, freeAtMs) + bytes / bytesPerMs;
-    let atMs = sentAtMs + this.latencyMs(owner.self, link.peer);
+    let atMs = sentAtMs + this.latencyMs(from, to);
     if (lossRate > 0)
       for (let n = 0; n < RETRANSMISSIONS_MAX && this.random.next() < lossRate; n++)
         atMs += retransmitMs;
@@ -89,33 +80,27 @@ export class VirtualEther {
   }
 
   /** A node is there from now on, in place of one of the same name. */
-  join(node: VirtualNetwork): void {
+  join(node: VirtualNode): void {
     this.#nodes.set(node.self, node);
   }
 
-  leave(node: VirtualNetwork): void {
+  leave(node: VirtualNode): void {
     if (this.#nodes.get(node.self) === node) this.#nodes.delete(node.self);
   }
 
   /** @returns the node that listens under the name, if it can be dialled */
-  listener(peer: PeerId): VirtualNetwork | undefined {
+  listener(peer: PeerId): VirtualNode | undefined {
     const node = this.#nodes.get(peer);
-    return node?.reachable === true ? node : undefined;
+    return node?.settings.hidden === true ? undefined : node;
   }
 
   /** @returns those that hear each other's multicast */
-  segment(name: string): VirtualNetwork[] {
-    return [...this.#nodes.values()].filter((node) => node.segment === name);
+  segment(name: string): VirtualNode[] {
+    return [...this.#nodes.values()].filter(({ settings }) => settings.segment === name);
   }
 
-  /** @returns whether nothing gets from one to the other right now */
   apart(one: PeerId, other: PeerId): boolean {
     return this.#groups !== undefined && this.#groups.get(one) !== this.#groups.get(other);
-  }
-
-  /** @returns whether nothing comes through on the link right now */
-  severed({ owner, link }: LinkEnd): boolean {
-    return this.apart(owner.self, link.peer);
   }
 
   /**
@@ -129,7 +114,7 @@ export class VirtualEther {
     const { detectMs = 15_000 } = this.#settings;
     this.at(this.clock.monotonicMs() + detectMs, () => {
       if (partition !== this.#partitions) return;
-      for (const end of this.#ends()) if (this.severed(end)) end.cut();
+      for (const end of this.#ends()) if (this.apart(end.owner.self, end.link.peer)) end.cut();
     });
   }
 

@@ -1,6 +1,6 @@
+import type { Clock } from "../platform/clock.ts";
 import { type Link, NetworkError } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
-import type { VirtualEther } from "./virtual-ether.ts";
 
 /** What a frame counts for at least while it waits, as on the real thing. */
 const COST_BYTES_MIN = 256;
@@ -8,6 +8,25 @@ const COST_BYTES_MIN = 256;
 interface Waiting {
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: NetworkError) => void;
+}
+
+/** The space that links go through. */
+export interface Space {
+  readonly clock: Clock;
+  /** Calls `run` then, after everything that was put there before. */
+  at(ms: number, run: () => void): void;
+  /**
+   * @param freeAtMs when the line has sent what came before
+   * @returns when a frame arrives, when the line is free again, and whether the link breaks instead
+   */
+  travel(
+    from: PeerId,
+    to: PeerId,
+    bytes: number,
+    freeAtMs: number,
+  ): { readonly atMs: number; readonly freeAtMs: number; readonly breaks: boolean };
+  /** @returns whether nothing gets from one to the other right now */
+  apart(one: PeerId, other: PeerId): boolean;
 }
 
 /** Whose end of a link it is. */
@@ -22,7 +41,7 @@ export class LinkEnd {
   readonly owner: LinkOwner;
   /** As the owner sees it. */
   readonly link: Link;
-  readonly #ether: VirtualEther;
+  readonly #space: Space;
   /** Frames that wait on this end's way to the other, in bytes, by protocol. */
   readonly #queued = new Map<string, number>();
   readonly #waiting = new Map<number, Waiting>();
@@ -38,26 +57,26 @@ export class LinkEnd {
   open = true;
 
   private constructor(
-    ether: VirtualEther,
+    space: Space,
     owner: LinkOwner,
     peer: PeerId,
     address: string,
     direction: Link["direction"],
   ) {
-    this.#ether = ether;
+    this.#space = space;
     this.owner = owner;
-    const openedAtMs = ether.clock.monotonicMs();
+    const openedAtMs = space.clock.monotonicMs();
     this.link = { peer, direction, transport: "tcp", address, openedAtMs };
   }
 
   /** @returns both ends; the first one dialled the second */
   static pair(
-    ether: VirtualEther,
+    space: Space,
     near: { readonly owner: LinkOwner; readonly address: string },
     far: { readonly owner: LinkOwner; readonly address: string },
   ): readonly [near: LinkEnd, far: LinkEnd] {
-    const one = new LinkEnd(ether, near.owner, far.owner.self, far.address, "outbound");
-    const two = new LinkEnd(ether, far.owner, near.owner.self, near.address, "inbound");
+    const one = new LinkEnd(space, near.owner, far.owner.self, far.address, "outbound");
+    const two = new LinkEnd(space, far.owner, near.owner.self, near.address, "inbound");
     one.#other = two;
     two.#other = one;
     return [one, two];
@@ -86,11 +105,16 @@ export class LinkEnd {
     if (!this.open || other === undefined) return;
     const cost = Math.max(bytes, COST_BYTES_MIN);
     this.#queued.set(what, (this.#queued.get(what) ?? 0) + cost);
-    const nowMs = this.#ether.clock.monotonicMs();
-    const { atMs, freeAtMs, breaks } = this.#ether.travel(this, bytes, this.#freeAtMs);
+    const nowMs = this.#space.clock.monotonicMs();
+    const { atMs, freeAtMs, breaks } = this.#space.travel(
+      this.owner.self,
+      this.link.peer,
+      bytes,
+      this.#freeAtMs,
+    );
     this.#freeAtMs = freeAtMs;
     this.#arrivesAtMs = Math.max(this.#arrivesAtMs, atMs, nowMs);
-    this.#ether.at(this.#arrivesAtMs, () => {
+    this.#space.at(this.#arrivesAtMs, () => {
       if (breaks) this.cut();
       else other.#arrived(this, what, cost, arrive);
     });
@@ -106,7 +130,7 @@ export class LinkEnd {
   /** @returns the id under which an answer comes @param timeoutMs after which none is waited for */
   expect(timeoutMs: number, waiting: Waiting): number {
     const id = this.hold(waiting);
-    this.#ether.at(this.#ether.clock.monotonicMs() + timeoutMs, () => {
+    this.#space.at(this.#space.clock.monotonicMs() + timeoutMs, () => {
       const error = new NetworkError("network.timeout", `no answer in ${timeoutMs} ms`);
       this.settle(id)?.reject(error);
     });
@@ -161,12 +185,16 @@ export class LinkEnd {
   /** The way is open again: what stalled arrives first. */
   healed(): void {
     if (this.#stalled.length === 0) return;
-    const { atMs } = this.#ether.travel(this, 0, 0);
+    const { atMs } = this.#space.travel(this.owner.self, this.link.peer, 0, 0);
     this.#heldUntilMs = atMs;
-    this.#ether.at(atMs, () => {
-      if (this.#ether.severed(this)) return;
+    this.#space.at(atMs, () => {
+      if (this.#severed) return;
       for (const arrive of this.#stalled.splice(0)) arrive();
     });
+  }
+
+  get #severed(): boolean {
+    return this.#space.apart(this.owner.self, this.link.peer);
   }
 
   #arrived(from: LinkEnd, what: string, cost: number, arrive: (end: LinkEnd) => void): void {
@@ -177,9 +205,9 @@ export class LinkEnd {
       else from.#queued.delete(what);
       if (this.open) arrive(this);
     };
-    const { clock } = this.#ether;
+    const { clock } = this.#space;
     const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;
-    if (held || this.#ether.severed(this)) this.#stalled.push(arrived);
+    if (held || this.#severed) this.#stalled.push(arrived);
     else arrived();
   }
 }

@@ -8,67 +8,41 @@ import {
   type NetworkCounters,
   NetworkError,
   type NetworkEvent,
-  type NetworkGate,
   type Protocol,
   type Service,
-  type TopicMessage,
 } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { sendBulk, VirtualBulk } from "./virtual-bulk.ts";
 import { VirtualCounters } from "./virtual-counters.ts";
 import { dial } from "./virtual-dial.ts";
 import type { VirtualEther } from "./virtual-ether.ts";
-import type { LinkEnd, LinkOwner } from "./virtual-link.ts";
+import type { LinkEnd } from "./virtual-link.ts";
+import type { VirtualNode, VirtualNodeSettings } from "./virtual-node.ts";
 import { VirtualService } from "./virtual-service.ts";
 import { type TopicReceiver, VirtualTopics } from "./virtual-topics.ts";
-
-/** What one virtual node is. */
-export interface VirtualNodeSettings {
-  readonly self: PeerId;
-  readonly gate: NetworkGate;
-  /** Largest published message. */
-  readonly messageBytesMax: number;
-  /** Most that is on the way to one neighbour in topics. */
-  readonly queueBytesMax: number;
-  readonly bulkIdleTimeoutMs: number;
-  /** Behind a NAT: it dials, but nobody can dial it. */
-  readonly hidden?: boolean;
-  /** Nodes of one segment discover each other as by multicast. */
-  readonly segment?: string;
-}
-
-interface Published extends TopicMessage {
-  readonly id: string;
-}
 
 /** While no more than this is on the way the transport has taken a message at once; else when it arrives. */
 const AT_ONCE_BYTES_MAX = 262_144;
 const DONE = Promise.resolve();
 
 /** The network seam between nodes of one process, in virtual time. */
-export class VirtualNetwork implements Network, LinkOwner {
+export class VirtualNetwork implements Network, VirtualNode {
   readonly self: PeerId;
-  readonly reachable: boolean;
-  readonly segment: string | undefined;
   readonly settings: VirtualNodeSettings;
   readonly tally = new VirtualCounters();
+  readonly topics: VirtualTopics = new VirtualTopics(this);
   readonly #ether: VirtualEther;
   readonly #links = new Map<PeerId, LinkEnd[]>();
   readonly #services = new Map<string, VirtualService | VirtualBulk>();
-  readonly #topics = new VirtualTopics();
   #state: "new" | "running" | "stopped" | "dead" = "new";
   #listener: ((event: NetworkEvent) => void) | undefined;
-  #published = 0;
 
   constructor(ether: VirtualEther, settings: VirtualNodeSettings) {
     this.#ether = ether;
     this.settings = settings;
     this.self = settings.self;
-    this.reachable = settings.hidden !== true;
-    this.segment = settings.segment;
   }
 
-  /** Whether it lost its power: nobody is there to be told anything. */
   get dead(): boolean {
     return this.#state === "dead";
   }
@@ -82,11 +56,12 @@ export class VirtualNetwork implements Network, LinkOwner {
     this.#state = "running";
     this.#ether.join(this);
     listener({ kind: "addresses", addresses: this.addresses() });
-    if (this.segment === undefined) return DONE;
-    for (const other of this.#ether.segment(this.segment))
+    const { segment } = this.settings;
+    if (segment === undefined) return DONE;
+    for (const other of this.#ether.segment(segment))
       if (other !== this && !this.#ether.apart(this.self, other.self)) {
-        other.#discovered(this);
-        this.#discovered(other);
+        other.discovered(this);
+        this.discovered(other);
       }
     return DONE;
   }
@@ -99,7 +74,6 @@ export class VirtualNetwork implements Network, LinkOwner {
     return DONE;
   }
 
-  /** Nothing happens in this node any more. @returns its ends of links, which nobody closes */
   die(): LinkEnd[] {
     this.#state = "dead";
     this.#listener = undefined;
@@ -114,17 +88,17 @@ export class VirtualNetwork implements Network, LinkOwner {
   }
 
   links(): readonly Link[] {
-    return [...this.#links.values()].flatMap(([first]) =>
-      first === undefined ? [] : [first.link],
-    );
+    return this.best().map(({ link }) => link);
   }
 
-  /** @returns this node's ends of all links */
+  best(): LinkEnd[] {
+    return [...this.#links.values()].flatMap(([first]) => (first === undefined ? [] : [first]));
+  }
+
   all(): LinkEnd[] {
     return [...this.#links.values()].flat();
   }
 
-  /** @returns the link that is used to that peer */
   end(peer: PeerId): LinkEnd | undefined {
     return this.#links.get(peer)?.[0];
   }
@@ -143,11 +117,6 @@ export class VirtualNetwork implements Network, LinkOwner {
 
   serve(protocol: Protocol, service: Service): void {
     this.#register(protocol.id, new VirtualService(this, protocol, service));
-  }
-
-  /** @returns what answers to that protocol */
-  service(protocolId: string): VirtualService | VirtualBulk | undefined {
-    return this.#services.get(protocolId);
   }
 
   send(peer: PeerId, protocol: Protocol, payload: Uint8Array): Promise<void> {
@@ -195,7 +164,7 @@ export class VirtualNetwork implements Network, LinkOwner {
   }
 
   subscribe(topic: string, receive: TopicReceiver): () => void {
-    return this.#topics.subscribe(topic, receive);
+    return this.topics.subscribe(topic, receive);
   }
 
   publish(topic: string, payload: Uint8Array): Promise<number> {
@@ -205,10 +174,7 @@ export class VirtualNetwork implements Network, LinkOwner {
       return Promise.reject(new NetworkError("network.too-large", message));
     }
     if (!this.running) return Promise.reject(notRunning());
-    const id = `${this.self}/${this.#published++}`;
-    this.#topics.first(id);
-    this.tally.messagesPublished++;
-    return Promise.resolve(this.#flood({ id, topic, from: this.self, payload }, undefined));
+    return Promise.resolve(this.topics.publish(topic, payload));
   }
 
   serveBulk(protocolId: string, accept: (offer: BulkOffer) => BulkSink | Promise<BulkSink>): void {
@@ -222,7 +188,11 @@ export class VirtualNetwork implements Network, LinkOwner {
     onProgress: (bytes: number) => void = () => undefined,
   ): Promise<void> {
     const end = this.#way(peer, protocolId);
-    await sendBulk({ ether: this.#ether, node: this, end, protocolId }, source, onProgress);
+    const taker = (at: LinkEnd): VirtualBulk | undefined => {
+      const service = (at.owner as VirtualNetwork).#services.get(protocolId);
+      return service instanceof VirtualBulk ? service : undefined;
+    };
+    await sendBulk({ ether: this.#ether, node: this, end, protocolId, taker }, source, onProgress);
   }
 
   setPace(): void {
@@ -233,7 +203,6 @@ export class VirtualNetwork implements Network, LinkOwner {
     return this.tally.snapshot();
   }
 
-  /** A link is there from now on. */
   linked(end: LinkEnd): void {
     const ends = this.#links.get(end.link.peer);
     if (ends !== undefined) {
@@ -254,12 +223,11 @@ export class VirtualNetwork implements Network, LinkOwner {
       this.#listener?.({ kind: "link-down", peer: end.link.peer });
   }
 
-  /** @throws NetworkError */
   mustRun(): void {
     if (!this.running) throw notRunning();
   }
 
-  #discovered(other: VirtualNetwork): void {
+  discovered(other: VirtualNode): void {
     const addresses = other.addresses();
     this.#listener?.({ kind: "discovered", peer: other.self, addresses, by: "mdns" });
   }
@@ -298,50 +266,6 @@ export class VirtualNetwork implements Network, LinkOwner {
       const service = (at.owner as VirtualNetwork).#services.get(id);
       if (service instanceof VirtualService) take(service, at);
     });
-  }
-
-  /** Passes a message on to every neighbour that listens, but not back. @returns to how many */
-  #flood(message: Published, except: PeerId | undefined): number {
-    const { topic, payload, from } = message;
-    let neighbours = 0;
-    for (const [peer, [end]] of this.#links) {
-      if (end === undefined || peer === except || peer === from) continue;
-      const owner = end.other.owner as VirtualNetwork;
-      if (owner.#topics.receiver(topic) === undefined) continue;
-      if (!end.fits("topics", payload.length, this.settings.queueBytesMax)) {
-        this.tally.refused("network.queue-full");
-        continue;
-      }
-      neighbours++;
-      this.tally.sentBytes += payload.length;
-      end.transmit("topics", payload.length, (at) => owner.#heard(message, at.link.peer));
-    }
-    return neighbours;
-  }
-
-  #heard(message: Published, neighbour: PeerId): void {
-    const { topic, from, payload } = message;
-    const receive = this.#topics.receiver(topic);
-    if (receive === undefined || !this.#topics.first(message.id)) return;
-    const { gate, messageBytesMax } = this.settings;
-    this.tally.receivedBytes += payload.length;
-    if (payload.length > messageBytesMax) {
-      gate.offence(neighbour, "oversize");
-      this.tally.refused("oversize");
-      return;
-    }
-    const refusal =
-      gate.allows(neighbour, topic, payload.length) ??
-      (from === neighbour ? undefined : gate.allows(from, topic, 0));
-    if (refusal !== undefined) {
-      this.tally.refused(refusal);
-      return;
-    }
-    const verdict = receive({ topic, from, payload });
-    if (verdict === "reject") gate.offence(neighbour, "invalid-topic-message");
-    if (verdict !== "accept") return;
-    this.tally.messagesDelivered++;
-    this.#flood(message, neighbour);
   }
 }
 

@@ -1,19 +1,22 @@
 import { NetworkError, type Protocol, Refused, type Service } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { LinkEnd } from "./virtual-link.ts";
-import type { VirtualNetwork } from "./virtual-network.ts";
+import type { VirtualNode } from "./virtual-node.ts";
 
 /** What one node does with the messages and requests of one protocol. */
 export class VirtualService {
-  readonly #node: VirtualNetwork;
+  readonly #node: VirtualNode;
   readonly #protocol: Protocol;
   readonly #service: Service;
+  /** What waits of answers does not count against what the node sends itself. */
+  readonly #answers: string;
   readonly #inFlight = new Map<PeerId, number>();
 
-  constructor(node: VirtualNetwork, protocol: Protocol, service: Service) {
+  constructor(node: VirtualNode, protocol: Protocol, service: Service) {
     this.#node = node;
     this.#protocol = protocol;
     this.#service = service;
+    this.#answers = `${protocol.id} answers`;
   }
 
   /** @param id of a request; none with a message */
@@ -67,15 +70,15 @@ export class VirtualService {
 
   #answered(end: LinkEnd, id: number, bytes: Uint8Array): void {
     this.#count(end.link.peer, -1);
-    const { messageBytesMax, queueBytesMax, id: protocolId } = this.#protocol;
+    const { messageBytesMax, queueBytesMax } = this.#protocol;
     if (bytes.length > messageBytesMax)
       this.#refuse(end, id, new Refused("service.too-large", "the answer is too large"));
-    else if (!end.fits(protocolId, bytes.length, queueBytesMax))
+    else if (!end.fits(this.#answers, bytes.length, queueBytesMax))
       this.#refuse(end, id, new Refused("rate.limited", "too many answers wait to be read"));
     else {
       this.#node.tally.requestsServed++;
       this.#node.tally.sentBytes += bytes.length;
-      end.transmit(protocolId, bytes.length, (at) => at.settle(id)?.resolve(bytes));
+      end.transmit(this.#answers, bytes.length, (at) => at.settle(id)?.resolve(bytes));
     }
   }
 
@@ -90,7 +93,7 @@ export class VirtualService {
     this.#node.tally.refused(code);
     if (id === undefined) return;
     const error = new NetworkError("network.refused", `${code}: ${message}`, { refusal: code });
-    end.transmit(this.#protocol.id, message.length, (at) => at.settle(id)?.reject(error));
+    end.transmit(this.#answers, message.length, (at) => at.settle(id)?.reject(error));
   }
 
   #count(peer: PeerId, change: 1 | -1): void {

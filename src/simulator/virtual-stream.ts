@@ -1,10 +1,9 @@
 import { NetworkError } from "../platform/network.ts";
-import type { VirtualEther } from "./virtual-ether.ts";
-import type { LinkEnd } from "./virtual-link.ts";
+import type { LinkEnd, Space } from "./virtual-link.ts";
 
 /** One conversation on a link: what is sent at one side comes out at the other, in order. */
 export class VirtualStream<Out, In> {
-  readonly #ether: VirtualEther;
+  readonly #space: Space;
   readonly #end: LinkEnd;
   readonly #name: string;
   readonly #came: In[] = [];
@@ -15,11 +14,11 @@ export class VirtualStream<Out, In> {
   readonly #forget: () => void;
   #movedAtMs: number;
 
-  constructor(ether: VirtualEther, end: LinkEnd, name: string) {
-    this.#ether = ether;
+  constructor(space: Space, end: LinkEnd, name: string) {
+    this.#space = space;
     this.#end = end;
     this.#name = name;
-    this.#movedAtMs = ether.clock.monotonicMs();
+    this.#movedAtMs = space.clock.monotonicMs();
     this.#forget = end.onClose((error) => this.#ended(error));
   }
 
@@ -27,7 +26,7 @@ export class VirtualStream<Out, In> {
   open(idleTimeoutMs: number, take: (at: LinkEnd, other: VirtualStream<In, Out>) => void): void {
     this.watch(idleTimeoutMs);
     this.#end.transmit(this.#name, 0, (at) => {
-      const other = new VirtualStream<In, Out>(this.#ether, at, this.#name);
+      const other = new VirtualStream<In, Out>(this.#space, at, this.#name);
       other.#other = this;
       this.#other = other;
       take(at, other);
@@ -36,9 +35,9 @@ export class VirtualStream<Out, In> {
 
   /** Closes the stream once nothing has moved for so long. */
   watch(idleTimeoutMs: number): void {
-    this.#ether.at(this.#movedAtMs + idleTimeoutMs, () => {
+    this.#space.at(this.#movedAtMs + idleTimeoutMs, () => {
       if (this.#closed !== undefined || !this.#end.open) return;
-      const stillMs = this.#ether.clock.monotonicMs() - this.#movedAtMs;
+      const stillMs = this.#space.clock.monotonicMs() - this.#movedAtMs;
       if (stillMs < idleTimeoutMs) this.watch(idleTimeoutMs);
       else this.close(new NetworkError("network.timeout", `no progress in ${idleTimeoutMs} ms`));
     });
@@ -46,7 +45,7 @@ export class VirtualStream<Out, In> {
 
   send(what: Out, bytes: number): void {
     if (this.#closed !== undefined) return;
-    this.#movedAtMs = this.#ether.clock.monotonicMs();
+    this.#movedAtMs = this.#space.clock.monotonicMs();
     this.#end.transmit(this.#name, bytes, () => {
       if (this.#other !== undefined) this.#other.#take(what);
     });
@@ -85,7 +84,7 @@ export class VirtualStream<Out, In> {
 
   #take(what: In): void {
     if (this.#closed !== undefined) return;
-    this.#movedAtMs = this.#ether.clock.monotonicMs();
+    this.#movedAtMs = this.#space.clock.monotonicMs();
     this.#came.push(what);
     this.#turn();
   }
