@@ -59,7 +59,12 @@ export function registerMesh(program: Command): void {
   group
     .command("network-key")
     .description("print a new key for a private network, to keep in mesh.networkKeyFile")
-    .action(() => print(`/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString("hex")}`));
+    .option("--json", "print JSON")
+    .action(({ json }: { json?: true }) => {
+      const networkKey = `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString("hex")}`;
+      if (json === true) printJson({ networkKey });
+      else print(networkKey);
+    });
 }
 
 function printStatus(status: Body<typeof mesh>): void {

@@ -1,12 +1,14 @@
 // Three agents in three network namespaces on one switch: every way of finding each other alone, and a cable that is
 // pulled and put back.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { AgentProcess, until } from "../support/agent-process.ts";
 import { type Host, namespacesMissing, Switch } from "../support/namespaces.ts";
+import { CHROMIUM, launchBrowser } from "../support/page-browser.ts";
+import { openAgentPage } from "../support/page-mesh.ts";
 
 const skip = namespacesMissing();
 /** How long the cable is out, as the issue of 4G routers and unplugged switches has it. */
@@ -100,6 +102,32 @@ async function allAlive(agents: readonly AgentProcess[]): Promise<void> {
   );
 }
 
+/** Looks at an agent's page in a browser, where there is one. */
+async function watch(t: Test, agent: AgentProcess) {
+  if (!existsSync(CHROMIUM)) {
+    t.comment(`no browser at ${CHROMIUM}: the page is not looked at`);
+    return { shows: () => Promise.resolve() };
+  }
+  const browser = await launchBrowser({ width: 1_280, height: 900, colorScheme: "light" });
+  t.teardown(() => browser.close());
+  const page = await browser.context.newPage();
+  await openAgentPage(page, agent);
+  return {
+    shows: async (agentId: string, state: string) => {
+      const row = page.locator("#fleet").getByText(agentId, { exact: false }).first();
+      await row.waitFor({ timeout: 60_000 });
+      await until(
+        `the page to say ${state} of ${agentId}`,
+        async () =>
+          new RegExp(`${agentId}[\\s\\S]{0,80}${state}|${state}[\\s\\S]{0,80}${agentId}`, "i").test(
+            await page.locator("#fleet").innerText(),
+          ),
+        60_000,
+      );
+    },
+  };
+}
+
 t.test("multicast DNS alone", { skip }, async (t) => {
   const fleet = new Fleet(t, "10.71.1");
   const sets = ["mesh.discovery.mdns=true"];
@@ -164,6 +192,8 @@ t.test("a cable is out for two minutes, on a network that loses packets", { skip
   );
   await linked(agents, 2);
   const names = (await agentsOf(agents[0] as AgentProcess)).map(({ peerId }) => peerId).sort();
+  const page = await watch(t, agents[0] as AgentProcess);
+  await page.shows("agent-3", "Alive");
   for (const host of fleet.hosts) host.lose(0.05);
 
   const [first, second, third] = agents as [AgentProcess, AgentProcess, AgentProcess];
@@ -176,6 +206,7 @@ t.test("a cable is out for two minutes, on a network that loses packets", { skip
     return states.every((state) => state === "dead");
   });
   t.equal(await stateOf(first, "agent-2"), "alive");
+  await page.shows("agent-3", "Dead");
   t.ok(third.pid > 0);
   await delay(Math.max(0, CABLE_OUT_MS - (performance.now() - outSinceMs)));
   fleet.hosts[2]?.plugIn();
@@ -186,4 +217,5 @@ t.test("a cable is out for two minutes, on a network that loses packets", { skip
     names,
     "the same three identities",
   );
+  await page.shows("agent-3", "Alive");
 });
