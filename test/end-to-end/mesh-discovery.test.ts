@@ -177,6 +177,31 @@ t.test("one old address, remembered", { skip }, async (t) => {
   t.equal((await agentsOf(again)).find(({ self }) => self)?.peerId, before, "as itself");
 });
 
+t.test("a relay between two that can not reach each other", { skip }, async (t) => {
+  const fleet = new Fleet(t, "10.71.7");
+  const [, left, right] = fleet.hosts as [Host, Host, Host];
+  left.ignore(right);
+  const exchange = "mesh.discovery.peerExchange=true";
+  const hub = await fleet.start(0, [exchange, "mesh.relay.serve=true"]);
+  const sets = [exchange, `mesh.bootstrap=["${fleet.first}"]`];
+  const others = await Promise.all([1, 2].map((at) => fleet.start(at, sets)));
+  const ways = await until(
+    "the two to be linked",
+    async () => {
+      const { items } = await (others[0] as AgentProcess).get<{
+        items: { agentId?: string; transport: string }[];
+      }>("/v1/mesh/peers");
+      return items.some(({ agentId }) => agentId === "agent-3") && items;
+    },
+    90_000,
+  );
+  t.match(
+    ways.find(({ agentId }) => agentId === "agent-3"),
+    { transport: "relay" },
+  );
+  await allAlive([hub, ...others]);
+});
+
 t.test("a cable is out for two minutes, on a network that loses packets", { skip }, async (t) => {
   const fleet = new Fleet(t, "10.71.6");
   const every = [
