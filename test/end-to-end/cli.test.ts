@@ -113,7 +113,8 @@ t.test("every command has help that names its options", async (t) => {
     t.notMatch(stdout, /\{"|\[object/, "defaults are shown as they are typed");
     t.match(stdout, `Usage: agent-mesh ${command}`.trim());
     for (const option of options) t.match(stdout, option, `${command} names ${option}`);
-    const named = [...stdout.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name);
+    const listed = stdout.split("\nCommands:\n")[1] ?? "";
+    const named = [...listed.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name);
     const known = Object.keys(commands).map((path) => path.split(" ").at(-1));
     t.same(
       named.filter((name) => name !== "help" && !known.includes(name)),
@@ -162,7 +163,13 @@ t.test("what is no command, option or argument ends with 2 and a hint", async (t
 t.test("without an agent, what needs one says how to start it", async (t) => {
   const data = join(t.testdir(), "data");
   const rest = Object.keys(commands).filter((name) => commands[name]?.includes("--url"));
-  const words = { "<id>": " some-id", "--name": " --name a" };
+  const words = {
+    "<id>": " some-id",
+    "<peer>": " 12D3KooWnobody",
+    "<address...>": " /ip4/127.0.0.1/tcp/1",
+    "--name": " --name a",
+    "--reason": " --reason a",
+  };
   const lines = rest.map((name) =>
     Object.entries(words).reduce(
       (line, [option, more]) => (commands[name]?.includes(option) ? line + more : line),

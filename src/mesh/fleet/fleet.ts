@@ -23,6 +23,10 @@ const CONNECT_TIMEOUT_MS = 8_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 /** Dials under way at once; what the membership wants beyond that counts as failed and comes up again. */
 const DIALS_MAX = 8;
+/** For the good-bye to be taken by every neighbour's link, at most. */
+const GOODBYE_MS = 1_000;
+/** For what a link has taken to leave. */
+const FLUSH_MS = 100;
 const REMEMBER_INTERVAL_MS = 600_000;
 const DIRECTORY_INTERVAL_MS = 900_000;
 
@@ -121,8 +125,7 @@ export class Fleet {
   /** Says good-bye, and keeps what the next start can use. @throws StoreError */
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    this.#input({ kind: "leave" });
-    this.#stopped = true;
+    await this.#sayGoodbye();
     this.#tick?.cancel();
     this.#remember?.cancel();
     this.#directory?.cancel();
@@ -214,6 +217,21 @@ export class Fleet {
     this.#tickAt(effects.nextTickAtMs);
     const { epoch } = this.#membership.self;
     if (epoch > this.#keptEpoch) void this.#keepEpoch(epoch);
+  }
+
+  /** A good-bye that is still in some buffer when the link closes makes the agent dead instead of gone. */
+  async #sayGoodbye(): Promise<void> {
+    const { clock, network } = this.#parts;
+    const { send } = this.#membership.step({ kind: "leave", nowMs: clock.monotonicMs() });
+    this.#stopped = true;
+    if (send.length === 0) return;
+    const said = Promise.allSettled(
+      send.map(({ to, bytes }) => network.send(to, MEMBERSHIP_PROTOCOL, bytes)),
+    );
+    await new Promise<void>((resolve) => {
+      clock.setTimer("mesh.good-bye", GOODBYE_MS, resolve);
+      void said.then(() => clock.setTimer("mesh.good-bye", FLUSH_MS, resolve));
+    });
   }
 
   #tickAt(atMs: number): void {
