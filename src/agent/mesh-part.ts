@@ -126,6 +126,11 @@ export async function createMeshPart(
     view: meshView(node, network, options, clock),
     signer: ground.signer,
     async start() {
+      if (isOpenToAll(options))
+        logger.warn(
+          "the mesh lets every node in that can reach mesh.host; set mesh.networkKeyFile, or mesh.access.mode=granted",
+          { host: options.host },
+        );
       await node.start();
       device.onSnapshot(describe);
       device.onPowerChange(({ mode }) => {
@@ -154,6 +159,12 @@ function doorOf({ gate, book, identities, ledger }: MeshAccess, clock: Clock): N
     allows: (peer, what, bytes) => gate.allows(peer, what, bytes),
     offence: (peer, kind) => gate.offence(peer, kind),
   };
+}
+
+/** Not a fault: a lab wants it so. */
+function isOpenToAll({ host, networkKeyFile, access }: Config["mesh"]): boolean {
+  const loopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  return !loopback && networkKeyFile === undefined && access.mode === "open";
 }
 
 function tellOfMember(events: EventSink, self: string, change: MemberChange): void {

@@ -28,6 +28,8 @@ export function registerRun(program: Command, installation: Installation): void 
   });
 }
 
+const EXIT_PATIENCE_MS = 1_000;
+
 async function run(config: Config, options: RunOptions, installation: Installation): Promise<void> {
   // What only `run` needs is loaded here, so that `status` and the others start at once.
   const [{ startProductionAgent }, { PinoLogger }, { logWriter }] = await Promise.all([
@@ -57,6 +59,8 @@ async function run(config: Config, options: RunOptions, installation: Installati
   logger.info("stopping", { signal });
   await agent.stop();
   logger.info("stopped");
+  // Threads of native libraries (WebRTC's above all) may outlive what they worked for.
+  setTimeout(() => process.exit(), EXIT_PATIENCE_MS).unref();
 }
 
 function greeting({ info, context }: Agent, config: Config, data: string): string {
