@@ -6,8 +6,10 @@ import { peerIdFromString } from "@libp2p/peer-id";
 import { multiaddr } from "@multiformats/multiaddr";
 import t from "tap";
 import { createNode } from "../../src/platform/libp2p/create-node.ts";
+import { HandshakeWatch } from "../../src/platform/libp2p/handshake-watch.ts";
 import { generateIdentityPem, identityKeyFrom } from "../../src/platform/libp2p/identity-key.ts";
 import { parseNetworkKey } from "../../src/platform/libp2p/network-key.ts";
+import { Tally } from "../../src/platform/libp2p/tally.ts";
 import { type BulkSink, NetworkError, Refused } from "../../src/platform/network.ts";
 import { AgentProcess, until } from "../support/agent-process.ts";
 import { type GoLink, GoPeer } from "../support/go-peer.ts";
@@ -177,8 +179,10 @@ for (const [name, listen, transport] of [
 ] as const)
   t.test(`ours dials a go-libp2p node over ${name}, and pings it`, { skip }, async (t) => {
     const go = await GoPeer.start(t, program, { listen: [listen] });
+    const settings = libp2pSettings({ transports: [transport], listen: [] });
     const node = await createNode(
-      libp2pSettings({ transports: [transport], listen: [] }),
+      settings,
+      new HandshakeWatch(settings, new Tally()),
       () => undefined,
     );
     t.teardown(() => node.stop());

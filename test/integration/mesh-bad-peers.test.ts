@@ -22,8 +22,10 @@ import { generateIdentityPem, identityKeyFrom } from "../../src/platform/libp2p/
 import type { Libp2pNetwork } from "../../src/platform/libp2p/libp2p-network.ts";
 import { parseNetworkKey } from "../../src/platform/libp2p/network-key.ts";
 import type { Libp2pSettings } from "../../src/platform/libp2p/settings.ts";
+import type { Logger } from "../../src/platform/logger.ts";
 import type { NetworkGate, Protocol } from "../../src/platform/network.ts";
 import { until } from "../support/agent-process.ts";
+import { silentLogger } from "../support/api-context.ts";
 import { libp2pNode } from "../support/libp2p-node.ts";
 
 const ECHO: Protocol = {
@@ -108,7 +110,9 @@ async function open(node: Libp2p, network: Libp2pNetwork, protocol: string): Pro
 
 t.test("another network's key, or none", async (t) => {
   const networkKey = newNetworkKey();
-  const { network, served } = await attacked(t, { networkKey });
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
+  const { network, served } = await attacked(t, { networkKey, logger });
   for (const outsider of [await bareNode(t, { networkKey: newNetworkKey() }), await bareNode(t)])
     await t.rejects(
       outsider.dial(
@@ -118,6 +122,9 @@ t.test("another network's key, or none", async (t) => {
     );
   t.equal(network.links().length, 1, "the good neighbour alone");
   t.equal(await served(), "good");
+  await until("both to be counted", () => network.counters().refusals["handshake.failed"] === 2);
+  t.match(warnings, [/could not say who it is/], "told once");
+  t.equal(warnings.length, 1);
   const insider = await bareNode(t, { networkKey });
   await insider.dial(network.addresses().map((address) => multiaddr(address)));
   await until("the bare node with its key", () => network.links().length === 2);

@@ -11,6 +11,7 @@ import {
   SecureChannel,
 } from "../../src/mesh/production.ts";
 import type { NetworkError } from "../../src/platform/network.ts";
+import { farLink } from "../support/far-link.ts";
 import { eventually } from "../support/mosquitto.ts";
 
 function directory(t: Test): string {
@@ -154,4 +155,41 @@ t.test("messages outlive a link that is cut again and again", async (t) => {
   }
   await Promise.all(sent);
   t.strictSame(said, letters);
+});
+
+t.test("a node that parts from neighbours it has too many of is not taken for lost", async (t) => {
+  const seen: string[] = [];
+  const onChange = ({ kind, peer }: { kind: string; peer: string }): void =>
+    void seen.push(`${kind} ${peer}`);
+  const others = await Promise.all(Array.from({ length: 16 }, () => startNode(t, { onChange })));
+  const star = await startNode(t, { onChange });
+  await star.join(others.flatMap((node) => node.addresses()));
+  const all = [star, ...others];
+  await eventually(() => all.every((node) => alive(node) === all.length));
+  await eventually(() => star.peers().length < others.length);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  t.same(
+    seen.filter((one) => /^(suspect|dead)/.test(one)),
+    [],
+  );
+});
+
+t.test("an agent at the far end of a slow satellite link is a member like any other", async (t) => {
+  const seen: string[] = [];
+  const onChange = ({ kind }: { kind: string }): void => void seen.push(kind);
+  const hub = await startNode(t, { name: "hub", onChange });
+  const port = Number(/\/tcp\/(\d+)/.exec(hub.addresses()[0] ?? "")?.[1]);
+  // 600 ms there and back, more than a probe waits before it asks others.
+  const far = await farLink(t, port, 300);
+  const leaf = await startNode(t, { name: "leaf", listen: [], onChange });
+  await leaf.join([`/ip4/127.0.0.1/tcp/${far}`]);
+  await eventually(() => alive(hub) === 2 && alive(leaf) === 2);
+  const said: string[] = [];
+  hub.onMessage((_from, payload) => void said.push(text(payload)));
+  const letters = Array.from({ length: 20 }, (_, at) => String(at));
+  await Promise.all(letters.map((letter) => leaf.sendToPeer(hub.id, Buffer.from(letter))));
+  t.strictSame(said, letters);
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  t.notOk(seen.includes("dead"), "nobody is taken for dead");
+  t.equal(leaf.peers().length, 1);
 });

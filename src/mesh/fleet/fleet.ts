@@ -199,10 +199,14 @@ export class Fleet {
 
   #perform(effects: MembershipEffects): void {
     const { gate, network } = this.#parts;
+    const parting = new Map<PeerId, Promise<void>>();
     for (const { to, bytes } of effects.send)
-      network
-        .send(to, MEMBERSHIP_PROTOCOL, bytes)
-        .catch((error: NetworkError) => this.#unsent(to, error));
+      parting.set(
+        to,
+        network
+          .send(to, MEMBERSHIP_PROTOCOL, bytes)
+          .catch((error: NetworkError) => this.#unsent(to, error)),
+      );
     for (const change of effects.changes) this.#parts.onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {
@@ -210,13 +214,22 @@ export class Fleet {
       if (mayDial && !this.#foreign.has(peer)) void this.#connect(peer, addresses);
       else this.#notNow(peer);
     }
-    for (const { peer } of effects.disconnect)
-      network
-        .disconnect(peer)
-        .catch((error: unknown) => this.#parts.logger.debug("could not hang up", { peer, error }));
+    for (const { peer } of effects.disconnect) void this.#part(peer, parting.get(peer));
     this.#tickAt(effects.nextTickAtMs);
     const { epoch } = this.#membership.self;
     if (epoch > this.#keptEpoch) void this.#keepEpoch(epoch);
+  }
+
+  /** Closes a link once what was said last has left: otherwise the other side takes the end for a failure. */
+  async #part(peer: PeerId, said: Promise<void> | undefined): Promise<void> {
+    const { clock, network, logger } = this.#parts;
+    await said;
+    await new Promise<void>((resolve) => {
+      clock.setTimer("mesh.part", FLUSH_MS, resolve);
+    });
+    await network
+      .disconnect(peer)
+      .catch((error: unknown) => logger.debug("could not hang up", { peer, error }));
   }
 
   /** A good-bye that is still in some buffer when the link closes makes the agent dead instead of gone. */

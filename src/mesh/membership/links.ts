@@ -20,6 +20,7 @@ const EVICTION_BURST = 16;
 export interface LinkState {
   readonly peer: PeerId;
   readonly direction: "inbound" | "outbound";
+  readonly openedAtMs: number;
   /** Last answer to a probe. */
   answeredAtMs: number;
   /** When it was last told this agent's record out of turn. */
@@ -45,6 +46,7 @@ export function newLink(
   return {
     peer,
     direction,
+    openedAtMs: nowMs,
     answeredAtMs: Number.NEGATIVE_INFINITY,
     toldOwnAtMs: Number.NEGATIVE_INFINITY,
     parting: false,

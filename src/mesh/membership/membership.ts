@@ -29,6 +29,8 @@ const PIGGYBACK_BYTES_MAX = 1_024;
 const INDIRECT_IN_A_ROW_MAX = 4;
 /** A tick this late says that this agent was slow, not that others were. */
 const LATE_MS = 250;
+/** For a linked peer to show its record. */
+const INTRODUCTION_MS = 10_000;
 /** A tick this late says that it slept. */
 const ASLEEP_MS = 5_000;
 
@@ -322,13 +324,19 @@ export class Membership {
     return peers[Math.floor(this.#random.next() * peers.length)];
   }
 
+  /** On a slow link the first words take their time: a stream has to be opened before anything is said. */
+  #isOverdue(peer: PeerId, nowMs: number): boolean {
+    const link = this.#links.get(peer);
+    return link !== undefined && nowMs - link.openedAtMs >= INTRODUCTION_MS;
+  }
+
   #detectorHost(turn: Turn): DetectorHost {
     return {
       send: (to, body) => this.#sendWithNews(turn, to, body),
       // A linked peer of which no record is known can not be suspected, only left.
       failed: (peer) => {
-        if (this.#table.get(peer) === undefined) this.#part(turn, peer);
-        else this.#roster.suspect(turn, peer);
+        if (this.#table.get(peer) !== undefined) this.#roster.suspect(turn, peer);
+        else if (this.#isOverdue(peer, turn.nowMs)) this.#part(turn, peer);
       },
       // Others may lie about it, and a link like that is of no use: it counts, but not for ever.
       reachedByOthers: (peer) => {

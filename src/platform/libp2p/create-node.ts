@@ -8,6 +8,7 @@ import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
 import type { DiscoveryMethod } from "../network.ts";
 import { gossipService } from "./gossip.ts";
+import type { HandshakeWatch } from "./handshake-watch.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
 import { transportsOf } from "./transports.ts";
@@ -30,11 +31,13 @@ type Factories = Record<string, (components: never) => unknown>;
 type OnDiscovered = (found: PeerInfo, by: DiscoveryMethod) => void;
 
 /**
+ * @param handshakes counts those who come in and can not say who they are
  * @param onDiscovered hears of peers that somebody may want to dial; libp2p dials nobody by itself
  * @returns a node that has not been started
  */
 export async function createNode(
   settings: Libp2pSettings,
+  handshakes: HandshakeWatch,
   onDiscovered: OnDiscovered,
 ): Promise<Node> {
   const { gate, relay, networkKey } = settings;
@@ -81,8 +84,14 @@ export async function createNode(
       // By default libp2p refuses to dial private addresses in browsers; here everything goes.
       denyDialMultiaddr: () => false,
       denyDialPeer: (peer) => !gate.admits(peer.toString()),
-      denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
-        !gate.admits(peer.toString(), remoteAddr.toString()),
+      denyInboundConnection: (connection) => {
+        handshakes.begun(connection);
+        return false;
+      },
+      denyInboundEncryptedConnection: (peer, connection) => {
+        handshakes.done(connection);
+        return !gate.admits(peer.toString(), connection.remoteAddr.toString());
+      },
       denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
       denyInboundRelayReservation: (peer) => !gate.admits(peer.toString()),
     },

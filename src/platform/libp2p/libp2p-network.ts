@@ -24,6 +24,7 @@ import { createNode, type Node } from "./create-node.ts";
 import { DhtDirectory } from "./dht-directory.ts";
 import { dialError, dialTarget, parsedPeer, reason } from "./dial.ts";
 import { Gossip } from "./gossip.ts";
+import { HandshakeWatch } from "./handshake-watch.ts";
 import { KeptStreams, openedWithin } from "./kept-streams.ts";
 import { bestLink, linkOf } from "./links.ts";
 import type { Libp2pSettings } from "./settings.ts";
@@ -51,12 +52,12 @@ export class Libp2pNetwork implements Network {
   #listener: ((event: NetworkEvent) => void) | undefined;
   #state: "new" | "running" | "stopped" = "new";
 
-  private constructor(settings: Libp2pSettings, node: Node) {
+  private constructor(settings: Libp2pSettings, node: Node, tally: Tally) {
     const { gate } = settings;
     this.#settings = settings;
     this.#node = node;
     this.self = node.peerId.toString();
-    this.#tally = new Tally();
+    this.#tally = tally;
     this.#streams = new KeptStreams(
       (peer, protocolId) => this.#openStream(peer, protocolId),
       this.#tally,
@@ -71,10 +72,12 @@ export class Libp2pNetwork implements Network {
   /** @returns a network that listens once it is started @throws Error when a native library is missing */
   static async create(settings: Libp2pSettings): Promise<Libp2pNetwork> {
     let network: Libp2pNetwork | undefined;
-    const node = await createNode(settings, (found, by) => {
+    const tally = new Tally();
+    const handshakes = new HandshakeWatch(settings, tally);
+    const node = await createNode(settings, handshakes, (found, by) => {
       if (network !== undefined) network.#discovered(found, by);
     });
-    network = new Libp2pNetwork(settings, node);
+    network = new Libp2pNetwork(settings, node, tally);
     return network;
   }
 
