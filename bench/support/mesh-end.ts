@@ -18,7 +18,7 @@ export interface MeshEnd {
   requests(count: number, inFlight: number): Promise<void>;
   /**
    * Sends so many bytes and waits until the other side says that it has them.
-   * @param digest whether the other side makes sure of them by SHA-256; ours always does
+   * @param digest whether the other side makes sure of them by SHA-256
    */
   bulk(bytes: number, digest: boolean): Promise<void>;
 }

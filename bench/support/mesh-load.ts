@@ -11,18 +11,20 @@ const ECHO: Protocol = {
   requestsInFlightMax: 64,
 };
 const BULK = "/agent-mesh-bench/bulk/1.0.0";
+const BULK_DIGEST = "/agent-mesh-bench/bulk-digest/1.0.0";
 const DEADLINE = { timeoutMs: 20_000 };
 
 const network = await libp2pNode();
 await network.start(() => undefined);
 let far = "";
 
-const nothing: BulkSink = {
+const checked: BulkSink = {
   offset: 0,
   write: () => undefined,
   done: () => undefined,
   broken: () => undefined,
 };
+const unchecked: BulkSink = { ...checked, unchecked: true };
 const digests = new Map<number, { whole: Buffer; sha256: Buffer }>();
 
 function content(bytes: number): { whole: Buffer; sha256: Buffer } {
@@ -37,7 +39,8 @@ function content(bytes: number): { whole: Buffer; sha256: Buffer } {
 const end: MeshEnd = {
   listen() {
     network.serve(ECHO, { request: (_, payload) => payload });
-    network.serveBulk(BULK, () => nothing);
+    network.serveBulk(BULK, () => unchecked);
+    network.serveBulk(BULK_DIGEST, () => checked);
     return Promise.resolve(network.addresses());
   },
   async connect(addresses) {
@@ -53,9 +56,9 @@ const end: MeshEnd = {
     };
     await Promise.all(Array.from({ length: inFlight }, ask));
   },
-  async bulk(bytes) {
+  async bulk(bytes, digest) {
     const { whole, sha256 } = content(bytes);
-    await network.sendBulk(far, BULK, {
+    await network.sendBulk(far, digest ? BULK_DIGEST : BULK, {
       name: "bench",
       sizeBytes: bytes,
       sha256,

@@ -114,6 +114,11 @@ export interface BulkSource {
 export interface BulkSink {
   /** Bytes of this very content that are there already: the transfer goes on behind them. */
   readonly offset: number;
+  /**
+   * Set where the digest is not to be checked: every byte is authenticated by the link, and whoever takes the sender's
+   * word, or checks what it has stored anyway, saves a third of the receiver's work. Not with an `offset`.
+   */
+  readonly unchecked?: true;
   /** Reads back what is there already, for the digest; called only where `offset` is above 0. */
   read?(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   /** Takes the next bytes; the sender waits while a promise is pending. */

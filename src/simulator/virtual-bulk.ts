@@ -147,6 +147,7 @@ export class VirtualBulk {
       acknowledged = received;
       stream.send({ received, complete: false }, 16);
     }
+    if (sink.unchecked === true && sink.offset === 0) return;
     const whole = new Uint8Array(sizeBytes);
     let at = 0;
     for (const piece of pieces) {

@@ -191,6 +191,11 @@ export function bulkConformance(t: Test, make: MakeNode): void {
     t.equal(await send({ sha256: Buffer.alloc(32, 1) }), "network.refused bulk.digest");
     t.equal(all[0]?.ended, "network.refused bulk.digest");
     t.equal(await send(), "network.refused bulk.digest", "what was there before counts too");
+    const trusting = Object.assign(new Keeper(), { unchecked: true as const });
+    sinks = [trusting];
+    await send({ sha256: Buffer.alloc(32, 1) });
+    t.equal(trusting.ended, "done", "unless the sink takes the sender's word");
+    t.ok(trusting.whole.equals(source.whole));
     t.equal(await send({ read: () => new Uint8Array(0) }), "network.closed", "a source runs dry");
     t.equal(await send({ name: "x".repeat(257) }), "network.too-large");
     t.equal(await send({ sha256: Buffer.alloc(31) }), "network.too-large");
