@@ -31,7 +31,7 @@ async function standardText(root: string, name: string, expression: string): Pro
     [...wanted.matchAll(/[\w.-]+/g)]
       .map(([id]) => id)
       .filter((id) => id !== "AND")
-      .map((id) => {
+      .map(async (id) => {
         if (id === "MIT") return `${holder}\n\n${mit}`;
         if (id === "ISC") return `${holder}\n\n${isc}`;
         if (id === "BSD-3-Clause") return `${holder}\n\n${bsd3}`;

@@ -142,6 +142,10 @@ async function noticed(swarm: readonly NodeProcess[], victim: NodeProcess): Prom
   return Math.max(...deaths());
 }
 
+function iptables(...args: string[]): void {
+  execFileSync("iptables", ["-w", ...args], { stdio: "pipe" });
+}
+
 /** Members that are taken for dead though they live, while the kernel drops packets of both alike. */
 async function* lossy(
   swarm: readonly NodeProcess[],
@@ -149,8 +153,6 @@ async function* lossy(
 ): AsyncGenerator<Figure> {
   const rule = ["INPUT", "-i", "lo", "-m", "statistic", "--mode", "random"];
   const drop = [...rule, "--probability", String(LOSS), "-j", "DROP"];
-  const iptables = (...args: string[]): void =>
-    void execFileSync("iptables", ["-w", ...args], { stdio: "pipe" });
   const failuresBefore = serf.reduce((sum, { failures }) => sum + failures, 0);
   const sinceMs = now();
   iptables("-A", ...drop);

@@ -3,7 +3,7 @@ import type { BridgePrincipal } from "../../platform/bridge.ts";
 /**
  * What a gateway that this device attached to may do here.
  * @param tasks tasks that it may ask for; with `*` at the end, all that begin so
- * @returns a principal for {@link Attachment}; what it publishes is gated by the rules for topics
+ * @returns a principal for `Attachment`; what it publishes is gated by the rules for topics
  */
 export function gatewayPrincipal(name: string, tasks: readonly string[]): BridgePrincipal {
   const names = new Set(tasks.filter((task) => !task.endsWith("*")));
