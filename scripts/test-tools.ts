@@ -41,6 +41,11 @@ const tools: readonly Tool[] = [
   { programs: ["qemu-aarch64-static"], packages: ["qemu-user-static"], tests: "the arm64 image" },
   { programs: ["nats-server"], packages: ["nats-server"], tests: "the NATS JetStream uplink" },
   { programs: ["ip"], packages: ["iproute2"], tests: "network partitions" },
+  {
+    programs: ["go"],
+    packages: ["golang-go"],
+    tests: "go-libp2p as a neighbour; any version will do, it fetches the one that is needed",
+  },
   { programs: ["iptables"], packages: ["iptables"], tests: "lossy networks" },
   { programs: ["strace"], packages: ["strace"], tests: "crashes at every system call" },
   { programs: ["openssl"], packages: ["openssl"], tests: "TLS" },

@@ -83,7 +83,7 @@ export async function fetchGo(directory: string): Promise<GoToolchain | { missin
 }
 
 async function download(path: string): Promise<Buffer | string> {
-  const proxies = (process.env["GOPROXY"] ?? "https://proxy.golang.org")
+  const proxies = moduleProxies()
     .split(/[,|]/)
     .filter((proxy) => /^https?:/.test(proxy));
   const faults: string[] = [];
@@ -100,6 +100,14 @@ async function download(path: string): Promise<Buffer | string> {
     }
   }
   return faults.length > 0 ? faults.join("; ") : "GOPROXY names no module proxy";
+}
+
+/** What the environment names; else what a go command does, however old it is. */
+function moduleProxies(): string {
+  const named = process.env["GOPROXY"];
+  if (named !== undefined) return named;
+  const asked = spawnSync("go", ["env", "GOPROXY"], { encoding: "utf8", cwd: tmpdir() });
+  return asked.error === undefined ? asked.stdout.trim() : "";
 }
 
 /** Runs the go command to its end. @returns its exit code, and the last of what it said */
