@@ -11,6 +11,8 @@ interface Tool {
   /** Any of these programs will do. */
   readonly programs: readonly string[];
   readonly packages: readonly string[];
+  /** A command that only works where all of it is there. */
+  readonly proof?: readonly string[];
   /** The tests that are skipped without it. */
   readonly tests: string;
 }
@@ -42,6 +44,12 @@ const tools: readonly Tool[] = [
   { programs: ["nats-server"], packages: ["nats-server"], tests: "the NATS JetStream uplink" },
   { programs: ["ip"], packages: ["iproute2"], tests: "network partitions" },
   {
+    programs: ["python3"],
+    packages: ["python3", "python3-venv"],
+    proof: ["python3", "-c", "import ensurepip, venv"],
+    tests: "a gRPC client in another language",
+  },
+  {
     programs: ["go"],
     packages: ["golang-go"],
     tests: "go-libp2p as a neighbour; any version will do, it fetches the one that is needed",
@@ -64,8 +72,14 @@ function isInstalled(program: string): boolean {
   });
 }
 
+/** Debian takes some programs apart: what is there may lack what is needed of it. */
+function proves(proof: readonly string[] | undefined): boolean {
+  const [program, ...args] = proof ?? [];
+  return program === undefined || spawnSync(program, args, { stdio: "ignore" }).status === 0;
+}
+
 function missingTools(): Tool[] {
-  return tools.filter(({ programs }) => !programs.some(isInstalled));
+  return tools.filter(({ programs, proof }) => !programs.some(isInstalled) || !proves(proof));
 }
 
 /** Debian starts a freshly installed broker; on its port it would stand in the way of the agent. */
