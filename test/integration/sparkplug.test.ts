@@ -245,6 +245,8 @@ t.test(
         await local.publishAsync("sensors/room", JSON.stringify({ temp: n }), { qos: 1 });
     };
     const temps = () => host.values("sensors/room/temp");
+    // What was observed before the birth is history, however soon it is sent.
+    await eventually(() => host.of("NBIRTH").length > 0, "the birth");
     await publish(1, 20);
     await eventually(() => temps().length === 20, "the first twenty");
     t.ok(temps().every(({ historical }) => !historical));
