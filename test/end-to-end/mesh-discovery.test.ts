@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { AgentProcess, until } from "../support/agent-process.ts";
+import { AgentProcess, command, until } from "../support/agent-process.ts";
 import { type Host, namespacesMissing, Switch } from "../support/namespaces.ts";
 import { CHROMIUM, launchBrowser } from "../support/page-browser.ts";
 import { openAgentPage } from "../support/page-mesh.ts";
@@ -200,6 +200,52 @@ t.test("a relay between two that can not reach each other", { skip }, async (t) 
     { transport: "relay" },
   );
   await allAlive([hub, ...others]);
+});
+
+t.test("two behind routers of their own, over a relay", { skip }, async (t) => {
+  const network = new Switch(t, "10.71.8");
+  const hub = network.host();
+  const sets = ["mesh.discovery.mdns=false", "mesh.port=4001", 'mesh.transports=["tcp","quic"]'];
+  const start = (host: Host, name: string, more: readonly string[]): Promise<AgentProcess> => {
+    const directory = mkdtempSync(join(tmpdir(), "mesh-discovery-"));
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    const own = [`agent.id=${name}`, `api.host=${hub === host ? host.address : "127.0.0.1"}`];
+    return AgentProcess.start(
+      t,
+      directory,
+      [...own, `mesh.host=${host.address}`, ...sets, ...more],
+      {
+        prefix: host.prefix,
+        unseen: hub !== host,
+      },
+    );
+  };
+  const relay = await start(hub, "hub", ["mesh.relay.serve=true"]);
+  const bootstrap = `mesh.bootstrap=["/ip4/${hub.address}/tcp/4001"]`;
+  const inside = [network.behindNat(), network.behindNat()];
+  const others = await Promise.all(
+    inside.map(async (host, at) => ({
+      host,
+      agent: await start(host, `inside-${at + 1}`, [bootstrap]),
+    })),
+  );
+  const peersOf = ({ host, agent }: { host: Host; agent: AgentProcess }) =>
+    JSON.parse(host.run(command, "mesh", "peers", "--json", "--data", agent.data)) as {
+      items: { agentId?: string; transport: string }[];
+    };
+  const peers = await until(
+    "the two to be linked",
+    () => {
+      const { items } = peersOf(others[0] as (typeof others)[number]);
+      return items.some(({ agentId }) => agentId === "inside-2") && items;
+    },
+    90_000,
+  );
+  t.match(
+    peers.find(({ agentId }) => agentId === "inside-2"),
+    { transport: "relay" },
+  );
+  t.equal((await agentsOf(relay)).filter(({ state }) => state === "alive").length, 3);
 });
 
 t.test("a cable is out for two minutes, on a network that loses packets", { skip }, async (t) => {

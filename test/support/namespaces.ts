@@ -22,6 +22,7 @@ export class Switch {
   readonly #name: string;
   readonly #subnet: string;
   readonly #hosts: Host[] = [];
+  readonly #natted: string[] = [];
 
   /** @param t whose end ends it @param subnet first three bytes, such as `10.71.1` */
   constructor(t: Test, subnet: string) {
@@ -53,7 +54,30 @@ export class Switch {
     return host;
   }
 
+  /** Adds a machine behind a router of its own, which hides its address and lets in only what was asked for. */
+  behindNat(): Host {
+    const router = this.host();
+    const number = this.#hosts.length;
+    const [name, network] = [`${this.#name}-${number}n`, `192.168.${number}`];
+    ip("netns", "add", name);
+    this.#natted.push(name);
+    router.ip("link", "add", "lan", "type", "veth", "peer", "name", "eth0", "netns", name);
+    router.ip("address", "add", `${network}.1/24`, "dev", "lan");
+    router.ip("link", "set", "lan", "up");
+    const inside = new Host(name, `${network}.2`, { switchName: "", port: "" });
+    inside.ip("link", "set", "lo", "up");
+    inside.ip("address", "add", `${inside.address}/24`, "dev", "eth0");
+    inside.ip("link", "set", "eth0", "up");
+    inside.ip("route", "add", "default", "via", `${network}.1`);
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=1");
+    router.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "eth0", "-j", "MASQUERADE");
+    const uninvited = ["-i", "eth0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"];
+    router.run("iptables", "-A", "FORWARD", ...uninvited);
+    return inside;
+  }
+
   #remove(): void {
+    for (const name of this.#natted) spawnSync("ip", ["netns", "delete", name]);
     for (const { name } of this.#hosts) spawnSync("ip", ["netns", "delete", name]);
     spawnSync("ip", ["link", "delete", this.#name]);
   }
@@ -84,6 +108,11 @@ export class Host {
     return ip("-n", this.name, ...args);
   }
 
+  /** Runs a program there. @returns what it printed */
+  run(program: string, ...args: string[]): string {
+    return run("ip", "netns", "exec", this.name, program, ...args);
+  }
+
   /** Pulls the cable at the switch: nobody hears anything, and nobody is told. */
   unplug(): void {
     ip("link", "set", this.#cable.port, "nomaster");
@@ -112,7 +141,7 @@ export class Host {
   }
 
   #iptables(...args: string[]): void {
-    run("ip", "netns", "exec", this.name, "iptables", "-w", ...args);
+    this.run("iptables", "-w", ...args);
   }
 }
 

@@ -19,7 +19,8 @@ import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import type { FleetMemory } from "./fleet-memory.ts";
 
-const CONNECT_TIMEOUT_MS = 8_000;
+/** Addresses are tried one after the other, and the one through a relay is the last. */
+const CONNECT_TIMEOUT_MS = 30_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 /** Dials under way at once; what the membership wants beyond that counts as failed and comes up again. */
 const DIALS_MAX = 8;

@@ -76,6 +76,8 @@ export async function createNode(
       inboundConnectionThreshold: settings.inboundPerSecondMax,
       maxIncomingPendingConnections: 32,
       maxParallelDials: 16,
+      // A private address behind somebody else's NAT answers nothing: the next one has to have its turn.
+      addressDialTimeout: 5_000,
       // The mesh redials, for ever; nobody is tagged to be kept here.
       reconnectRetries: 0,
     },
