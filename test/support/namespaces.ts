@@ -69,7 +69,7 @@ export class Switch {
     inside.ip("address", "add", `${inside.address}/24`, "dev", "eth0");
     inside.ip("link", "set", "eth0", "up");
     inside.ip("route", "add", "default", "via", `${network}.1`);
-    router.run("sysctl", "-qw", "net.ipv4.ip_forward=1");
+    router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
     router.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "eth0", "-j", "MASQUERADE");
     const uninvited = ["-i", "eth0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"];
     router.run("iptables", "-A", "FORWARD", ...uninvited);
