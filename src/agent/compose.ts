@@ -109,6 +109,7 @@ export async function startAgent(
     registerMeshMetrics(metrics, mesh.view, {
       offences: () => mesh.access.ledger.counts(),
       bans: () => mesh.access.ledger.bans().length,
+      untaken: () => mesh.node.untaken(),
     });
 
   await lifecycle.start(

@@ -231,6 +231,14 @@ export class MeshNode implements ChannelOpener {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
   }
 
+  /** What came and was not taken, since the start, by kind: replayed, older than what is known, malformed. */
+  untaken(): Readonly<Record<string, number>> {
+    if (this.#running === undefined) return {};
+    const { replayed, malformed } = this.#running.topics.counters();
+    const messages = { replayedMessages: replayed, malformedMessages: malformed };
+    return { ...this.#running.fleet.idleGossip(), ...messages };
+  }
+
   /** Share of the fleet that was there lately and is not reachable now, 0 to 1. */
   partitionScore(): number {
     return this.#running?.fleet.partitionScore() ?? 0;

@@ -6,6 +6,8 @@ export interface AccessCounts {
   /** Offences of peers by kind. */
   offences(): Readonly<Record<string, number>>;
   bans(): number;
+  /** What came and was not taken, by kind. */
+  untaken(): Readonly<Record<string, number>>;
 }
 
 /** Registers the metrics of the mesh; where it is off there are none. */
@@ -90,6 +92,12 @@ export function registerMeshMetrics(
   );
   add("counter", "mesh_offences_total", "Rules that peers broke, by kind.", () =>
     labelled("kind", access.offences()),
+  );
+  add(
+    "counter",
+    "mesh_untaken_total",
+    "Records and messages that were replayed, older than what is known, or malformed, by kind.",
+    () => labelled("kind", access.untaken()),
   );
   add("gauge", "mesh_bans", "Peers that are kept away.", () => access.bans());
 }

@@ -117,6 +117,8 @@ t.test("ten fakes that lie, against six agents", async (t) => {
   t.ok(bans.every(({ peerId }) => fakes.some(({ self }) => self === peerId)));
   const metrics = await first.ask("/metrics").then((response) => response.text());
   t.match(metrics, /agent_mesh_mesh_offences_total\{kind="[\w-]+"\} [1-9]/, "it is counted");
+  t.match(metrics, /agent_mesh_mesh_untaken_total\{kind="idleAccusations"\} [1-9]/);
+  t.match(metrics, /agent_mesh_mesh_untaken_total\{kind="staleRecords"\} \d/);
   const { items: entries } = await first.get<{ items: { action: string; subject?: string }[] }>(
     "/v1/mesh/audit?limit=500",
   );

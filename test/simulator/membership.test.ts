@@ -162,9 +162,15 @@ t.test("a partition of two minutes heals", async (t) => {
   world.partition((index) => (index < 20 ? 0 : 1));
   world.run(120_000);
   const [few, many] = [world.membership(3), world.membership(33)];
-  t.same([few.counts().alive, many.counts().alive], [20, 30]);
-  t.equal(few.partitionScore(world.nowMs), 30 / 49);
-  t.equal(many.partitionScore(world.nowMs), 20 / 49);
+  // One to whom nobody on this side had a link is missed only after four refreshes of its record.
+  for (const [membership, own] of [
+    [few, 20],
+    [many, 30],
+  ] as const) {
+    const beyond = membership.counts().alive - own;
+    t.ok(beyond >= 0 && beyond <= 2, `${beyond} of the other side not missed yet`);
+    t.equal(membership.partitionScore(world.nowMs), (50 - own - beyond) / 49);
+  }
   world.heal();
   const tookMs = world.runUntil(
     "everybody is back everywhere",

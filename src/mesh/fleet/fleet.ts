@@ -176,6 +176,11 @@ export class Fleet {
     return this.#membership.counts();
   }
 
+  /** What gossip told that changed nothing, by kind: copies, records older than those known, …. */
+  idleGossip(): Readonly<Record<string, number>> {
+    return { ...this.#membership.counters() };
+  }
+
   /** 0: everybody who was there lately still is; 1: nobody. */
   partitionScore(): number {
     return this.#membership.partitionScore(this.#parts.clock.monotonicMs());
