@@ -5,7 +5,7 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
-/** @param digits as {@link toHex} makes them */
+/** @returns the bytes that the digits stand for @param digits as {@link toHex} makes them */
 export function fromHex(digits: string): Uint8Array {
   const bytes = new Uint8Array(digits.length / 2);
   for (let at = 0; at < bytes.length; at++)
