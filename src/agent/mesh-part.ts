@@ -13,6 +13,7 @@ import type { MeshView } from "../mesh/view.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
+import { isLoopback } from "../platform/loopback.ts";
 import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
 import type { Signer } from "../platform/signer.ts";
 import type { EventLog } from "../telemetry/event-log.ts";
@@ -163,8 +164,7 @@ function doorOf({ gate, book, identities, ledger }: MeshAccess, clock: Clock): N
 
 /** Not a fault: a lab wants it so. */
 function isOpenToAll({ host, networkKeyFile, access }: Config["mesh"]): boolean {
-  const loopback = host === "localhost" || host === "::1" || host.startsWith("127.");
-  return !loopback && networkKeyFile === undefined && access.mode === "open";
+  return !isLoopback(host) && networkKeyFile === undefined && access.mode === "open";
 }
 
 function tellOfMember(events: EventSink, self: string, change: MemberChange): void {

@@ -4,6 +4,7 @@ import { generateIdentityPem, identityKeyFrom } from "../platform/libp2p/identit
 import { Libp2pNetwork } from "../platform/libp2p/libp2p-network.ts";
 import { parseNetworkKey } from "../platform/libp2p/network-key.ts";
 import type { Logger } from "../platform/logger.ts";
+import { isLoopback } from "../platform/loopback.ts";
 import { readSecretFile } from "../platform/node/data-directory.ts";
 import { identityText } from "../platform/node/identity-file.ts";
 import type { MeshGround } from "./agent-platform.ts";
@@ -84,8 +85,4 @@ function listenAddresses({ host, transports, ...ports }: MeshOptions): string[] 
     webrtc: `${base}/udp/${ports.webRtcPort}/webrtc-direct`,
   };
   return transports.map((name) => ways[name]);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from "../platform/loopback.ts";
 import type { BrokerOptions } from "../readings/broker-options.ts";
 import { topicMatcher } from "../readings/topic-filter.ts";
 
@@ -67,8 +68,4 @@ function filterFaults({ users, anonymous }: BrokerOptions): string[] {
   check("mqtt.broker.anonymous.publish", anonymous.publish);
   check("mqtt.broker.anonymous.subscribe", anonymous.subscribe);
   return faults;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }

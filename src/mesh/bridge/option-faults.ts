@@ -1,3 +1,4 @@
+import { isLoopback } from "../../platform/loopback.ts";
 import type { BridgeOptions } from "./options.ts";
 
 /** @returns whether the bridge has anything to do */
@@ -61,8 +62,4 @@ function nameFaults(connect: BridgeOptions["connect"]): string[] {
       ? []
       : [`bridge.connect.${at}.name "${name}" is taken by bridge.connect.${first}`];
   });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || host.startsWith("127.");
 }

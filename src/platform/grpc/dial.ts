@@ -7,6 +7,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { BridgeError } from "../bridge.ts";
+import { isLoopback } from "../loopback.ts";
 import {
   ACCEPT_ENCODING,
   ENVELOPE_BYTES_MAX,
@@ -76,8 +77,4 @@ export function dial(options: GrpcClientOptions): { client: Client; metadata: Me
 function secure(tls: ClientTlsFiles): ChannelCredentials {
   const { ca, cert, key } = readClientTls(tls);
   return credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }
