@@ -1,6 +1,5 @@
 // The network seam over WebRTC. The native library beneath it (node-datachannel 0.33) ends the process now and then with
-// a segmentation fault, and its links may go on closing while new ones are asked for; such a run is made again, and said
-// so. One whole run without a fault is wanted.
+// a segmentation fault, which says nothing about ours; such a run is made again, and said so. A failed assertion is final.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import t from "tap";
@@ -34,14 +33,14 @@ function runSuite(): Promise<Ended> {
 t.test("libp2p over WebRTC-Direct", async (t) => {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { code, signal, said } = await runSuite();
-    const faults = said.match(/^ *not ok .*$/gm) ?? [];
-    if (signal !== null || faults.length > 0) {
-      t.comment(`run ${attempt}: ${signal ?? "no signal"}; ${faults.join("; ").slice(0, 1_000)}`);
+    t.notMatch(said, /^ *not ok/m, "no assertion failed");
+    if (signal === "SIGSEGV" || signal === "SIGABRT") {
+      t.comment(`node-datachannel ended the process with ${signal} in run ${attempt}`);
       continue;
     }
     t.equal(code, 0, said.slice(-2_000));
     t.ok((said.match(/^ +ok /gm) ?? []).length > 300, "all of it was run");
     return;
   }
-  t.fail(`no whole run in ${ATTEMPTS}`);
+  t.fail(`node-datachannel ended ${ATTEMPTS} runs of ${ATTEMPTS}`);
 });

@@ -17,6 +17,7 @@ import {
   type TopicMessage,
   type TopicVerdict,
 } from "../network.ts";
+import { Tally } from "../network-tally.ts";
 import type { PeerId } from "../signer.ts";
 import { answerStream } from "./answering-stream.ts";
 import { BulkService } from "./bulk-service.ts";
@@ -28,7 +29,6 @@ import { HandshakeWatch } from "./handshake-watch.ts";
 import { KeptStreams, openedWithin } from "./kept-streams.ts";
 import { bestLink, linkOf } from "./links.ts";
 import type { Libp2pSettings } from "./settings.ts";
-import { Tally } from "./tally.ts";
 
 /** Streams of one protocol that a peer may have open; one is enough for an agent. */
 const STREAMS_PER_PEER_MAX = 4;
@@ -49,6 +49,8 @@ export class Libp2pNetwork implements Network {
   readonly #served = new Set<string>();
   /** Peers whose link was told. */
   readonly #told = new Set<PeerId>();
+  /** Links that are being closed. */
+  readonly #closing = new Set<Promise<void>>();
   #listener: ((event: NetworkEvent) => void) | undefined;
   #state: "new" | "running" | "stopped" = "new";
 
@@ -137,6 +139,8 @@ export class Libp2pNetwork implements Network {
       throw new NetworkError("network.barred", `${peer} is barred`);
     this.#mustRun();
     const target = dialTarget(peer, addresses);
+    // libp2p takes a connection for open until it is closed wholly, though no stream can be opened any more.
+    await Promise.all(this.#closing);
     const signal = AbortSignal.timeout(timeoutMs);
     this.#tally.dials++;
     try {
@@ -149,7 +153,12 @@ export class Libp2pNetwork implements Network {
   }
 
   async disconnect(peer: PeerId): Promise<void> {
-    if (this.#state === "running") await this.#node.hangUp(parsedPeer(peer));
+    if (this.#state !== "running") return;
+    const hungUp = this.#node.hangUp(parsedPeer(peer));
+    const closed = hungUp.catch(() => undefined);
+    this.#closing.add(closed);
+    void closed.then(() => this.#closing.delete(closed));
+    await hungUp;
   }
 
   serve(protocol: Protocol, service: Service): void {
