@@ -46,6 +46,7 @@ export function lonelyMesh(self: () => SelfDescription): MeshView {
         linked: false,
       },
     ],
+    counters: () => NO_COUNTERS,
     counts: () => counts,
     join: () => Promise.resolve([]),
     disconnect: () => Promise.resolve(false),
@@ -105,6 +106,7 @@ export function meshView(
         .map((member) => agentOf(member, linked))
         .sort((a, b) => compare(a.agentId, b.agentId) || compare(a.peerId ?? "", b.peerId ?? ""));
     },
+    counters: () => network.counters(),
     counts: () => node.memberCounts(),
     join: (addresses) => node.join(addresses),
     disconnect: (peer) => node.unlink(peer),

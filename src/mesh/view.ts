@@ -84,6 +84,8 @@ export interface MeshView {
   peers(): readonly MeshPeer[];
   /** Every agent known, this one too, by agent id. */
   agents(): readonly FleetAgent[];
+  /** What went over the links; the same as in the status, without making all of that. */
+  counters(): NetworkCounters;
   /** @returns how many there are, without listing them */
   counts(): MemberCounts;
   /**

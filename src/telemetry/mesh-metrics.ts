@@ -43,52 +43,51 @@ export function registerMeshMetrics(
     "Share of the fleet that was there lately and is out of reach, 0–1.",
     () => mesh.status().partitionScore,
   );
-  const counters = () => mesh.status().counters;
   add(
     "counter",
     "mesh_sent_bytes_total",
     "Payload sent to neighbours.",
-    () => counters().sentBytes,
+    () => mesh.counters().sentBytes,
   );
   add(
     "counter",
     "mesh_received_bytes_total",
     "Payload taken from neighbours.",
-    () => counters().receivedBytes,
+    () => mesh.counters().receivedBytes,
   );
   add(
     "counter",
     "mesh_requests_sent_total",
     "Requests to neighbours.",
-    () => counters().requestsSent,
+    () => mesh.counters().requestsSent,
   );
   add(
     "counter",
     "mesh_requests_served_total",
     "Requests of neighbours that were answered.",
-    () => counters().requestsServed,
+    () => mesh.counters().requestsServed,
   );
   add(
     "counter",
     "mesh_messages_published_total",
     "Messages published to topics.",
-    () => counters().messagesPublished,
+    () => mesh.counters().messagesPublished,
   );
   add(
     "counter",
     "mesh_messages_delivered_total",
     "Messages of topics that were new and valid.",
-    () => counters().messagesDelivered,
+    () => mesh.counters().messagesDelivered,
   );
-  add("counter", "mesh_dials_total", "Links that were tried.", () => counters().dials);
+  add("counter", "mesh_dials_total", "Links that were tried.", () => mesh.counters().dials);
   add(
     "counter",
     "mesh_dials_failed_total",
     "Links that could not be opened.",
-    () => counters().dialsFailed,
+    () => mesh.counters().dialsFailed,
   );
   add("counter", "mesh_refusals_total", "What was refused to peers, by code.", () =>
-    labelled("code", counters().refusals),
+    labelled("code", mesh.counters().refusals),
   );
   add("counter", "mesh_offences_total", "Rules that peers broke, by kind.", () =>
     labelled("kind", access.offences()),
