@@ -30,7 +30,7 @@ export class Throttle {
     this.#keysMax = limits.keysMax;
   }
 
-  /** It happened. @returns what to tell, or undefined to keep silent for now. */
+  /** It happened. @returns what to tell, or undefined to keep silent this time. */
   happened(key: string, nowMs: number): Told | undefined {
     const state = this.#states.get(key);
     if (state !== undefined && nowMs - state.toldAtMs < WINDOW_MS) {

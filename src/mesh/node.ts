@@ -1,26 +1,19 @@
-import type { Requirements } from "../access/requirements.ts";
 import type { Permission } from "../access/roles.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { Logger } from "../platform/logger.ts";
 import {
   type BulkOffer,
   type BulkSink,
   type BulkSource,
   type Link,
-  type Network,
   NetworkError,
   type NetworkEvent,
-  type NetworkGate,
   type NetworkPace,
   Refused,
 } from "../platform/network.ts";
-import type { Random } from "../platform/random.ts";
-import type { PeerId, Signer } from "../platform/signer.ts";
+import type { PeerId } from "../platform/signer.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
 import { Fleet, MEMBERSHIP_PROTOCOL } from "./fleet/fleet.ts";
-import type { FleetMemory } from "./fleet/fleet-memory.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
-import type { MembershipOptions, MembershipPace } from "./membership/options.ts";
+import type { MembershipPace } from "./membership/options.ts";
 import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
 import type { Origin } from "./messaging/envelope.ts";
 import { MAIL_PROTOCOL_ID, Mail } from "./messaging/mail.ts";
@@ -28,60 +21,13 @@ import { TOPIC_PREFIX, taskProtocolId } from "./messaging/names.ts";
 import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
 import { type Task, Tasks } from "./messaging/tasks.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
+import type { ContentListener, MeshParts, MessageListener, Peer } from "./node-parts.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
-import type { RecordVerifier } from "./records/record-verifier.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAIL_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const CONTENT_PROTOCOL_ID = "/agent-mesh/content/1.0.0";
-
-/** Hears messages that were sent to this node. @throws Refused to have the sender's promise rejected */
-export type MessageListener = (from: PeerId, payload: Uint8Array) => void | Promise<void>;
-
-/** Takes content of any size that was sent to this node. @throws Refused to say no */
-export type ContentListener = (offer: BulkOffer) => BulkSink | Promise<BulkSink>;
-
-/** A neighbour: somebody to whom there is a link now. */
-export interface Peer {
-  readonly id: PeerId;
-  readonly link: Link;
-  /** What it says of itself; absent until it did, and for nodes that are no agents. */
-  readonly member?: Member;
-}
-
-/** How the messages of a node are bounded. */
-interface MessageLimits {
-  readonly messageBytesMax: number;
-  readonly queueBytesMax: number;
-}
-
-/** What a node is made of. */
-export interface MeshParts {
-  readonly network: Network;
-  readonly signer: Signer;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly gate: NetworkGate;
-  /** Where it is said what each protocol needs; absent where the gate does not ask. */
-  readonly requirements?: Requirements;
-  readonly verifier: RecordVerifier;
-  readonly memory: FleetMemory;
-  readonly membership: MembershipOptions;
-  readonly limits: MessageLimits;
-  /** What the node says of itself at first. */
-  readonly self: SelfDescription;
-  /** Multiaddresses to begin with. */
-  readonly bootstrap: readonly string[];
-  /** Find back over addresses that worked before a restart. */
-  readonly remember: boolean;
-  /** Link to nodes that only neighbours told of. */
-  readonly peerExchange: boolean;
-  /** Hears what happens to members. */
-  readonly onChange?: (change: MemberChange) => void;
-  readonly onLink?: (event: NetworkEvent) => void;
-}
 
 interface Running {
   readonly fleet: Fleet;

@@ -3,12 +3,13 @@ import { LevelStore } from "../platform/level/level-store.ts";
 import { generateIdentityPem, identityKeyFrom } from "../platform/libp2p/identity-key.ts";
 import { Libp2pNetwork } from "../platform/libp2p/libp2p-network.ts";
 import { parseNetworkKey } from "../platform/libp2p/network-key.ts";
-import type { LogFields, Logger } from "../platform/logger.ts";
+import type { Logger } from "../platform/logger.ts";
 import type { NetworkGate } from "../platform/network.ts";
 import { DataDirectory, readSecretFile } from "../platform/node/data-directory.ts";
 import { identityText } from "../platform/node/identity-file.ts";
 import { SystemClock } from "../platform/node/system-clock.ts";
 import { SystemRandom } from "../platform/node/system-random.ts";
+import { silentLogger } from "../platform/silent-logger.ts";
 import { directoryRules } from "./fleet/fleet.ts";
 import { FleetMemory } from "./fleet/fleet-memory.ts";
 import type { MemberChange } from "./membership/member.ts";
@@ -23,7 +24,8 @@ export type { Member, MemberChange, MemberState } from "./membership/member.ts";
 export { SecureChannel } from "./messaging/secure-channel.ts";
 export type { Task } from "./messaging/tasks.ts";
 export type { TopicDelivery, TopicListener } from "./messaging/topics.ts";
-export type { ContentListener, MeshNode, MessageListener, Peer } from "./node.ts";
+export type { MeshNode } from "./node.ts";
+export type { ContentListener, MessageListener, Peer } from "./node-parts.ts";
 
 /** How a node is opened on this machine. */
 export interface OpenMeshOptions {
@@ -60,7 +62,7 @@ const LIMITS = { messageBytesMax: 1_048_576, queueBytesMax: 4_194_304 };
  * @throws Error in words that name what to change
  */
 export async function openMeshNode(options: OpenMeshOptions): Promise<MeshNode> {
-  const { logger = silent, gate = everybody, transports = ["tcp"], networkKeyFile } = options;
+  const { logger = silentLogger, gate = everybody, transports = ["tcp"], networkKeyFile } = options;
   const data = new DataDirectory(options.dataDirectory);
   const { signer, privateKey } = identityKeyFrom(
     identityText(data.identityFile, generateIdentityPem),
@@ -144,12 +146,4 @@ const everybody: NetworkGate = {
   admits: () => true,
   allows: () => undefined,
   offence: () => undefined,
-};
-const nothing = (_message: string, _fields?: LogFields): void => undefined;
-const silent: Logger = {
-  debug: nothing,
-  info: nothing,
-  warn: nothing,
-  error: nothing,
-  child: () => silent,
 };

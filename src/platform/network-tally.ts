@@ -1,6 +1,6 @@
-import type { NetworkCounters } from "../network.ts";
+import type { NetworkCounters } from "./network.ts";
 
-/** The counters while they are counted. */
+/** The counters of a network while they are counted. */
 export class Tally {
   sentBytes = 0;
   receivedBytes = 0;

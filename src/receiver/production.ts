@@ -1,8 +1,9 @@
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { LevelStore } from "../platform/level/level-store.ts";
-import type { LogFields, Logger } from "../platform/logger.ts";
+import type { Logger } from "../platform/logger.ts";
 import { DataDirectory } from "../platform/node/data-directory.ts";
 import { SystemClock } from "../platform/node/system-clock.ts";
+import { silentLogger } from "../platform/silent-logger.ts";
 import type { ReceivedUpdate, UpdateSink } from "../platform/update-sink.ts";
 import type { ReceiverLimits } from "./options.ts";
 import { createReceiver, type Receiver } from "./receiver.ts";
@@ -37,7 +38,7 @@ export interface OpenReceiver extends Receiver {
  * @throws StoreError `store.locked` when another process has it; Error naming the directory when it can not be used
  */
 export async function openReceiver(options: OpenReceiverOptions): Promise<OpenReceiver> {
-  const { logger = silent } = options;
+  const { logger = silentLogger } = options;
   const { storeDirectory } = new DataDirectory(options.dataDirectory);
   const store = await LevelStore.open({
     directory: storeDirectory,
@@ -73,12 +74,3 @@ export async function openReceiver(options: OpenReceiverOptions): Promise<OpenRe
     throw error;
   }
 }
-
-const nothing = (_message: string, _fields?: LogFields): void => undefined;
-const silent: Logger = {
-  debug: nothing,
-  info: nothing,
-  warn: nothing,
-  error: nothing,
-  child: () => silent,
-};

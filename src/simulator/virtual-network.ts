@@ -11,9 +11,9 @@ import {
   type Protocol,
   type Service,
 } from "../platform/network.ts";
+import { Tally } from "../platform/network-tally.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { sendBulk, VirtualBulk } from "./virtual-bulk.ts";
-import { VirtualCounters } from "./virtual-counters.ts";
 import { dial } from "./virtual-dial.ts";
 import type { VirtualEther } from "./virtual-ether.ts";
 import type { LinkEnd } from "./virtual-link.ts";
@@ -29,7 +29,7 @@ const DONE = Promise.resolve();
 export class VirtualNetwork implements Network, VirtualNode {
   readonly self: PeerId;
   readonly settings: VirtualNodeSettings;
-  readonly tally = new VirtualCounters();
+  readonly tally = new Tally();
   readonly topics: VirtualTopics = new VirtualTopics(this);
   readonly #ether: VirtualEther;
   readonly #links = new Map<PeerId, LinkEnd[]>();

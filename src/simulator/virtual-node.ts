@@ -1,6 +1,6 @@
 import type { NetworkGate, TopicMessage } from "../platform/network.ts";
+import type { Tally } from "../platform/network-tally.ts";
 import type { PeerId } from "../platform/signer.ts";
-import type { VirtualCounters } from "./virtual-counters.ts";
 import type { LinkEnd, LinkOwner } from "./virtual-link.ts";
 
 /** What one virtual node is. */
@@ -33,7 +33,7 @@ export interface TopicNeighbour {
 /** A node as the space around it and its own parts see it. */
 export interface VirtualNode extends LinkOwner {
   readonly settings: VirtualNodeSettings;
-  readonly tally: VirtualCounters;
+  readonly tally: Tally;
   readonly topics: TopicNeighbour;
   readonly running: boolean;
   /** Whether it lost its power: nobody is there to be told anything. */

@@ -24,8 +24,8 @@ import { parseNetworkKey } from "../../src/platform/libp2p/network-key.ts";
 import type { Libp2pSettings } from "../../src/platform/libp2p/settings.ts";
 import type { Logger } from "../../src/platform/logger.ts";
 import type { NetworkGate, Protocol } from "../../src/platform/network.ts";
+import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { until } from "../support/agent-process.ts";
-import { silentLogger } from "../support/api-context.ts";
 import { libp2pNode } from "../support/libp2p-node.ts";
 
 const ECHO: Protocol = {

@@ -7,7 +7,7 @@ import type { OutboxOptions } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { StoreOperation } from "../../src/platform/key-value-store.ts";
-import type { Logger } from "../../src/platform/logger.ts";
+import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
@@ -21,13 +21,6 @@ fc.configureGlobal({ seed, numRuns: Number(process.env["FC_RUNS"] ?? 60) });
 
 /** A block is a 64th of it at most: some hold one update, some a few. */
 const QUOTA = 6_000;
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
 
 const step = fc.oneof(
   {
@@ -148,7 +141,7 @@ class Trial {
     const opening = Outbox.open({
       store,
       clock: this.process,
-      logger: silent,
+      logger: silentLogger,
       events: { emit: () => undefined },
       agentId: "agent",
       options: this.options,

@@ -13,6 +13,7 @@ import type { Logger } from "../../src/platform/logger.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import { SystemRandom } from "../../src/platform/node/system-random.ts";
 import { PrometheusRegistry } from "../../src/platform/prometheus/registry.ts";
+import { silentLogger } from "../../src/platform/silent-logger.ts";
 import type { StreamReading } from "../../src/readings/view.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
@@ -29,14 +30,6 @@ export const testOptions: ApiOptions = {
     ]),
   ) as ApiOptions),
   port: 0,
-};
-
-export const silentLogger: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silentLogger,
 };
 
 /** Files held in memory. */
@@ -242,6 +235,18 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
 
 const counts = { alive: 2, suspect: 0, dead: 1, left: 0 };
 
+const counters = {
+  sentBytes: 1,
+  receivedBytes: 2,
+  requestsSent: 3,
+  requestsServed: 4,
+  messagesPublished: 5,
+  messagesDelivered: 6,
+  dials: 7,
+  dialsFailed: 8,
+  refusals: { "rate.limited": 9 },
+};
+
 /** A mesh of three agents, one of them dead. */
 function meshOf(take: () => void): ApiContext["mesh"] {
   const agent = { forMs: 1_000, heardOfMsAgo: 200, version: "0.1.0", addresses: [] };
@@ -260,17 +265,7 @@ function meshOf(take: () => void): ApiContext["mesh"] {
       partitionScore: 0.5,
       bootstrap: [{ address: "/ip4/192.0.2.1/tcp/4001", attempts: 3, fault: "no route" }],
       topics: ["news"],
-      counters: {
-        sentBytes: 1,
-        receivedBytes: 2,
-        requestsSent: 3,
-        requestsServed: 4,
-        messagesPublished: 5,
-        messagesDelivered: 6,
-        dials: 7,
-        dialsFailed: 8,
-        refusals: { "rate.limited": 9 },
-      },
+      counters,
     }),
     peers: () => [
       {
@@ -309,6 +304,7 @@ function meshOf(take: () => void): ApiContext["mesh"] {
         linked: false,
       },
     ],
+    counters: () => counters,
     counts: () => counts,
     join: () => {
       take();

@@ -1,16 +1,8 @@
 import { generateIdentityPem, identityKeyFrom } from "../../src/platform/libp2p/identity-key.ts";
 import { Libp2pNetwork } from "../../src/platform/libp2p/libp2p-network.ts";
 import type { Libp2pSettings } from "../../src/platform/libp2p/settings.ts";
-import type { Logger } from "../../src/platform/logger.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
-
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
+import { silentLogger } from "../../src/platform/silent-logger.ts";
 
 /** @returns settings of a node on loopback, TCP unless said otherwise, with everything else off */
 export function libp2pSettings(over: Partial<Libp2pSettings> = {}): Libp2pSettings {
@@ -34,7 +26,7 @@ export function libp2pSettings(over: Partial<Libp2pSettings> = {}): Libp2pSettin
     pace: { gossipIntervalMs: 100 },
     clock: new SystemClock(),
     gate: { admits: () => true, allows: () => undefined, offence: () => undefined },
-    logger: silent,
+    logger: silentLogger,
     ...over,
   };
 }

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync, type Stats, statfsSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Logger } from "../../platform/logger.ts";
+import { silentLogger } from "../../platform/silent-logger.ts";
 import { type Check, codeOf, type Finding, fail, ok, skipped, warn, wordsOf } from "./finding.ts";
 
 const freeBytesMin = 32 * 1024 * 1024;
@@ -118,21 +118,13 @@ function checkToken(data: string): Finding {
       );
 }
 
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
-
 async function checkStore(data: string, owner: Stats): Promise<Finding> {
   const directory = join(data, "store");
   if (statOf(directory) === undefined) return skipped("store", "made at the first start");
   try {
     const repair = await asOwner(owner, async () => {
       const { LevelStore } = await import("../../platform/level/level-store.ts");
-      const store = await LevelStore.open({ directory, logger: silent });
+      const store = await LevelStore.open({ directory, logger: silentLogger });
       await store.close();
       return store.repairs().at(-1);
     });

@@ -81,6 +81,16 @@ export class BootstrapDialer {
     for (const { timer } of this.#entries.values()) timer?.cancel();
   }
 
+  /** The links changed: whoever is wanted now need not wait for the next look. */
+  hurry(): void {
+    for (const entry of this.#entries.values())
+      if (entry.failures === 0 && !entry.dialling && this.#parts.wanted(entry.peer)) {
+        entry.failures = 1;
+        entry.timer?.cancel();
+        this.#schedule(entry);
+      }
+  }
+
   async #dial(entry: Entry): Promise<PeerId> {
     entry.timer?.cancel();
     entry.dialling = true;
@@ -112,15 +122,5 @@ export class BootstrapDialer {
       if (this.#parts.wanted(entry.peer)) void this.#dial(entry).catch(() => undefined);
       else this.#schedule(entry);
     });
-  }
-
-  /** The links changed: whoever is wanted now need not wait for the next look. */
-  hurry(): void {
-    for (const entry of this.#entries.values())
-      if (entry.failures === 0 && !entry.dialling && this.#parts.wanted(entry.peer)) {
-        entry.failures = 1;
-        entry.timer?.cancel();
-        this.#schedule(entry);
-      }
   }
 }

@@ -6,11 +6,11 @@ import {
   Refused,
   type Service,
 } from "../network.ts";
+import type { Tally } from "../network-tally.ts";
 import type { PeerId } from "../signer.ts";
 import { type FrameBody, FrameError, frameHeader, refusalFrame } from "./frame-codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
-import type { Tally } from "./tally.ts";
 import { lazyWindow } from "./yamux-window.ts";
 
 /** Refusals may wait beyond the queue's bound; a peer that reads not even those is given up. */

@@ -1,9 +1,9 @@
 import type { Stream } from "@libp2p/interface";
 import { NetworkError, type Protocol } from "../network.ts";
+import type { Tally } from "../network-tally.ts";
 import { type FrameBody, FrameError, frameHeader } from "./frame-codec.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { StreamWriter } from "./stream-writer.ts";
-import type { Tally } from "./tally.ts";
 import { lazyWindow } from "./yamux-window.ts";
 
 const IDS = 0xffff_ffff;

@@ -1,11 +1,8 @@
-import { privateKeyFromRaw, publicKeyFromRaw } from "@libp2p/crypto/keys";
+import { privateKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
-import { peerIdFromPublicKey, peerIdFromString } from "@libp2p/peer-id";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import type { PeerId, Signer } from "../signer.ts";
-
-const KEY_BYTES = 32;
-const SIGNATURE_BYTES = 64;
+import { KEY_BYTES, peerIdOf, publicKeyOf, SIGNATURE_BYTES, signedBytes } from "./ed25519-names.ts";
 
 /** One key for everything that a node in a browser signs and for its name in the mesh. */
 export interface BrowserIdentity {
@@ -29,16 +26,18 @@ export function browserIdentity(seed: Uint8Array): BrowserIdentity {
 class SoftSigner implements Signer {
   readonly peerId: PeerId;
   readonly publicKey: Uint8Array;
+  readonly peerIdOf = peerIdOf;
+  readonly publicKeyOf = publicKeyOf;
   readonly #seed: Uint8Array;
 
   constructor(seed: Uint8Array) {
     this.#seed = seed.slice();
     this.publicKey = ed25519.getPublicKey(this.#seed);
-    this.peerId = this.peerIdOf(this.publicKey);
+    this.peerId = peerIdOf(this.publicKey);
   }
 
   sign(purpose: string, bytes: Uint8Array): Uint8Array {
-    return ed25519.sign(message(purpose, bytes), this.#seed);
+    return ed25519.sign(signedBytes(purpose, bytes), this.#seed);
   }
 
   verify(
@@ -50,33 +49,10 @@ class SoftSigner implements Signer {
     if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
     try {
       // As OpenSSL judges, which the agents use: RFC 8032, without what ZIP 215 allows beyond.
-      return ed25519.verify(signature, message(purpose, bytes), publicKey, { zip215: false });
+      return ed25519.verify(signature, signedBytes(purpose, bytes), publicKey, { zip215: false });
     } catch {
       // A point that is not on the curve is no key, so there is no signature of it.
       return false;
     }
   }
-
-  peerIdOf(publicKey: Uint8Array): PeerId {
-    if (publicKey.length !== KEY_BYTES)
-      throw new RangeError(`an Ed25519 key has ${KEY_BYTES} bytes, not ${publicKey.length}`);
-    return peerIdFromPublicKey(publicKeyFromRaw(publicKey)).toString();
-  }
-
-  publicKeyOf(peerId: PeerId): Uint8Array | undefined {
-    try {
-      const parsed = peerIdFromString(peerId);
-      return parsed.type === "Ed25519" ? parsed.publicKey.raw : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-function message(purpose: string, bytes: Uint8Array): Uint8Array {
-  const prefix = new TextEncoder().encode(purpose);
-  const whole = new Uint8Array(prefix.length + 1 + bytes.length);
-  whole.set(prefix);
-  whole.set(bytes, prefix.length + 1);
-  return whole;
 }

@@ -6,13 +6,13 @@ import {
   NetworkError,
   Refused,
 } from "../network.ts";
+import type { Tally } from "../network-tally.ts";
 import type { PeerId } from "../signer.ts";
 import { receiveBulk } from "./bulk-receiver.ts";
 import { sendBulk } from "./bulk-sender.ts";
 import { reason } from "./dial.ts";
 import { FrameError } from "./frame-codec.ts";
 import type { Libp2pSettings } from "./settings.ts";
-import type { Tally } from "./tally.ts";
 
 /** Bulk transfers of one node, either way. */
 export class BulkService {

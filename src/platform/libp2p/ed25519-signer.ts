@@ -1,10 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { publicKeyFromRaw } from "@libp2p/crypto/keys";
-import { peerIdFromPublicKey, peerIdFromString } from "@libp2p/peer-id";
 import type { PeerId, Signer } from "../signer.ts";
+import { KEY_BYTES, peerIdOf, publicKeyOf, SIGNATURE_BYTES, signedBytes } from "./ed25519-names.ts";
 
-const KEY_BYTES = 32;
-const SIGNATURE_BYTES = 64;
 /** DER before a raw key (RFC 8410, section 4): SubjectPublicKeyInfo of id-Ed25519. */
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 const PUBLIC_KEYS_MAX = 256;
@@ -13,6 +10,8 @@ const PUBLIC_KEYS_MAX = 256;
 export class Ed25519Signer implements Signer {
   readonly peerId: PeerId;
   readonly publicKey: Uint8Array;
+  readonly peerIdOf = peerIdOf;
+  readonly publicKeyOf = publicKeyOf;
   readonly #privateKey: KeyObject;
   /** Parsing a key takes as long as half a verification, and few neighbours send most of the records. */
   readonly #publicKeys = new Map<string, KeyObject>();
@@ -24,11 +23,11 @@ export class Ed25519Signer implements Signer {
       throw new Error(`the key is ${this.#privateKey.asymmetricKeyType}, not Ed25519`);
     const der = createPublicKey(this.#privateKey).export({ format: "der", type: "spki" });
     this.publicKey = Uint8Array.from(der.subarray(SPKI_PREFIX.length));
-    this.peerId = this.peerIdOf(this.publicKey);
+    this.peerId = peerIdOf(this.publicKey);
   }
 
   sign(purpose: string, bytes: Uint8Array): Uint8Array {
-    return sign(null, message(purpose, bytes), this.#privateKey);
+    return sign(null, signedBytes(purpose, bytes), this.#privateKey);
   }
 
   verify(
@@ -39,25 +38,10 @@ export class Ed25519Signer implements Signer {
   ): boolean {
     if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
     try {
-      return verify(null, message(purpose, bytes), this.#parsed(publicKey), signature);
+      return verify(null, signedBytes(purpose, bytes), this.#parsed(publicKey), signature);
     } catch {
       // A point that is not on the curve is refused while parsing: no key, so no signature of it.
       return false;
-    }
-  }
-
-  peerIdOf(publicKey: Uint8Array): PeerId {
-    if (publicKey.length !== KEY_BYTES)
-      throw new RangeError(`an Ed25519 key has ${KEY_BYTES} bytes, not ${publicKey.length}`);
-    return peerIdFromPublicKey(publicKeyFromRaw(publicKey)).toString();
-  }
-
-  publicKeyOf(peerId: PeerId): Uint8Array | undefined {
-    try {
-      const parsed = peerIdFromString(peerId);
-      return parsed.type === "Ed25519" ? parsed.publicKey.raw : undefined;
-    } catch {
-      return undefined;
     }
   }
 
@@ -78,8 +62,4 @@ export class Ed25519Signer implements Signer {
     }
     return key;
   }
-}
-
-function message(purpose: string, bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(purpose, "utf8"), Uint8Array.of(0), bytes]);
 }

@@ -2,8 +2,8 @@ import { type GossipSub, gossipsub, type Message, TopicValidatorResult } from "@
 import { createTopicScoreParams, type TopicScoreParams } from "@libp2p/gossipsub/score";
 import type { NetworkGate, NetworkPace, TopicMessage, TopicVerdict } from "../network.ts";
 import { NetworkError } from "../network.ts";
+import type { Tally } from "../network-tally.ts";
 import type { Libp2pSettings } from "./settings.ts";
-import type { Tally } from "./tally.ts";
 
 /** Largest RPC that gossipsub reads whole; several messages travel in one. */
 const RPC_BYTES_BEYOND_MESSAGE = 65_536;

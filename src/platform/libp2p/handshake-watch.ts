@@ -1,6 +1,6 @@
 import type { MultiaddrConnection } from "@libp2p/interface";
+import type { Tally } from "../network-tally.ts";
 import type { Libp2pSettings } from "./settings.ts";
-import type { Tally } from "./tally.ts";
 
 /** Told once in this time for one address; the rest is counted. */
 const TELL_EVERY_MS = 60_000;

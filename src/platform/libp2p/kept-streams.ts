@@ -1,8 +1,8 @@
 import type { Stream } from "@libp2p/interface";
 import { NetworkError, type Protocol } from "../network.ts";
+import type { Tally } from "../network-tally.ts";
 import type { PeerId } from "../signer.ts";
 import { AskingStream } from "./asking-stream.ts";
-import type { Tally } from "./tally.ts";
 
 /** What waits for a stream to open counts for at least this. */
 const WAITING_COST_BYTES_MIN = 256;

@@ -2,9 +2,9 @@ import t from "tap";
 import { TokenStore } from "../../../src/access/tokens.ts";
 import { nodeHasher } from "../../../src/platform/node/hasher.ts";
 import { SystemRandom } from "../../../src/platform/node/system-random.ts";
+import { silentLogger } from "../../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../../src/simulator/memory-key-value-store.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
-import { silentLogger } from "../../support/api-context.ts";
 
 async function open(store = new MemoryKeyValueStore(), clock = new VirtualClock()) {
   const events: string[] = [];

@@ -1,7 +1,8 @@
 import t from "tap";
+import { silentLogger } from "../../../src/platform/silent-logger.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { EventLog } from "../../../src/telemetry/event-log.ts";
-import { createTestContext, silentLogger } from "../../support/api-context.ts";
+import { createTestContext } from "../../support/api-context.ts";
 
 t.test("events: listeners hear what happens, latecomers what they missed", async (t) => {
   const clock = new VirtualClock();
