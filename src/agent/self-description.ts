@@ -48,11 +48,11 @@ export function describeSelf(parts: SelfParts): SelfDescription {
       queueBytes: BigInt(bytes),
       ...(ways.length > 0 && { uplinkUp: ways.some(({ state }) => state === "up") }),
       ...(battery !== undefined && { batteryPercent: battery }),
-      ...(cpu?.usedPercent !== undefined && { cpuPercent: rounded(cpu.usedPercent) }),
+      ...(cpu?.usedPercent !== undefined && { cpuPercent: Math.round(cpu.usedPercent) }),
       ...(memory !== undefined && {
-        memoryPercent: rounded(100 - (100 * memory.availableBytes) / memory.totalBytes),
+        memoryPercent: Math.round(100 - (100 * memory.availableBytes) / memory.totalBytes),
       }),
-      ...(thermal !== undefined && { temperatureCelsius: rounded(thermal.celsius) }),
+      ...(thermal !== undefined && { temperatureCelsius: Math.round(thermal.celsius) }),
     },
   };
 }
@@ -78,14 +78,10 @@ function moved(before: number | undefined, after: number | undefined, by: number
     : Math.abs(before - after) >= by;
 }
 
-function rounded(value: number): number {
-  return Math.round(value);
-}
-
 function batteryPercent(sample: ResourceSnapshot["sample"] | undefined): number | undefined {
   if (sample?.battery.available !== true) return undefined;
   const { chargePercent } = sample.battery;
-  return chargePercent === undefined ? undefined : rounded(chargePercent);
+  return chargePercent === undefined ? undefined : Math.round(chargePercent);
 }
 
 function supplyOf(sample: ResourceSnapshot["sample"] | undefined): PowerSupply {

@@ -1,3 +1,4 @@
+import { toHex } from "../mesh/messaging/hex.ts";
 import {
   type BulkOffer,
   type BulkSink,
@@ -154,8 +155,7 @@ export class VirtualBulk {
       whole.set(piece, at);
       at += piece.length;
     }
-    const digest = [...sha256].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (this.#ether.hasher.sha256Hex(whole) !== digest)
+    if (this.#ether.hasher.sha256Hex(whole) !== toHex(sha256))
       throw new Refused("bulk.digest", "the digest differs");
   }
 }
