@@ -193,3 +193,17 @@ t.test("an agent at the far end of a slow satellite link is a member like any ot
   t.notOk(seen.includes("dead"), "nobody is taken for dead");
   t.equal(leaf.peers().length, 1);
 });
+
+t.test("an address that is taken is named, with the setting to change", async (t) => {
+  const hub = await startNode(t);
+  const taken = /\/ip4\/127\.0\.0\.1\/tcp\/\d+/.exec(hub.addresses()[0] ?? "")?.[0] ?? "";
+  const second = await openMeshNode({ dataDirectory: directory(t), listen: [taken] });
+  t.teardown(() => second.stop());
+  const error = await second.start().then(
+    () => "started",
+    ({ message }: Error) => message,
+  );
+  t.match(error, `the mesh can not listen on ${taken}: EADDRINUSE`);
+  t.match(error, /set mesh\.port to another port, or to 0/);
+  t.notMatch(error, /\n {2,}at |transportManager/, "no stack, and no advice that does not fit");
+});

@@ -28,6 +28,7 @@ import { Gossip } from "./gossip.ts";
 import { HandshakeWatch } from "./handshake-watch.ts";
 import { KeptStreams, openedWithin } from "./kept-streams.ts";
 import { bestLink, linkOf } from "./links.ts";
+import { listenError } from "./listen-error.ts";
 import type { Libp2pSettings } from "./settings.ts";
 
 /** Streams of one protocol that a peer may have open; one is enough for an agent. */
@@ -99,11 +100,7 @@ export class Libp2pNetwork implements Network {
       await node.start();
     } catch (error) {
       await node.stop();
-      const { listen } = this.#settings;
-      throw new Error(
-        `mesh.host, mesh.port: no way to listen on ${listen.join(", ")}: ${reason(error)}`,
-        { cause: error },
-      );
+      throw listenError(error, this.#settings.listen);
     }
     this.#state = "running";
     this.#gossip.started();
