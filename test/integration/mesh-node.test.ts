@@ -172,6 +172,7 @@ t.test("a node that parts from neighbours it has too many of is not taken for lo
     seen.filter((one) => /^(suspect|dead)/.test(one)),
     [],
   );
+  await Promise.all(all.map((node) => node.stop()));
 });
 
 t.test("an agent at the far end of a slow satellite link is a member like any other", async (t) => {

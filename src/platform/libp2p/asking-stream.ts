@@ -84,7 +84,10 @@ export class AskingStream {
       this.#tally.requestsSent++;
       this.#tally.sentBytes += payload.length;
       this.#write([frameHeader("request", id, payload.length), payload], (error) => {
-        if (error !== undefined) this.#settle(id)?.reject(error);
+        if (error === undefined) return;
+        this.#settle(id)?.reject(error);
+        // A stream that has ended already refuses here, and its timer would keep the process alive.
+        if (this.#waiting.size === 0) this.#rest();
       });
     });
   }
@@ -145,6 +148,11 @@ export class AskingStream {
     if (nextMs < Number.POSITIVE_INFINITY) this.#wakeAt(nextMs);
   }
 
+  #rest(): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+  }
+
   #freeId(): number {
     do this.#lastId = (this.#lastId % IDS) + 1;
     while (this.#waiting.has(this.#lastId));
@@ -154,7 +162,7 @@ export class AskingStream {
   #end(cause: Error | undefined): void {
     const error = new NetworkError("network.closed", "the stream was closed", { cause });
     this.#writer.fail(error);
-    clearTimeout(this.#timer);
+    this.#rest();
     for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import t from "tap";
 import { Uint8ArrayList } from "uint8arraylist";
+import { AskingStream } from "../../../src/platform/libp2p/asking-stream.ts";
 import {
   bulkMessage,
   readBulkMessage,
@@ -9,6 +10,7 @@ import {
 import { FrameError } from "../../../src/platform/libp2p/frame-codec.ts";
 import { StreamWriter } from "../../../src/platform/libp2p/stream-writer.ts";
 import { NetworkError } from "../../../src/platform/network.ts";
+import { Tally } from "../../../src/platform/network-tally.ts";
 import {
   BulkOfferSchema,
   BulkReceiptSchema,
@@ -108,6 +110,26 @@ t.test("StreamWriter: a stream that is closed by what it is sent settles each on
   t.equal(settled, 3);
   t.equal(writer.queuedBytes, 0);
 });
+
+t.test(
+  "AskingStream: a request on one that has ended fails, and keeps no process alive",
+  async (t) => {
+    const protocol = {
+      id: "/test/1.0.0",
+      messageBytesMax: 1_000,
+      queueBytesMax: 1_000,
+      requestsInFlightMax: 1,
+    };
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
+    const before = timers();
+    const fake = new FakeStream();
+    const asking = new AskingStream(fake.stream, protocol, new Tally(), () => undefined);
+    await fake.close();
+    await t.rejects(asking.request(Buffer.from("?"), 600_000), { code: "network.closed" });
+    t.equal(timers(), before);
+  },
+);
 
 t.test("StreamWriter: bytes come out as they went in", async () => {
   const piece = fc.array(fc.uint8Array({ maxLength: 3_000 }), { minLength: 1, maxLength: 3 });
