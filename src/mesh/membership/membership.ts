@@ -97,7 +97,7 @@ export class Membership {
       table: this.#table,
       links: this.#links,
       random,
-      neighboursWanted: options.neighboursWanted,
+      neighboursWanted: () => Math.min(options.neighboursWanted, this.#pace.neighboursMax),
     });
     this.#roster = new Roster(
       {
@@ -178,6 +178,7 @@ export class Membership {
   setPace(pace: MembershipPace, nowMs: number): number {
     this.#pace = pace;
     this.#detector.hurry(nowMs, pace);
+    this.#view.wantChanged(nowMs);
     return this.#plan(nowMs);
   }
 
@@ -364,6 +365,7 @@ export class Membership {
         const host = this.#detectorHost(turn);
         this.#detector.probe(peer, turn.nowMs, this.#pace, host);
       },
+      lonely: (turn) => this.#sync.hurry(turn.nowMs),
       died: (turn, peer) => {
         if (!this.#links.has(peer)) return;
         turn.disconnect(peer);

@@ -1,4 +1,4 @@
-/** How often the membership talks; the power policy may change it at run time. */
+/** How often, and with how many, the membership talks; the power policy may change it at run time. */
 export interface MembershipPace {
   /** Between two probes of neighbours, in turn. */
   readonly probeIntervalMs: number;
@@ -8,6 +8,8 @@ export interface MembershipPace {
   readonly gossipIntervalMs: number;
   /** Between two comparisons of the table with that of a neighbour. */
   readonly syncIntervalMs: number;
+  /** Links that the agent itself sees to at most, where `neighboursWanted` is more: each costs words to be kept. */
+  readonly neighboursMax: number;
 }
 
 /** Bounds and proportions. Times in milliseconds. */
@@ -45,6 +47,7 @@ export const defaultMembershipOptions: MembershipOptions = {
     probeTimeoutMs: 500,
     gossipIntervalMs: 200,
     syncIntervalMs: 10_000,
+    neighboursMax: 64,
   },
   membersMax: 2_048,
   neighboursWanted: 6,

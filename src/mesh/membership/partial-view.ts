@@ -26,7 +26,8 @@ interface Parts {
   readonly table: MemberTable;
   readonly links: ReadonlyMap<PeerId, LinkState>;
   readonly random: Random;
-  readonly neighboursWanted: number;
+  /** The power policy may change it at run time. */
+  readonly neighboursWanted: () => number;
 }
 
 /**
@@ -81,6 +82,11 @@ export class PartialView {
     this.#soon(nowMs, MAINTAIN_GAP_MS);
   }
 
+  /** More links may be wanted than before. */
+  wantChanged(nowMs: number): void {
+    this.#soon(nowMs, MAINTAIN_GAP_MS);
+  }
+
   linkDown(nowMs: number): void {
     this.#soon(nowMs, MAINTAIN_GAP_MS);
   }
@@ -108,7 +114,8 @@ export class PartialView {
 
   /** @returns whether the link to a neighbour that has so many should be closed */
   isCrowded(link: LinkState, itsLinks: number): boolean {
-    const { links, neighboursWanted } = this.#parts;
+    const { links } = this.#parts;
+    const neighboursWanted = this.#parts.neighboursWanted();
     return (
       itsLinks > CROWD_FACTOR * neighboursWanted &&
       links.size >= neighboursWanted &&
@@ -119,9 +126,10 @@ export class PartialView {
 
   /** An own link to close: there are far more than are wanted. */
   surplus(): PeerId | undefined {
-    const { links, neighboursWanted, random } = this.#parts;
+    const { links, random } = this.#parts;
     const own = this.#own();
-    if (links.size <= 2 * neighboursWanted || own.length <= OWN_LINKS_MIN) return undefined;
+    if (links.size <= 2 * this.#parts.neighboursWanted() || own.length <= OWN_LINKS_MIN)
+      return undefined;
     return own[Math.floor(random.next() * own.length)]?.peer;
   }
 
@@ -143,7 +151,8 @@ export class PartialView {
 
   /** Links to open, those being opened not counted. */
   #missing(): number {
-    const { links, neighboursWanted, table } = this.#parts;
+    const { links, table } = this.#parts;
+    const neighboursWanted = this.#parts.neighboursWanted();
     const others = table.living().length;
     if (others <= neighboursWanted && others > 0) {
       const linked = table.living().filter(({ record }) => links.has(record.peerId)).length;
@@ -156,9 +165,9 @@ export class PartialView {
   }
 
   #candidate(nowMs: number): Contact | undefined {
-    const { table, random, neighboursWanted } = this.#parts;
+    const { table, random } = this.#parts;
     const living = table.living();
-    const small = living.length <= 2 * neighboursWanted;
+    const small = living.length <= 2 * this.#parts.neighboursWanted();
     const draws = small ? living.length : DRAWS_MAX;
     const from = Math.floor(random.next() * living.length);
     for (let draw = 0; draw < draws; draw++) {

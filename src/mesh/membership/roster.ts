@@ -11,9 +11,13 @@ import type { MembershipOptions, MembershipPace } from "./options.ts";
 import { type OwnRecordCounters, OwnRecordKeeper } from "./own-record-keeper.ts";
 import { refreshMs } from "./refresh.ts";
 import type { SelfRecord } from "./self-record.ts";
-import type { SuspicionSpan, Suspicions } from "./suspicion.ts";
+import type { Suspicion, SuspicionSpan, Suspicions } from "./suspicion.ts";
 import { isLiving, type MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
+
+/** Long enough to compare tables with a neighbour. */
+const LONELY_EXTENSION_MS = 3_000;
+const LONELY_EXTENSIONS_MAX = 3;
 
 /** What the roster works with. */
 interface Parts {
@@ -32,6 +36,8 @@ export interface RosterHost {
   /** It is new, or living again; by comparison of tables, or by word of it. */
   joined(turn: Turn, peer: PeerId, bySync: boolean): void;
   suspected(turn: Turn, peer: PeerId): void;
+  /** A suspicion that nobody shares has run out: what do the neighbours know? */
+  lonely(turn: Turn): void;
   died(turn: Turn, peer: PeerId): void;
   forgotten(record: KnownRecord): void;
   /** This agent is said not to answer. */
@@ -84,7 +90,7 @@ export class Roster {
     this.#ownRecord.tick(turn);
     const { suspicions, links, table } = this.#parts;
     for (;;) {
-      const suspicion = suspicions.takeDue(turn.nowMs);
+      const suspicion = suspicions.takeDue(turn.nowMs, (due) => this.#moreMs(turn, due));
       if (suspicion === undefined) return;
       const { about, startMs } = suspicion;
       const member = table.get(about);
@@ -96,6 +102,17 @@ export class Roster {
         this.#change(turn, member, "updated", { state: "alive" });
       } else this.#bury(turn, member);
     }
+  }
+
+  /**
+   * Nobody else suspects it, and it is no neighbour that could be asked: then it has most likely refuted what was said,
+   * and only this agent did not hear of it. Tables are compared before it is buried.
+   */
+  #moreMs(turn: Turn, { about, accusers, buriers, extensions }: Suspicion): number {
+    const lonely = accusers.length === 1 && buriers.length === 0 && !this.#parts.links.has(about);
+    if (!lonely || extensions >= LONELY_EXTENSIONS_MAX) return 0;
+    this.#host.lonely(turn);
+    return LONELY_EXTENSION_MS;
   }
 
   /** Takes a record that a neighbour told. @param ageMs with a record from a comparison of tables */

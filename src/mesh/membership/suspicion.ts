@@ -16,7 +16,11 @@ export interface Suspicion {
   readonly version: RecordVersion;
   readonly startMs: number;
   readonly accusers: readonly PeerId[];
+  /** Neighbours whose own suspicion has run out. */
+  readonly buriers: readonly PeerId[];
   readonly deadlineMs: number;
+  /** How often it was given more time. */
+  readonly extensions: number;
 }
 
 interface Open {
@@ -26,9 +30,9 @@ interface Open {
   readonly span: SuspicionSpan;
   readonly accusers: PeerId[];
   readonly tellers: PeerId[];
-  /** Neighbours whose own suspicion has run out. */
   readonly buriers: PeerId[];
   deadlineMs: number;
+  extensions: number;
 }
 
 /**
@@ -74,6 +78,7 @@ export class Suspicions {
       tellers: [by.teller],
       buriers: [],
       deadlineMs: 0,
+      extensions: 0,
     };
     this.#open.set(about, open);
     this.#arm(open);
@@ -124,15 +129,24 @@ export class Suspicions {
     }
   }
 
-  /** Takes one out whose time has run out. */
-  takeDue(nowMs: number): Suspicion | undefined {
+  /**
+   * Takes one out whose time has run out.
+   * @param moreMs how much more time such a one gets; a confirmation ends that too
+   */
+  takeDue(nowMs: number, moreMs: (due: Suspicion) => number = () => 0): Suspicion | undefined {
     for (;;) {
       const about = this.#deadlines.takeDue(nowMs);
       if (about === undefined) return undefined;
       const open = this.#open.get(about);
       if (open === undefined || open.deadlineMs > nowMs) continue;
-      this.#open.delete(about);
-      return open;
+      const more = moreMs(open);
+      if (more <= 0) {
+        this.#open.delete(about);
+        return open;
+      }
+      open.extensions++;
+      open.deadlineMs = nowMs + more;
+      this.#deadlines.add(open.deadlineMs, about);
     }
   }
 
