@@ -3,6 +3,7 @@ import type { ApiOptions } from "../api/options.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
 import type { BridgeOptions } from "../mesh/bridge/options.ts";
 import type { MeshOptions } from "../mesh/options.ts";
+import type { RecordVerifier } from "../mesh/records/record-verifier.ts";
 import type { Authenticate, BridgeClient, BridgeServer } from "../platform/bridge.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -30,6 +31,8 @@ export interface RunInfo {
 /** What the mesh stands on: the device's identity, and a way to others. */
 export interface MeshGround {
   readonly signer: Signer;
+  /** One that several agents of one process share; unless there is one, each agent has its own. */
+  readonly verifier?: RecordVerifier;
   createNetwork(parts: {
     readonly gate: NetworkGate;
     readonly rules: DirectoryRules;
@@ -73,6 +76,8 @@ export interface AgentPlatform {
   readonly metrics: MetricsRegistry;
   readonly probe: DeviceProbe;
   readonly service: ServiceManager;
+  /** Of events, how many are kept for those who come back; as many as anybody may want unless given. */
+  readonly eventsKeptMax?: number;
   readonly firmwareProfiles: () => Promise<readonly FirmwareProfile[]>;
   /**
    * Opens the store, mended where it was damaged.

@@ -46,7 +46,11 @@ export async function startAgent(
   const { clock, logger, hasher, metrics, service, version } = platform;
   const startedAtMs = clock.wallMs();
   const lifecycle = new Lifecycle(clock, logger);
-  const events = new EventLog({ clock, logger: logger.child("telemetry") });
+  const events = new EventLog({
+    clock,
+    logger: logger.child("telemetry"),
+    keptMax: platform.eventsKeptMax,
+  });
   const { store, tokens, device, outbox } = await openRooms(
     config,
     agentId,

@@ -5,7 +5,10 @@ import type { EventType } from "../platform/event-sink.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { AgentEvent } from "../telemetry/event-log.ts";
 
-/** What others of the fleet want to hear of; samples, readings and tokens are the agent's own business. */
+/**
+ * What others of the fleet want to hear of. Samples, readings and tokens are the agent's own business; who comes and
+ * goes everybody sees for itself, so telling it would be as many messages as there are agents.
+ */
 const TOLD: ReadonlySet<EventType> = new Set<EventType>([
   "agent.started",
   "agent.stopping",
@@ -18,20 +21,18 @@ const TOLD: ReadonlySet<EventType> = new Set<EventType>([
   "uplink.up",
   "uplink.down",
   "uplink.took-over",
-  "mesh.agent-joined",
-  "mesh.agent-dead",
-  "mesh.agent-back",
-  "mesh.agent-left",
 ]);
 
 const MESSAGES_MAX = 10;
 const WINDOW_MS = 10_000;
+/** Agents up to which everybody may say as much as that; in a larger fleet less, so that all together say no more. */
+const TALKERS_MAX = 64;
 const passOn = (): void => undefined;
 
 /** What telling the fleet works with. */
 interface BroadcastParts {
   readonly agentId: string;
-  readonly node: Pick<MeshNode, "broadcast" | "subscribe">;
+  readonly node: Pick<MeshNode, "broadcast" | "subscribe" | "memberCounts">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** @returns what ends it */
@@ -39,8 +40,8 @@ interface BroadcastParts {
 }
 
 /**
- * Tells the fleet of an agent's own events on `fleet/events`, ten in ten seconds at most; the next message says how
- * many were left out. Listens as well, on this topic and on that of notes: gossip is passed on by those who listen.
+ * Tells the fleet of an agent's own events on `fleet/events`, ten in ten seconds at most, and less in a fleet of more
+ * than 64; the next message says how many were left out. Listens as well, on this topic and on that of notes: gossip is passed on by those who listen.
  */
 export class MeshBroadcast {
   readonly #parts: BroadcastParts;
@@ -76,7 +77,8 @@ export class MeshBroadcast {
     if (!TOLD.has(type)) return;
     const { agentId, node, clock, logger } = this.#parts;
     const nowMs = clock.monotonicMs();
-    while ((this.#sentAtMs[0] ?? nowMs) <= nowMs - WINDOW_MS) this.#sentAtMs.shift();
+    const windowMs = WINDOW_MS * Math.max(1, node.memberCounts().alive / TALKERS_MAX);
+    while ((this.#sentAtMs[0] ?? nowMs) <= nowMs - windowMs) this.#sentAtMs.shift();
     if (this.#sentAtMs.length >= MESSAGES_MAX) {
       this.#leftOut++;
       return;

@@ -21,8 +21,8 @@ import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
 import { meshView } from "./mesh-view.ts";
 import { describeSelf, isNews, type SelfParts } from "./self-description.ts";
 
-/** What changes slowly is told to the fleet this often. */
-const DESCRIBE_INTERVAL_MS = 60_000;
+/** What changes slowly is looked at this often, and told with the next refresh of the agent's record. */
+const DESCRIBE_INTERVAL_MS = 30_000;
 
 /** What happens to other agents that a fleet manager wants to hear of. */
 const MEMBER_EVENTS: Partial<Readonly<Record<MemberChange["kind"], EventType>>> = {
@@ -77,7 +77,8 @@ export async function createMeshPart(
   events.subscribe(({ type, data }) => tokens.emit(type, data));
   const gate = doorOf(access, clock);
   const pace = meshPace(device.power().mode);
-  const verifier = new CachingVerifier(ground.signer, Math.min(limits.membersMax, 4_096));
+  const verifier =
+    ground.verifier ?? new CachingVerifier(ground.signer, Math.min(limits.membersMax, 4_096));
   const network = await ground.createNetwork({
     gate,
     rules: directoryRules(verifier),
@@ -116,10 +117,11 @@ export async function createMeshPart(
   let toldAtMs = clock.monotonicMs();
   const describe = (): void => {
     const now = describeSelf(self);
-    if (!isNews(told, now) && clock.monotonicMs() - toldAtMs < DESCRIBE_INTERVAL_MS) return;
+    const slow = !isNews(told, now);
+    if (slow && clock.monotonicMs() - toldAtMs < DESCRIBE_INTERVAL_MS) return;
     told = now;
     toldAtMs = clock.monotonicMs();
-    node.describe(now);
+    node.describe(now, { slow });
   };
   return {
     node,

@@ -2,20 +2,25 @@ import type { DeviceSample } from "../platform/device-probe.ts";
 import type { ResourcePoint } from "./view.ts";
 
 const columns = 7;
+const POINTS_MIN = 64;
 
-/** The newest points in one flat array, so that a day of history costs half a megabyte and no garbage. */
+/**
+ * The newest points in one flat array, which doubles until it holds all that are kept: a day of history costs half a
+ * megabyte and next to no garbage.
+ */
 export class ResourceHistory {
   readonly #pointsMax: number;
-  readonly #values: Float64Array;
+  #values: Float64Array;
   #count = 0;
 
   constructor(pointsMax: number) {
     this.#pointsMax = pointsMax;
-    this.#values = new Float64Array(pointsMax * columns);
+    this.#values = new Float64Array(Math.min(pointsMax, POINTS_MIN) * columns);
   }
 
   /** Adds the newest point; the oldest gives way when the history is full. */
   add(point: ResourcePoint): void {
+    this.#makeRoom();
     const { wallMs, cpuPercent, memoryPercent, celsius } = point;
     const { batteryPercent, diskPercent, residentBytes } = point;
     const row = [
@@ -32,6 +37,14 @@ export class ResourceHistory {
       (this.#count % this.#pointsMax) * columns,
     );
     this.#count += 1;
+  }
+
+  #makeRoom(): void {
+    const points = this.#values.length / columns;
+    if (this.#count < points || points >= this.#pointsMax) return;
+    const larger = new Float64Array(Math.min(2 * points, this.#pointsMax) * columns);
+    larger.set(this.#values);
+    this.#values = larger;
   }
 
   /** @returns points at or after `sinceMs`, oldest first, at most `limit`. */

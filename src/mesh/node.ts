@@ -106,7 +106,7 @@ export class MeshNode implements ChannelOpener {
     network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
     this.#running = { fleet, mail, topics, channels };
     await network.start((event) => this.#take(event));
-    this.#describe();
+    this.#describe(false);
     fleet.start();
     for (const address of bootstrap) this.#bootstrap.add(address).catch(() => undefined);
   }
@@ -301,10 +301,14 @@ export class MeshNode implements ChannelOpener {
     this.#running?.channels.onChannel(accept);
   }
 
-  /** Tells the fleet something else of this agent. @throws RangeError when it is longer than others would take */
-  describe(self: SelfDescription): void {
+  /**
+   * Tells the fleet something else of this agent.
+   * @param slow it may wait until the fleet is told anyway: a minute in a small fleet, longer in a large one
+   * @throws RangeError when it is longer than others would take
+   */
+  describe(self: SelfDescription, { slow }: { readonly slow: boolean } = { slow: false }): void {
     this.#self = self;
-    this.#describe();
+    this.#describe(slow);
   }
 
   /** Follows the power policy. */
@@ -353,13 +357,13 @@ export class MeshNode implements ChannelOpener {
       running.channels.unlinked(event.peer);
       this.#bootstrap.hurry();
     }
-    if (event.kind === "addresses") this.#describe();
+    if (event.kind === "addresses") this.#describe(false);
     this.#parts.onLink?.(event);
   }
 
-  #describe(): void {
+  #describe(slow: boolean): void {
     const addresses = this.#parts.network.addresses().slice(0, 16);
-    this.#running?.fleet.describe({ ...this.#self, addresses });
+    this.#running?.fleet.describe({ ...this.#self, addresses }, slow);
   }
 
   #tellOfMember(change: MemberChange): void {
@@ -382,8 +386,15 @@ export class MeshNode implements ChannelOpener {
   #isMember(peer: PeerId, links: readonly Link[]): boolean {
     if (links.some((link) => link.peer === peer)) return true;
     const member = this.#running?.fleet.member(peer);
-    // A mesh that knows the node needs no link to it; one that lost it does.
-    return member !== undefined && (member.state === "alive" || member.state === "suspect");
+    // A mesh that knows the node needs no link to it; one that lost it does. A fleet larger than the table does not know
+    // everybody, and would dial those for ever.
+    if (member === undefined) return this.#knowsAllItCan();
+    return member.state === "alive" || member.state === "suspect";
+  }
+
+  #knowsAllItCan(): boolean {
+    const { alive, suspect, dead, left } = this.memberCounts();
+    return alive + suspect + dead + left >= this.#parts.membership.membersMax;
   }
 
   async #received(from: PeerId, payload: Uint8Array): Promise<void> {

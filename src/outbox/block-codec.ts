@@ -43,9 +43,11 @@ const COMPRESS_FROM_BYTES = 256;
 /** What a record is made of, as the outbox has it. */
 type RecordParts = Omit<BlockRecord, "streamId">;
 
+const WRITER_BYTES_MIN = 1_024;
+
 /** Gathers records of one block; used again for the next one, so that its memory is not made anew. */
 export class BlockWriter {
-  #bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  #bytes = Buffer.allocUnsafeSlow(WRITER_BYTES_MIN);
   #at = 0;
   #lastOrdinal = 0;
   #first = 0;

@@ -38,6 +38,11 @@ export class VirtualBroker implements Broker {
     return { kind: "embedded", connected, url: "mqtt://virtual:1883" };
   }
 
+  /** The process is gone: nobody hears of anything any more. */
+  abandon(): void {
+    this.#handler = undefined;
+  }
+
   async stop(): Promise<void> {
     this.#handler = undefined;
     if (this.#settling > 0)

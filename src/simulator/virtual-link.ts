@@ -32,6 +32,7 @@ export interface Space {
 /** Whose end of a link it is. */
 export interface LinkOwner {
   readonly self: PeerId;
+  readonly settings?: { readonly clock?: Pick<Clock, "monotonicMs"> };
   /** The end was closed, by either side. */
   ended(end: LinkEnd): void;
 }
@@ -65,7 +66,7 @@ export class LinkEnd {
   ) {
     this.#space = space;
     this.owner = owner;
-    const openedAtMs = space.clock.monotonicMs();
+    const openedAtMs = (owner.settings?.clock ?? space.clock).monotonicMs();
     this.link = { peer, direction, transport: "tcp", address, openedAtMs };
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../platform/clock.ts";
 import type { NetworkGate, TopicMessage } from "../platform/network.ts";
 import type { Tally } from "../platform/network-tally.ts";
 import type { PeerId } from "../platform/signer.ts";
@@ -12,6 +13,8 @@ export interface VirtualNodeSettings {
   /** Most that is on the way to one neighbour in topics. */
   readonly queueBytesMax: number;
   readonly bulkIdleTimeoutMs: number;
+  /** Its own, where that is not the time of the space. */
+  readonly clock?: Pick<Clock, "monotonicMs">;
   /** Behind a NAT: it dials, but nobody can dial it. */
   readonly hidden?: boolean;
   /** Nodes of one segment discover each other as by multicast. */

@@ -45,6 +45,10 @@ export class VirtualReceiver {
     this.#connections.add(connection);
     return connection;
   }
+
+  forget(connection: VirtualUplink): void {
+    this.#connections.delete(connection);
+  }
 }
 
 /** {@link UplinkConnection} to a {@link VirtualReceiver}, with its latency both ways. */
@@ -95,6 +99,13 @@ export class VirtualUplink implements UplinkConnection {
     this.#listener = undefined;
     this.#forget();
     return Promise.resolve();
+  }
+
+  /** The process is gone: nobody hears of anything any more. */
+  abandon(): void {
+    this.#listener = undefined;
+    this.#forget();
+    this.#receiver.forget(this);
   }
 
   /** The connection ends by itself. */

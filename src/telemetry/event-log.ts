@@ -55,11 +55,14 @@ const IDS_PER_MS = 1_000;
 export class EventLog implements EventSink {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #keptMax: number;
   readonly #kept: AgentEvent[] = [];
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   #lastId: number;
 
-  constructor(parts: { clock: Clock; logger: Logger }) {
+  /** @param parts `keptMax`: events kept for those who come back; 1,000 unless given */
+  constructor(parts: { clock: Clock; logger: Logger; keptMax?: number | undefined }) {
+    this.#keptMax = parts.keptMax ?? KEPT_MAX;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
     this.#lastId = Math.max(0, Math.trunc(parts.clock.wallMs())) * IDS_PER_MS;
@@ -75,7 +78,8 @@ export class EventLog implements EventSink {
     const event: AgentEvent = { id: this.#lastId, type, atMs: this.#clock.wallMs(), data };
     this.#kept.push(event);
     // Shifting one by one would copy the whole array at every event.
-    if (this.#kept.length >= 2 * KEPT_MAX) this.#kept.splice(0, this.#kept.length - KEPT_MAX);
+    if (this.#kept.length >= 2 * this.#keptMax)
+      this.#kept.splice(0, this.#kept.length - this.#keptMax);
     for (const listener of this.#listeners) {
       try {
         listener(event);
@@ -94,11 +98,11 @@ export class EventLog implements EventSink {
   }
 
   /**
-   * Events after `id`, oldest first, of the newest 1,000. `missed` is true when events in between are no
+   * Events after `id`, oldest first, of the newest that are kept. `missed` is true when events in between are no
    * longer kept, or when `id` is none of this run's.
    */
   since(id: number): { readonly events: readonly AgentEvent[]; readonly missed: boolean } {
-    const kept = this.#kept.slice(-KEPT_MAX);
+    const kept = this.#kept.slice(-this.#keptMax);
     const first = kept[0];
     if (first === undefined) return { events: [], missed: id !== this.#lastId };
     if (id > this.#lastId) return { events: kept, missed: true };

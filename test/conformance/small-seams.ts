@@ -15,12 +15,13 @@ export function clockConformance(
     const { clock, pass } = make();
     const [monotonicMs, wallMs, { bootId }] = [clock.monotonicMs(), clock.wallMs(), clock];
     const fired: string[] = [];
-    clock.setTimer("b", 30, () => fired.push("b"));
+    // Soonest first: set later, on a machine that pauses in between, it would be due later.
+    const now = clock.setTimer("now", 0, () => fired.push("now"));
     clock.setTimer("a", 5, () => fired.push("a"));
+    clock.setTimer("b", 30, () => fired.push("b"));
     const cancelled = clock.setTimer("c", 1, () => fired.push("c"));
     cancelled.cancel();
     cancelled.cancel();
-    const now = clock.setTimer("now", 0, () => fired.push("now"));
     clock.setTimer("far", 2 ** 33, () => fired.push("far")).cancel();
     const far = clock.setTimer("farther", 2 ** 33, () => fired.push("farther"));
     t.same(fired, [], "a timer never fires before setTimer has returned");

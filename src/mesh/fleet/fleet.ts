@@ -152,9 +152,13 @@ export class Fleet {
     }
   }
 
-  /** The agent has something else to tell of itself. @throws RangeError when it is longer than others would take */
-  describe(self: SelfDescription): void {
-    if (!this.#stopped) this.#input({ kind: "self-changed", self });
+  /**
+   * The agent has something else to tell of itself.
+   * @param slow it may wait until the fleet is told anyway
+   * @throws RangeError when it is longer than others would take
+   */
+  describe(self: SelfDescription, slow: boolean): void {
+    if (!this.#stopped) this.#input({ kind: "self-changed", self, slow });
   }
 
   setPace(pace: MembershipPace): void {

@@ -20,8 +20,11 @@ export type MembershipInput = { readonly nowMs: number } & (
     }
   /** What a `connect` asked for could not be done. */
   | { readonly kind: "connect-failed"; readonly peer: PeerId }
-  /** The agent has something else to tell of itself from now on. @throws RangeError as `signRecord` does */
-  | { readonly kind: "self-changed"; readonly self: SelfDescription }
+  /**
+   * The agent has something else to tell of itself: at once, or with the next refresh where it is `slow`.
+   * @throws RangeError as `signRecord` does
+   */
+  | { readonly kind: "self-changed"; readonly self: SelfDescription; readonly slow?: boolean }
   /** The agent stops. Its neighbours are told; nothing is asked for after that. */
   | { readonly kind: "leave" }
 );

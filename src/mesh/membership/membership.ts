@@ -208,7 +208,8 @@ export class Membership {
         if (this.#suspicions.get(input.peer) !== undefined) this.#roster.suspect(turn, input.peer);
         break;
       case "self-changed":
-        this.#roster.renew(turn, { self: input.self });
+        if (input.slow === true) this.#self.amend(input.self);
+        else this.#roster.renew(turn, { self: input.self });
         break;
       case "leave":
         this.#leave(turn);

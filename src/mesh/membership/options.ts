@@ -57,6 +57,6 @@ export const defaultMembershipOptions: MembershipOptions = {
   confirmationsWanted: 3,
   retransmitMultiplier: 4,
   tombstoneMs: 3_600_000,
-  refreshIntervalMs: 120_000,
+  refreshIntervalMs: 60_000,
   partitionWindowMs: 600_000,
 };

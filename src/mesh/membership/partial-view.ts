@@ -128,7 +128,8 @@ export class PartialView {
   surplus(): PeerId | undefined {
     const { links, random } = this.#parts;
     const own = this.#own();
-    if (links.size <= 2 * this.#parts.neighboursWanted() || own.length <= OWN_LINKS_MIN)
+    // Of its own it keeps as many as it would open again.
+    if (links.size <= 2 * this.#parts.neighboursWanted() || own.length <= this.#ownWanted(own))
       return undefined;
     return own[Math.floor(random.next() * own.length)]?.peer;
   }
@@ -159,9 +160,16 @@ export class PartialView {
       const strangers = Math.min(this.#book.size, neighboursWanted - others);
       return others - linked + strangers - this.#dials.underWay;
     }
-    const own = this.#own().length;
-    const theirs = Math.min(links.size - own, Math.floor(neighboursWanted / 2));
-    return neighboursWanted - own - theirs - this.#dials.underWay;
+    const own = this.#own();
+    return this.#ownWanted(own) - own.length - this.#dials.underWay;
+  }
+
+  /** Of its own links, however many others open. */
+  #ownWanted(own: readonly LinkState[]): number {
+    const neighboursWanted = this.#parts.neighboursWanted();
+    const theirs = this.#parts.links.size - own.length;
+    const wanted = neighboursWanted - Math.min(theirs, Math.floor(neighboursWanted / 2));
+    return Math.max(OWN_LINKS_MIN, wanted);
   }
 
   #candidate(nowMs: number): Contact | undefined {

@@ -1,6 +1,11 @@
 import type { PeerId } from "../../platform/signer.ts";
 import type { Accusation } from "../../wire/agent_mesh/v1/membership_pb.ts";
-import { compareRecords, compareVersions, type KnownRecord } from "../records/known-record.ts";
+import {
+  compareRecords,
+  compareVersions,
+  isRefresh,
+  type KnownRecord,
+} from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import type { BroadcastQueue } from "./broadcast-queue.ts";
@@ -15,6 +20,8 @@ import type { Suspicion, SuspicionSpan, Suspicions } from "./suspicion.ts";
 import { isLiving, type MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
 
+/** What only tells that all is well needs no certainty: who does not hear of it learns it by comparison of tables. */
+const REFRESH_COPIES = 3;
 /** Long enough to compare tables with a neighbour. */
 const LONELY_EXTENSION_MS = 3_000;
 const LONELY_EXTENSIONS_MAX = 3;
@@ -265,9 +272,11 @@ export class Roster {
     const refuted = before === "suspect";
     const gone = !isLiving(before);
     const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
+    const calm = kind === "updated" && !refuted && isRefresh(record, member.record);
+    const copies = calm ? REFRESH_COPIES : this.#copies();
     suspicions.end(peerId);
     this.#change(turn, member, kind, { record, state: leaving ? "left" : "alive" });
-    queue.add(peerId, { kind: "record", bytes }, this.#copies(), refuted || leaving, link.peer);
+    queue.add(peerId, { kind: "record", bytes }, copies, refuted || leaving, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
   }
 

@@ -36,6 +36,13 @@ export class SelfRecord {
     this.#self = self;
   }
 
+  /** Tells something else from the next version on. @throws RangeError */
+  amend(self: SelfDescription): void {
+    // What can not be said is refused now, while somebody is there to hear of it.
+    signRecord(this.#signer, self, this.#record, false);
+    this.#self = self;
+  }
+
   /** There is a record of this key that this start did not make: a lost disk, or a second agent with the same key. */
   raiseAbove({ epoch }: RecordVersion): void {
     const raised = Math.min(EPOCH_MAX, Math.max(epoch, this.#record.epoch) + 1);

@@ -18,6 +18,8 @@ const CORRECTIONS_MAX = 64;
 /** Unknown members that are asked for in one exchange when the table is full. */
 const WANTED_WHEN_FULL = 2;
 /** An exchange that brought members is soon followed by another one. */
+/** How much rarer tables are compared that can not become the same. */
+const FULL_FACTOR = 12;
 const FRUITFUL_GAP_MS = 1_000;
 const AGE_MAX_S = 2_592_000;
 const NONE: readonly [number, number] = [0, 0];
@@ -67,7 +69,7 @@ export class TableSync {
   /** Begins an exchange now, unless one began just now. */
   begin(turn: Turn, peer: PeerId, pace: MembershipPace): void {
     const jitter = 0.75 + 0.5 * this.#random.next();
-    this.#nextAtMs = turn.nowMs + pace.syncIntervalMs * jitter;
+    this.#nextAtMs = turn.nowMs + this.#intervalMs(pace) * jitter;
     turn.send(peer, { case: "tableDigest", value: { words: this.#table.digest.words() } });
   }
 
@@ -78,7 +80,12 @@ export class TableSync {
     if (this.#nextAtMs > turn.nowMs) return;
     const peer = draw();
     if (peer !== undefined) this.begin(turn, peer, pace);
-    else this.#nextAtMs = turn.nowMs + pace.syncIntervalMs;
+    else this.#nextAtMs = turn.nowMs + this.#intervalMs(pace);
+  }
+
+  /** In a fleet larger than the tables these differ anyway, and each comparison costs a whole list. */
+  #intervalMs({ syncIntervalMs }: MembershipPace): number {
+    return this.#table.full ? FULL_FACTOR * syncIntervalMs : syncIntervalMs;
   }
 
   /** A neighbour told its digest: it gets the list of what differs. */

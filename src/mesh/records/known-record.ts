@@ -42,6 +42,22 @@ export function compareRecords(a: KnownRecord, b: KnownRecord): number {
   return compareVersions(a, b) || compareBytes(a.bytes, b.bytes);
 }
 
+/**
+ * @returns whether the newer of two records of one agent only tells that all is as it was: measured values may differ,
+ *   what others act upon does not
+ */
+export function isRefresh(newer: KnownRecord, older: KnownRecord): boolean {
+  const [a, b] = [newer.health, older.health];
+  return (
+    newer.epoch === older.epoch &&
+    newer.leaving === older.leaving &&
+    a?.status === b?.status &&
+    a?.powerMode === b?.powerMode &&
+    a?.uplinkUp === b?.uplinkUp &&
+    newer.addresses.join(" ") === older.addresses.join(" ")
+  );
+}
+
 /** @returns negative, 0 or positive, byte by byte, then by length */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);

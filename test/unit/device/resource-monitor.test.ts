@@ -257,6 +257,14 @@ t.test("history keeps the newest points and knows null from zero", async (t) => 
   t.same(history.read({ sinceMs: 0, limit: 10 }), [point(3, 3), point(4, null), point(5, 5)]);
   t.same(history.read({ sinceMs: 4, limit: 1 }), [point(4, null)]);
   t.same(history.read({ sinceMs: 6, limit: 10 }), []);
+  const long = new ResourceHistory(200);
+  for (let i = 1; i <= 450; i += 1) {
+    long.add(point(i, i));
+    const kept = long.read({ sinceMs: 0, limit: 1_000 }).map(({ wallMs }) => wallMs);
+    const first = Math.max(1, i - 199);
+    if (![kept.length === i - first + 1, kept[0] === first, kept.at(-1) === i].every(Boolean))
+      t.fail(`after ${i}: ${kept.length} points from ${kept[0]} to ${kept.at(-1)}`);
+  }
 });
 
 t.test("what the policy makes of single readings", async (t) => {

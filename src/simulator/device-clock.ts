@@ -1,0 +1,89 @@
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+
+/**
+ * The clocks of one simulated device, on the time of the world: a boot begins monotonic time anew, the wall clock may
+ * jump, and a process that was killed hears of none of its timers any more.
+ */
+export class DeviceClock {
+  readonly #world: VirtualClock;
+  #boots = 1;
+  #bootedAtMs: number;
+  /** What the wall clock shows beyond the world's time. */
+  wallOffsetMs: number;
+  wallTrusted = true;
+
+  constructor(world: VirtualClock, wallOffsetMs = world.wallOffsetMs) {
+    this.#world = world;
+    this.#bootedAtMs = world.monotonicMs();
+    this.wallOffsetMs = wallOffsetMs;
+  }
+
+  get bootId(): string {
+    return `boot-${this.#boots}`;
+  }
+
+  wallMs(): number {
+    return this.#world.monotonicMs() + this.wallOffsetMs;
+  }
+
+  monotonicMs(): number {
+    return this.#world.monotonicMs() - this.#bootedAtMs;
+  }
+
+  /** The device starts again. Processes of the boot before must have ended. */
+  reboot(): void {
+    this.#boots++;
+    this.#bootedAtMs = this.#world.monotonicMs();
+  }
+
+  setTimer(name: string, delayMs: number, callback: () => void): Timer {
+    return this.#world.setTimer(name, delayMs, callback);
+  }
+}
+
+/** The clock of one process on a device, until it ends. */
+export class ProcessClock implements Clock {
+  readonly #device: DeviceClock;
+  readonly bootId: string;
+  #ended = false;
+  #stalledUntilMs = 0;
+
+  constructor(device: DeviceClock) {
+    this.#device = device;
+    this.bootId = device.bootId;
+  }
+
+  wallMs(): number {
+    return this.#device.wallMs();
+  }
+
+  wallTrusted(): boolean {
+    return this.#device.wallTrusted;
+  }
+
+  monotonicMs(): number {
+    return this.#device.monotonicMs();
+  }
+
+  setTimer(name: string, delayMs: number, callback: () => void): Timer {
+    return this.#device.setTimer(name, delayMs, () => this.#fire(name, callback));
+  }
+
+  /** Nothing fires for that long, as while a process is stopped or swapped out; then all of it does. */
+  stall(durationMs: number): void {
+    this.#stalledUntilMs = this.monotonicMs() + durationMs;
+  }
+
+  /** The process is gone: what it waited for never happens. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  #fire(name: string, callback: () => void): void {
+    if (this.#ended) return;
+    const waitMs = this.#stalledUntilMs - this.monotonicMs();
+    if (waitMs > 0) this.#device.setTimer(name, waitMs, () => this.#fire(name, callback));
+    else callback();
+  }
+}
