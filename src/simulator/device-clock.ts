@@ -45,12 +45,15 @@ export class DeviceClock {
 /** The clock of one process on a device, until it ends. */
 export class ProcessClock implements Clock {
   readonly #device: DeviceClock;
+  readonly #onFire: (name: string) => void;
   readonly bootId: string;
   #ended = false;
   #stalledUntilMs = 0;
 
-  constructor(device: DeviceClock) {
+  /** @param onFire hears of every timer, right before its callback is called */
+  constructor(device: DeviceClock, onFire: (name: string) => void) {
     this.#device = device;
+    this.#onFire = onFire;
     this.bootId = device.bootId;
   }
 
@@ -84,6 +87,9 @@ export class ProcessClock implements Clock {
     if (this.#ended) return;
     const waitMs = this.#stalledUntilMs - this.monotonicMs();
     if (waitMs > 0) this.#device.setTimer(name, waitMs, () => this.#fire(name, callback));
-    else callback();
+    else {
+      this.#onFire(name);
+      callback();
+    }
   }
 }

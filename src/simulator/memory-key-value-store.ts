@@ -134,6 +134,19 @@ export class VirtualDisk {
     this.#unsynced = [];
   }
 
+  /**
+   * Part of what was stored can not be read any more: a run of neighbouring keys, as of a damaged table.
+   * @param at 0 to 1: where it begins @param share of all keys
+   * @returns how many are gone
+   */
+  damage(at: number, share: number): number {
+    this.crash();
+    const from = Math.floor(at * this.#keys.length);
+    const gone = this.#keys.slice(from, from + Math.ceil(share * this.#keys.length));
+    for (const key of gone) this.#set(key, undefined);
+    return gone.length;
+  }
+
   #set(key: string, value: Uint8Array | undefined): void {
     const old = this.#values.get(key);
     if (old !== undefined) this.#bytes -= key.length + old.length;

@@ -7,12 +7,14 @@ import type { Hasher } from "../platform/hasher.ts";
 import type { StoreRepair } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { MetricsRegistry } from "../platform/metrics-registry.ts";
+import type { Random } from "../platform/random.ts";
 import type { ServiceManager } from "../platform/service-manager.ts";
 import type { Signer } from "../platform/signer.ts";
 import { DeviceClock, ProcessClock } from "./device-clock.ts";
 import { VirtualDisk } from "./memory-key-value-store.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type DiskManners, SimulatedStore } from "./simulated-store.ts";
+import type { Trace } from "./trace.ts";
 import { VirtualBroker } from "./virtual-broker.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 import { VirtualDevice } from "./virtual-device.ts";
@@ -34,7 +36,8 @@ export interface SharedGround {
   readonly hasher: Hasher;
   /** Each record is decoded and held once for all. */
   readonly verifier: RecordVerifier;
-  readonly manners: DiskManners;
+  readonly syncMs: readonly [least: number, most: number];
+  readonly trace: Trace;
   /** Hears what agents log at `warn` and `error`. */
   logged(index: number, level: "warn" | "error", message: string, fields: unknown): void;
   /** A process came up, or could not. */
@@ -58,6 +61,8 @@ interface Process {
 export class SimulatedAgent {
   readonly index: number;
   readonly agentId: string;
+  /** Its disk's own; it may change at any time. */
+  readonly manners: DiskManners;
   readonly signer: Signer;
   readonly disk = new VirtualDisk();
   readonly device = new VirtualDevice();
@@ -68,11 +73,20 @@ export class SimulatedAgent {
   #repairs: readonly StoreRepair[] = [];
   #process: Process | undefined;
   #starts = 0;
+  #retired = false;
 
-  constructor(index: number, config: Config, signer: Signer, ground: SharedGround) {
+  /** @param index its place among the agents, by which the trace knows it */
+  constructor(
+    index: number,
+    agentId: string,
+    config: Config,
+    signer: Signer,
+    ground: SharedGround,
+  ) {
     this.index = index;
-    this.agentId = `agent-${index}`;
+    this.agentId = agentId;
     this.config = config;
+    this.manners = { syncMs: ground.syncMs, writeFailureRate: 0 };
     this.signer = signer;
     this.#ground = ground;
     this.clock = new DeviceClock(ground.clock);
@@ -93,12 +107,14 @@ export class SimulatedAgent {
     return this.#process?.broker;
   }
 
-  /** Starts a process; one that fails to start is started again. */
+  /** Starts a process, unless there is one; one that fails to start is started again. */
   start(): void {
-    if (this.#process !== undefined) return;
+    if (this.#process !== undefined || this.#retired) return;
     this.#starts++;
     const process: Process = {
-      clock: new ProcessClock(this.clock),
+      clock: new ProcessClock(this.clock, (name) =>
+        this.#ground.trace.note(name, this.#ground.clock.monotonicMs(), this.index),
+      ),
       broker: new VirtualBroker(),
       uplinks: [],
       store: undefined,
@@ -131,6 +147,21 @@ export class SimulatedAgent {
     if (how === "power-lost") this.clock.reboot();
   }
 
+  /** Loses power, and with it part of what was stored. @param random where and how much */
+  damage(random: Random): void {
+    this.crash("power-lost");
+    const gone = this.disk.damage(random.next(), 0.3 * random.next());
+    this.#generation++;
+    this.#repairs = [
+      {
+        atMs: this.clock.wallMs(),
+        kind: "rebuilt",
+        reason: `${gone} entries can not be read`,
+        quarantine: "",
+      },
+    ];
+  }
+
   /** Asks it to stop, as `systemctl stop` does. */
   async stop(): Promise<void> {
     const process = this.#process;
@@ -140,6 +171,11 @@ export class SimulatedAgent {
     if (this.#process !== process) return;
     process.clock.end();
     this.#process = undefined;
+  }
+
+  /** Nobody starts it again. */
+  retire(): void {
+    this.#retired = true;
   }
 
   /** The process does nothing for that long, while the world goes on. */
@@ -156,9 +192,9 @@ export class SimulatedAgent {
   }
 
   #platform(process: Process): AgentPlatform {
-    const { hasher, profiles, receiver, seed, manners } = this.#ground;
+    const { hasher, profiles, receiver, seed } = this.#ground;
     const { clock, broker } = process;
-    const random = new SeededRandom(`${seed}/${this.index}/${this.#starts}`);
+    const random = new SeededRandom(`${seed}/${this.agentId}/${this.#starts}`);
     return {
       version: "0.0.0-simulated",
       clock,
@@ -175,7 +211,7 @@ export class SimulatedAgent {
         const store = new SimulatedStore(this.disk, {
           clock,
           random: random.fork("disk"),
-          manners,
+          manners: this.manners,
           generation: this.#generation,
           repairs: this.#repairs,
         });
@@ -186,7 +222,7 @@ export class SimulatedAgent {
       },
       createBroker: () => broker,
       createUplink: () => {
-        const uplink = receiver.connect();
+        const uplink = receiver.connect(this.agentId);
         process.uplinks.push(uplink);
         return uplink;
       },

@@ -13,12 +13,12 @@ import {
 import type { Random } from "../platform/random.ts";
 import type { VirtualDisk } from "./memory-key-value-store.ts";
 
-/** How a simulated disk behaves. */
+/** How a simulated disk behaves; it may change at any time. */
 export interface DiskManners {
   /** A sync takes this long, least and most. */
-  readonly syncMs: readonly [least: number, most: number];
-  /** Chance that a write fails, and with it everything that waits behind it. */
-  readonly writeFailureRate: number;
+  syncMs: readonly [least: number, most: number];
+  /** Chance that a write fails. It may have reached the disk all the same. */
+  writeFailureRate: number;
 }
 
 interface Pending {

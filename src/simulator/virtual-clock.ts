@@ -13,8 +13,8 @@ const SPIN_MAX = 1_000_000;
 const CANCELLED_MAX = 1_024;
 
 /**
- * Time that moves only when told to. Timers that are due fire in order of time, then of setting; between
- * two of them all promises that can settle do so.
+ * Time that moves only when told to. Timers that are due fire in order of time, then of setting. Before time goes on all
+ * promises that can settle do so, and timers set for the same moment meanwhile fire.
  */
 export class VirtualClock implements Clock {
   bootId = "boot-1";
@@ -43,7 +43,8 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
-    const atMs = this.#nowMs + Math.max(0, delayMs);
+    // Whole milliseconds: what is due within one fires together, and the promises are waited for once.
+    const atMs = Math.ceil(this.#nowMs + Math.max(0, delayMs));
     const pending = this.#pending;
     const timer: Pending = { name, atMs, callback, cancelled: false };
     pending.push(atMs, timer);
@@ -70,22 +71,36 @@ export class VirtualClock implements Clock {
     let spin = 0;
     await settle();
     for (;;) {
-      const next = this.#pending.next;
-      if (next === undefined || next.atMs > untilMs) break;
-      this.#pending.pop();
-      if (next.cancelled) {
+      const atMs = this.#pending.nextMs;
+      if (this.#pending.next === undefined || atMs > untilMs) break;
+      spin = atMs === this.#nowMs ? spin + 1 : 0;
+      if (spin > SPIN_MAX)
+        throw new Error(`timer "${this.#pending.next.name}" never lets time go by`);
+      this.#nowMs = Math.max(this.#nowMs, atMs);
+      if (this.#fire() > 0) await settle();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  /** Fires what is due now, but for what is set meanwhile. @returns how many */
+  #fire(): number {
+    const due: Pending[] = [];
+    while (this.#pending.nextMs <= this.#nowMs) {
+      const next = this.#pending.pop();
+      if (next !== undefined) due.push(next);
+    }
+    let fired = 0;
+    for (const timer of due) {
+      if (timer.cancelled) {
         this.#cancelled--;
         continue;
       }
       // It has fired: cancelling it does nothing from now on.
-      next.cancelled = true;
-      spin = next.atMs === this.#nowMs ? spin + 1 : 0;
-      if (spin > SPIN_MAX) throw new Error(`timer "${next.name}" never lets time go by`);
-      this.#nowMs = next.atMs;
-      next.callback();
-      await settle();
+      timer.cancelled = true;
+      fired++;
+      timer.callback();
     }
-    this.#nowMs = untilMs;
+    return fired;
   }
 
   /** The device starts again: timers are gone, monotonic time begins anew under another boot id. */

@@ -36,7 +36,7 @@ export function dial(
     const tripMs = (): number => ether.clock.monotonicMs() + ether.latencyMs(near.self, peer);
     // What is sent into a cut, or to a node that is hidden, is never heard of again.
     ether.at(tripMs(), () => {
-      if (ether.apart(near.self, peer)) return;
+      if (ether.apart(near.self, peer) || ether.apart(peer, near.self)) return;
       const far = ether.listener(peer);
       if (far === undefined) {
         ether.at(tripMs(), () => fail("network.unreachable", "nobody listens there"));

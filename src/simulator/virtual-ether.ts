@@ -9,13 +9,27 @@ import type { VirtualNode } from "./virtual-node.ts";
 /** A frame that is lost is sent again this often at most; then it comes through all the same. */
 const RETRANSMISSIONS_MAX = 8;
 
-/** What the space between the nodes is like. */
+/** How badly messages of protocols fare that claim to stand it; everything else goes over links that keep order. */
+export interface DatagramManners {
+  /** Ids of these protocols. */
+  readonly protocols: ReadonlySet<string>;
+  readonly lossRate: number;
+  readonly duplicateRate: number;
+  /** Chance that a message is held back for up to `reorderMs`, while later ones pass it. */
+  readonly reorderRate: number;
+  readonly reorderMs: number;
+}
+
+/** What the space between the nodes is like. It may change at any time. */
 export interface EtherSettings {
   /** Never set back: it is everybody's. */
   readonly clock: Clock;
   readonly random: Random;
   /** For the digests of bulk content. */
   readonly hasher: Hasher;
+  readonly datagrams?: DatagramManners | undefined;
+  /** Hears of every frame that arrives. */
+  readonly onArrival?: (from: PeerId, to: PeerId, payload: Uint8Array | number) => void;
   /** One way, in ms; 1 to 5 unless given. */
   readonly latencyMs?: (from: PeerId, to: PeerId, random: Random) => number;
   /** Chance that a frame is lost and has to be sent again. */
@@ -38,14 +52,16 @@ export class VirtualEther implements Space {
   readonly clock: Clock;
   readonly random: Random;
   readonly hasher: Hasher;
-  readonly #settings: EtherSettings;
+  #settings: EtherSettings;
   readonly #events = new EventHeap<() => void>();
   readonly #nodes = new Map<PeerId, VirtualNode>();
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #running = false;
-  #groups: ReadonlyMap<PeerId, number> | undefined;
+  /** Nothing gets from one to the other, as long as it says so. */
+  #severed: ((from: PeerId, to: PeerId) => boolean) | undefined;
   #partitions = 0;
+  readonly #cloggedUntilMs = new Map<PeerId, number>();
 
   constructor(settings: EtherSettings) {
     this.#settings = settings;
@@ -58,6 +74,33 @@ export class VirtualEther implements Space {
     // Whole milliseconds: what happens within one shares a moment, and the clock is woken once for all of it.
     this.#events.push(Math.ceil(ms), run);
     if (!this.#running) this.#arm();
+  }
+
+  /** The weather changes. */
+  change(
+    settings: Pick<EtherSettings, "lossRate" | "breakRate" | "latencyMs" | "datagrams">,
+  ): void {
+    this.#settings = { ...this.#settings, ...settings };
+  }
+
+  /** What comes from and goes to the node stands still for that long, and then comes all at once. */
+  clog(peer: PeerId, durationMs: number): void {
+    this.#cloggedUntilMs.set(peer, this.clock.monotonicMs() + durationMs);
+  }
+
+  /** @returns after which delays copies of a message arrive; none: it is lost; undefined: in order, as ever */
+  datagram(protocolId: string): readonly number[] | undefined {
+    const { datagrams } = this.#settings;
+    if (datagrams === undefined || !datagrams.protocols.has(protocolId)) return undefined;
+    const { lossRate, duplicateRate, reorderRate, reorderMs } = datagrams;
+    if (this.random.next() < lossRate) return [];
+    const late = (): number =>
+      this.random.next() < reorderRate ? this.random.next() * reorderMs : 0;
+    return this.random.next() < duplicateRate ? [late(), late()] : [late()];
+  }
+
+  arrived(from: PeerId, to: PeerId, payload: Uint8Array | number): void {
+    this.#settings.onArrival?.(from, to, payload);
   }
 
   /** @returns a time of a one-way trip between two nodes, in ms */
@@ -75,6 +118,8 @@ export class VirtualEther implements Space {
     if (lossRate > 0)
       for (let n = 0; n < RETRANSMISSIONS_MAX && this.random.next() < lossRate; n++)
         atMs += retransmitMs;
+    if (this.#cloggedUntilMs.size > 0)
+      atMs = Math.max(atMs, this.#cloggedUntilMs.get(from) ?? 0, this.#cloggedUntilMs.get(to) ?? 0);
     const breaks = breakRate > 0 && this.random.next() < breakRate;
     return { atMs, freeAtMs: sentAtMs, breaks };
   }
@@ -99,8 +144,8 @@ export class VirtualEther implements Space {
     return [...this.#nodes.values()].filter(({ settings }) => settings.segment === name);
   }
 
-  apart(one: PeerId, other: PeerId): boolean {
-    return this.#groups !== undefined && this.#groups.get(one) !== this.#groups.get(other);
+  apart(from: PeerId, to: PeerId): boolean {
+    return this.#severed?.(from, to) === true;
   }
 
   /**
@@ -108,21 +153,34 @@ export class VirtualEther implements Space {
    * stand still, and are given up once that has lasted for the detection time.
    */
   partition(groups: readonly Iterable<PeerId>[]): void {
+    const of = new Map(groups.flatMap((group, n) => [...group].map((peer) => [peer, n])));
+    this.sever((from, to) => of.get(from) !== of.get(to));
+  }
+
+  /**
+   * Nothing gets from one node to another from now on where `severed` says so; the other way it may. Links stand still
+   * as soon as one direction is gone, since nothing is acknowledged any more, and are given up after the detection time.
+   */
+  sever(severed: (from: PeerId, to: PeerId) => boolean): void {
     this.heal();
     const partition = this.#partitions;
-    this.#groups = new Map(groups.flatMap((group, n) => [...group].map((peer) => [peer, n])));
+    this.#severed = severed;
     const { detectMs = 15_000 } = this.#settings;
     this.at(this.clock.monotonicMs() + detectMs, () => {
       if (partition !== this.#partitions) return;
-      for (const end of this.#ends()) if (this.apart(end.owner.self, end.link.peer)) end.cut();
+      for (const end of this.#ends()) {
+        const [here, there] = [end.owner.self, end.link.peer];
+        if (this.apart(here, there) || this.apart(there, here)) end.cut();
+      }
     });
   }
 
   /** Everybody reaches everybody again. */
   heal(): void {
     this.#partitions++;
-    if (this.#groups === undefined) return;
-    this.#groups = undefined;
+    this.#cloggedUntilMs.clear();
+    if (this.#severed === undefined) return;
+    this.#severed = undefined;
     for (const end of this.#ends()) end.healed();
   }
 

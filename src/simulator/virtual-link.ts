@@ -25,8 +25,10 @@ export interface Space {
     bytes: number,
     freeAtMs: number,
   ): { readonly atMs: number; readonly freeAtMs: number; readonly breaks: boolean };
-  /** @returns whether nothing gets from one to the other right now */
-  apart(one: PeerId, other: PeerId): boolean;
+  /** @returns whether nothing gets from one to the other right now; the way back may be open */
+  apart(from: PeerId, to: PeerId): boolean;
+  /** A frame is there. */
+  arrived(from: PeerId, to: PeerId, payload: Uint8Array | number): void;
 }
 
 /** Whose end of a link it is. */
@@ -100,10 +102,14 @@ export class LinkEnd {
     return queued === 0 || queued + Math.max(bytes, COST_BYTES_MIN) <= bytesMax;
   }
 
-  /** Sends a frame; `arrive` is called at the other end, with that end, unless the link is gone by then. */
-  transmit(what: string, bytes: number, arrive: (end: LinkEnd) => void): void {
+  /**
+   * Sends a frame; `arrive` is called at the other end, with that end, unless the link is gone by then.
+   * @param payload its bytes, or how many they are
+   */
+  transmit(what: string, payload: Uint8Array | number, arrive: (end: LinkEnd) => void): void {
     const other = this.#other;
     if (!this.open || other === undefined) return;
+    const bytes = typeof payload === "number" ? payload : payload.length;
     const cost = Math.max(bytes, COST_BYTES_MIN);
     this.#queued.set(what, (this.#queued.get(what) ?? 0) + cost);
     const nowMs = this.#space.clock.monotonicMs();
@@ -117,7 +123,20 @@ export class LinkEnd {
     this.#arrivesAtMs = Math.max(this.#arrivesAtMs, atMs, nowMs);
     this.#space.at(this.#arrivesAtMs, () => {
       if (breaks) this.cut();
-      else other.#arrived(this, what, cost, arrive);
+      else other.#arrived(this, what, cost, payload, arrive);
+    });
+  }
+
+  /** Sends a message that keeps to no order and to no bound: later ones may pass it. */
+  scatter(delayMs: number, payload: Uint8Array, arrive: (end: LinkEnd) => void): void {
+    const other = this.#other;
+    if (!this.open || other === undefined) return;
+    const [from, to] = [this.owner.self, this.link.peer];
+    const { atMs } = this.#space.travel(from, to, payload.length, 0);
+    this.#space.at(atMs + delayMs, () => {
+      if (!other.open || other.#abandoned || other.#severed) return;
+      this.#space.arrived(from, to, payload);
+      arrive(other);
     });
   }
 
@@ -195,16 +214,24 @@ export class LinkEnd {
   }
 
   get #severed(): boolean {
-    return this.#space.apart(this.owner.self, this.link.peer);
+    return this.#space.apart(this.link.peer, this.owner.self);
   }
 
-  #arrived(from: LinkEnd, what: string, cost: number, arrive: (end: LinkEnd) => void): void {
+  #arrived(
+    from: LinkEnd,
+    what: string,
+    cost: number,
+    payload: Uint8Array | number,
+    arrive: (end: LinkEnd) => void,
+  ): void {
     const arrived = (): void => {
       if (this.#abandoned) return;
       const queued = (from.#queued.get(what) ?? 0) - cost;
       if (queued > 0) from.#queued.set(what, queued);
       else from.#queued.delete(what);
-      if (this.open) arrive(this);
+      if (!this.open) return;
+      this.#space.arrived(this.link.peer, this.owner.self, payload);
+      arrive(this);
     };
     const { clock } = this.#space;
     const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;

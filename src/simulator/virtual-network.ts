@@ -58,11 +58,13 @@ export class VirtualNetwork implements Network, VirtualNode {
     listener({ kind: "addresses", addresses: this.addresses() });
     const { segment } = this.settings;
     if (segment === undefined) return DONE;
-    for (const other of this.#ether.segment(segment))
-      if (other !== this && !this.#ether.apart(this.self, other.self)) {
-        other.discovered(this);
-        this.discovered(other);
-      }
+    for (const other of this.#ether.segment(segment)) {
+      const cut =
+        this.#ether.apart(this.self, other.self) || this.#ether.apart(other.self, this.self);
+      if (other === this || cut) continue;
+      other.discovered(this);
+      this.discovered(other);
+    }
     return DONE;
   }
 
@@ -122,6 +124,11 @@ export class VirtualNetwork implements Network, VirtualNode {
   send(peer: PeerId, protocol: Protocol, payload: Uint8Array): Promise<void> {
     try {
       const end = this.#way(peer, protocol.id);
+      const copies = this.#ether.datagram(protocol.id);
+      if (copies !== undefined) {
+        for (const delayMs of copies) this.#scatter(end, delayMs, protocol, payload);
+        return DONE;
+      }
       if (end.queuedBytes(protocol.id) <= AT_ONCE_BYTES_MAX) {
         this.#transmit(end, protocol, payload, (service, at) => service.take(at, payload));
         return DONE;
@@ -248,6 +255,14 @@ export class VirtualNetwork implements Network, VirtualNode {
     return end;
   }
 
+  #scatter(end: LinkEnd, delayMs: number, { id }: Protocol, payload: Uint8Array): void {
+    this.tally.sentBytes += payload.length;
+    end.scatter(delayMs, payload, (at) => {
+      const service = (at.owner as VirtualNetwork).#services.get(id);
+      if (service instanceof VirtualService) service.take(at, payload);
+    });
+  }
+
   #transmit(
     end: LinkEnd,
     { id, messageBytesMax, queueBytesMax }: Protocol,
@@ -262,7 +277,7 @@ export class VirtualNetwork implements Network, VirtualNode {
     if (!end.fits(id, payload.length, queueBytesMax))
       throw new NetworkError("network.queue-full", `too much waits for ${end.link.peer} on ${id}`);
     this.tally.sentBytes += payload.length;
-    end.transmit(id, payload.length, (at) => {
+    end.transmit(id, payload, (at) => {
       const service = (at.owner as VirtualNetwork).#services.get(id);
       if (service instanceof VirtualService) take(service, at);
     });

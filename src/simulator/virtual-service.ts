@@ -78,7 +78,7 @@ export class VirtualService {
     else {
       this.#node.tally.requestsServed++;
       this.#node.tally.sentBytes += bytes.length;
-      end.transmit(this.#answers, bytes.length, (at) => at.settle(id)?.resolve(bytes));
+      end.transmit(this.#answers, bytes, (at) => at.settle(id)?.resolve(bytes));
     }
   }
 

@@ -88,7 +88,7 @@ export class VirtualTopics implements TopicNeighbour {
       }
       neighbours++;
       tally.sentBytes += payload.length;
-      end.transmit(WAY, payload.length, (at: LinkEnd) => topics.heard(message, at.link.peer));
+      end.transmit(WAY, payload, (at: LinkEnd) => topics.heard(message, at.link.peer));
     }
     return neighbours;
   }

@@ -8,11 +8,16 @@ import type {
   UplinkListener,
 } from "../platform/uplink-connection.ts";
 
+/** State documents that are kept, newest last. */
+const STATES_MAX = 1_024;
+
 /** The far end: what it received, and how well it can be reached. */
 export class VirtualReceiver {
   readonly clock: Clock;
-  /** Everything in order of arrival, repeats included. */
+  /** Everything in order of arrival, repeats included; nothing where `hear` takes it. */
   readonly received: OutboundUpdate[] = [];
+  /** Takes what arrives. */
+  readonly hear: (update: OutboundUpdate) => void;
   readonly states: string[] = [];
   limits: ConnectionLimits = { inFlightMax: 100 };
   latencyMs = 20;
@@ -21,14 +26,16 @@ export class VirtualReceiver {
     kind: "acknowledged",
   });
   /** Answers questions for marks; by default there are none. */
-  marks: (streams: readonly string[]) => Marks | undefined = () => undefined;
+  marks: (streams: readonly string[], owner: string) => Marks | undefined = () => undefined;
   /** What it was told will never come: the first sequence that does, by stream. */
   readonly firsts: ReadonlyMap<string, number>[] = [];
   #reachable = true;
+  readonly #cutOff = new Set<string>();
   readonly #connections = new Set<VirtualUplink>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, hear?: (update: OutboundUpdate) => void) {
     this.clock = clock;
+    this.hear = hear ?? ((update) => void this.received.push(update));
   }
 
   get reachable(): boolean {
@@ -40,10 +47,32 @@ export class VirtualReceiver {
     if (!reachable) for (const connection of this.#connections) connection.cut("link is gone");
   }
 
-  connect(): VirtualUplink {
-    const connection = new VirtualUplink(this);
+  /** One sender loses its way here, or finds it again. */
+  cutOff(owner: string, cut: boolean): void {
+    if (!cut) {
+      this.#cutOff.delete(owner);
+      return;
+    }
+    this.#cutOff.add(owner);
+    for (const connection of this.#connections)
+      if (connection.owner === owner) connection.cut("link is gone");
+  }
+
+  reachableFor(owner: string): boolean {
+    return this.#reachable && !this.#cutOff.has(owner);
+  }
+
+  /** @param owner whose connection it is, for {@link cutOff} */
+  connect(owner = ""): VirtualUplink {
+    const connection = new VirtualUplink(this, owner);
     this.#connections.add(connection);
     return connection;
+  }
+
+  publishedState(state: string): void {
+    this.states.push(state);
+    if (this.states.length >= 2 * STATES_MAX)
+      this.states.splice(0, this.states.length - STATES_MAX);
   }
 
   forget(connection: VirtualUplink): void {
@@ -57,15 +86,17 @@ export class VirtualUplink implements UplinkConnection {
   readonly #timers = new Set<Timer>();
   #listener: UplinkListener | undefined;
   wireBytes = 0;
+  readonly owner: string;
 
-  constructor(receiver: VirtualReceiver) {
+  constructor(receiver: VirtualReceiver, owner: string) {
     this.#receiver = receiver;
+    this.owner = owner;
   }
 
   connect(listener: UplinkListener): void {
     this.#listener = listener;
     this.#later(() => {
-      if (this.#receiver.reachable) listener.up(this.#receiver.limits);
+      if (this.#receiver.reachableFor(this.owner)) listener.up(this.#receiver.limits);
       else this.cut("unreachable");
     });
   }
@@ -75,14 +106,14 @@ export class VirtualUplink implements UplinkConnection {
     this.wireBytes += update.payload.length;
     const verdict = this.#receiver.verdict(update);
     this.#later(() => {
-      this.#receiver.received.push(update);
+      this.#receiver.hear(update);
       if (verdict !== "lose-acknowledgement") this.#later(() => settle(verdict));
     });
   }
 
   askMarks(streams: readonly string[], settle: (marks: Marks | undefined) => void): void {
     this.#later(() => {
-      const marks = this.#receiver.marks(streams);
+      const marks = this.#receiver.marks(streams, this.owner);
       this.#later(() => settle(marks));
     });
   }
@@ -92,7 +123,7 @@ export class VirtualUplink implements UplinkConnection {
   }
 
   publishState(state: Uint8Array): void {
-    this.#receiver.states.push(Buffer.from(state).toString("utf8"));
+    this.#receiver.publishedState(Buffer.from(state).toString("utf8"));
   }
 
   disconnect(): Promise<void> {

@@ -1,0 +1,35 @@
+import type { SimulatedAgent } from "../simulated-agent.ts";
+import type { SimulatedFleet } from "../simulated-fleet.ts";
+
+/** In a fleet larger than the tables, what an agent may miss of those it knew. */
+const PARTITION_SCORE_MAX = 0.05;
+
+/** @returns what is not as it should be when nothing goes wrong any more; undefined: everything is */
+export function unconverged(fleet: SimulatedFleet): string | undefined {
+  for (const agent of fleet.agents) {
+    const why = lacking(agent, fleet);
+    if (why !== undefined) return `${agent.agentId}: ${why}`;
+  }
+  const { owed } = fleet.ledger;
+  return owed > 0 ? `${owed} acknowledged readings have not arrived` : undefined;
+}
+
+function lacking({ agent, config }: SimulatedAgent, fleet: SimulatedFleet): string | undefined {
+  if (agent === undefined) return "does not run";
+  const { queue, mesh, uplinks } = agent.context;
+  const { updates, storeFault } = queue.status();
+  if (storeFault !== undefined) return `its store fails: ${storeFault}`;
+  if (updates > 0 && uplinks.status().length > 0) return `${updates} updates wait to be sent`;
+  const { alive, suspect } = mesh.counts();
+  if (fleet.agents.length <= config.mesh.limits.membersMax) {
+    if (suspect > 0) return `it suspects ${suspect} agents`;
+    if (alive !== fleet.agents.length)
+      return `it knows ${alive} of ${fleet.agents.length} agents to be alive`;
+    return undefined;
+  }
+  const { partitionScore, links } = mesh.status();
+  if (links === 0) return "it has no link";
+  return partitionScore > PARTITION_SCORE_MAX
+    ? `it misses ${Math.round(100 * partitionScore)} % of those it knows`
+    : undefined;
+}

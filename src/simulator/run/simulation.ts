@@ -1,0 +1,215 @@
+import type { Config } from "../../config/schema.ts";
+import { unconverged } from "../checkers/convergence.ts";
+import { Invariants } from "../checkers/invariants.ts";
+import type { Violation } from "../checkers/violation.ts";
+import { FaultInjector } from "../faults/injector.ts";
+import { type Fault, planFaults } from "../faults/plan.ts";
+import { SeededRandom } from "../seeded-random.ts";
+import { SimulatedFleet } from "../simulated-fleet.ts";
+import type { Trace } from "../trace.ts";
+import type { Scenario } from "./scenario.ts";
+
+const HOUR_MS = 3_600_000;
+const CHECK_INTERVAL_MS = 60_000;
+/** Between two looks whether all is well again. */
+const HEALING_STEP_MS = 5_000;
+/** A fleet comes up within about a minute, or in steps of this many agents a second where it is large. */
+const JOIN_STEP_MS = 100;
+const JOINS_PER_STEP_MIN = 1;
+const JOIN_MS = 60_000;
+
+/** What a simulation is made of. */
+export interface SimulationParts {
+  readonly scenario: Scenario;
+  readonly seed: string;
+  readonly configs: { readonly withUplink: Config; readonly without: Config };
+  /** Of the plan of the seed only these faults happen, by index; all unless given. */
+  readonly onlyFaults?: ReadonlySet<number>;
+  readonly trace?: Trace;
+  /** Hears how far it is, now and then. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Called once everything is up, before the faults begin. */
+  readonly onJoined?: (fleet: SimulatedFleet) => void;
+}
+
+/** How far a simulation is. */
+export interface Progress {
+  readonly phase: "joining" | "faults" | "healing";
+  readonly virtualMs: number;
+  readonly untilMs: number;
+  readonly sample: Sample;
+}
+
+/** The fleet at one moment, for plots. */
+export interface Sample {
+  readonly atMs: number;
+  readonly running: number;
+  /** Links of all agents together, each counted at both ends. */
+  readonly linkEnds: number;
+  readonly queued: number;
+  readonly owed: number;
+  readonly frames: number;
+  readonly frameBytes: number;
+  readonly violations: number;
+}
+
+/** What came of it. */
+export interface SimulationResult {
+  readonly seed: string;
+  readonly agents: number;
+  readonly virtualMs: number;
+  readonly traceHash: string;
+  readonly events: number;
+  readonly violations: readonly Violation[];
+  readonly violationCount: number;
+  /** How long it took after the last fault until all was as it should be; absent when it never was. */
+  readonly healedInMs?: number;
+  readonly readings: {
+    readonly acknowledged: number;
+    readonly refused: number;
+    readonly arrived: number;
+    readonly repeats: number;
+  };
+  readonly faults: Readonly<Record<string, number>>;
+  readonly faultIndexes: readonly number[];
+  readonly frames: number;
+  readonly frameBytes: number;
+  /** After everything was up and before the faults ended: per agent and minute. */
+  readonly framesPerAgentMinute: number;
+  readonly bytesPerAgentMinute: number;
+  readonly starts: number;
+  readonly failedStarts: number;
+  readonly logs: Readonly<Record<string, number>>;
+  readonly samples: readonly Sample[];
+}
+
+/**
+ * Runs a fleet through the faults of a seed, with everything checked that has to hold meanwhile, then heals the world
+ * and checks that all comes to be as it should.
+ */
+export async function simulate(parts: SimulationParts): Promise<SimulationResult> {
+  const { scenario, seed, configs, onlyFaults, onProgress } = parts;
+  const fleet = new SimulatedFleet(scenario, seed, configs, parts.trace);
+  const faults = planFaults(scenario, new SeededRandom(`${seed}/faults`)).filter(
+    ({ index }) => onlyFaults?.has(index) ?? true,
+  );
+  const injector = new FaultInjector(fleet, faults, seed);
+  const invariants = new Invariants(fleet);
+  const samples: Sample[] = [];
+  const untilMs = JOIN_MS + scenario.hours * HOUR_MS;
+  const tell = (phase: Progress["phase"]): void => {
+    const sample = sampleOf(fleet);
+    samples.push(sample);
+    onProgress?.({ phase, virtualMs: sample.atMs, untilMs, sample });
+  };
+  await join(fleet, () => tell("joining"));
+  parts.onJoined?.(fleet);
+  const before = { frames: fleet.frames, frameBytes: fleet.frameBytes };
+  const fromMs = fleet.clock.monotonicMs();
+  injector.start();
+  while (fleet.clock.monotonicMs() < untilMs) {
+    const leftMs = untilMs - fleet.clock.monotonicMs();
+    await fleet.clock.advance(Math.min(CHECK_INTERVAL_MS, leftMs));
+    invariants.check();
+    tell("faults");
+  }
+  const minutes = (fleet.clock.monotonicMs() - fromMs) / 60_000;
+  const perAgentMinute = (count: number): number =>
+    Math.round((10 * count) / minutes / scenario.agents) / 10;
+  const framesPerAgentMinute = perAgentMinute(fleet.frames - before.frames);
+  const bytesPerAgentMinute = perAgentMinute(fleet.frameBytes - before.frameBytes);
+  fleet.silence();
+  injector.heal();
+  const healedInMs = await heal(fleet, scenario.healWithinMinutes * 60_000, () => tell("healing"));
+  fleet.ledger.close(fleet.clock.monotonicMs());
+  const { violations, ledger, trace } = fleet;
+  return {
+    seed,
+    agents: scenario.agents,
+    virtualMs: fleet.clock.monotonicMs(),
+    traceHash: trace.hash,
+    events: trace.events,
+    violations: violations.kept,
+    violationCount: violations.count,
+    ...(healedInMs !== undefined && { healedInMs }),
+    readings: {
+      acknowledged: ledger.acknowledged,
+      refused: ledger.refused,
+      arrived: ledger.arrivedOnce,
+      repeats: ledger.repeats,
+    },
+    faults: Object.fromEntries(injector.counts),
+    faultIndexes: faults.map(({ index }: Fault) => index),
+    frames: fleet.frames,
+    frameBytes: fleet.frameBytes,
+    framesPerAgentMinute,
+    bytesPerAgentMinute,
+    starts: fleet.starts,
+    failedStarts: fleet.failedStarts,
+    logs: Object.fromEntries(fleet.logs),
+    samples,
+  };
+}
+
+async function join(fleet: SimulatedFleet, tell: () => void): Promise<void> {
+  const { agents } = fleet.scenario;
+  const steps = JOIN_MS / JOIN_STEP_MS / 2;
+  const perStep = Math.max(JOINS_PER_STEP_MIN, Math.ceil(agents / steps));
+  let told = 0;
+  while (fleet.agents.length < agents) {
+    for (let n = 0; n < perStep && fleet.agents.length < agents; n++) fleet.add();
+    await fleet.clock.advance(JOIN_STEP_MS);
+    if (fleet.agents.length - told >= agents / 20) {
+      told = fleet.agents.length;
+      tell();
+    }
+  }
+  await fleet.clock.advance(Math.max(0, JOIN_MS - fleet.clock.monotonicMs()));
+}
+
+/** @returns how long it took; undefined when it did not become whole in time, which is a violation */
+async function heal(
+  fleet: SimulatedFleet,
+  withinMs: number,
+  tell: () => void,
+): Promise<number | undefined> {
+  const fromMs = fleet.clock.monotonicMs();
+  for (;;) {
+    const why = unconverged(fleet);
+    const tookMs = fleet.clock.monotonicMs() - fromMs;
+    if (why === undefined) return tookMs;
+    if (tookMs >= withinMs) {
+      fleet.violations.add(
+        fleet.clock.monotonicMs(),
+        "not-converged",
+        `${Math.round(tookMs / 1_000)} s after the last fault: ${why}`,
+      );
+      return undefined;
+    }
+    await fleet.clock.advance(HEALING_STEP_MS);
+    for (const agent of fleet.agents) agent.start();
+    if (Math.round(tookMs / HEALING_STEP_MS) % 12 === 0) tell();
+  }
+}
+
+function sampleOf(fleet: SimulatedFleet): Sample {
+  let running = 0;
+  let linkEnds = 0;
+  let queued = 0;
+  for (const { agent } of fleet.agents) {
+    if (agent === undefined) continue;
+    running++;
+    linkEnds += agent.context.mesh.peers().length;
+    queued += agent.context.queue.status().updates;
+  }
+  return {
+    atMs: fleet.clock.monotonicMs(),
+    running,
+    linkEnds,
+    queued,
+    owed: fleet.ledger.owed,
+    frames: fleet.frames,
+    frameBytes: fleet.frameBytes,
+    violations: fleet.violations.count,
+  };
+}
