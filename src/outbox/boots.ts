@@ -12,13 +12,21 @@ export interface Boots {
   readonly isNew: boolean;
 }
 
-/** Only reads: an agent must be able to start, and to send, while its disk is full. @throws StoreError */
-export async function loadBoots(store: KeyValueStore, bootId: string): Promise<Boots> {
+/**
+ * Only reads: an agent must be able to start, and to send, while its disk is full.
+ * @param floor numbers up to this one may have been given to boots whose names are lost
+ * @throws StoreError
+ */
+export async function loadBoots(
+  store: KeyValueStore,
+  bootId: string,
+  floor: number,
+): Promise<Boots> {
   const known = parse(await store.get(BOOTS_KEY));
   const names = new Map(known);
   const last = known.at(-1);
   if (last !== undefined && last[1] === bootId) return { boot: last[0], names, isNew: false };
-  const boot = (last?.[0] ?? 0) + 1;
+  const boot = Math.max(last?.[0] ?? 0, floor) + 1;
   names.set(boot, bootId);
   for (const old of names.keys()) {
     if (names.size <= BOOTS_MAX) break;

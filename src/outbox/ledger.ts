@@ -11,6 +11,9 @@ import { StreamTable } from "./stream-table.ts";
 
 /** More than a stream has in its life, so that no repair gives a number out again. */
 const SEQUENCES_PER_GENERATION = 2 ** 40;
+const ORDINALS_PER_GENERATION = 2 ** 40;
+/** More than streams and boots are ever kept. */
+const IDS_PER_GENERATION = 2 ** 20;
 const PAGE = 2_000;
 const PAGE_BYTES_MAX = 1024 * 1024;
 
@@ -44,7 +47,10 @@ export class Ledger {
   /** Reads the books and brings them up to date. @throws StoreError */
   static async load(store: KeyValueStore, bootId: string): Promise<Ledger> {
     const { generation } = store;
-    const ledger = new Ledger(await loadBoots(store, bootId), generation);
+    const ledger = new Ledger(
+      await loadBoots(store, bootId, generation * IDS_PER_GENERATION),
+      generation,
+    );
     for await (const page of pages(store, STREAMS)) ledger.streams.load(page);
     const books = await readBooks(store);
     // After a repair the books may tell of what is not there any more.
@@ -52,9 +58,13 @@ export class Ledger {
     if (holds) ledger.#take(books);
     else await ledger.#countDeadLetters(store);
     const counted = holds ? ledger.nextOrdinal : 0;
-    ledger.nextOrdinal = Math.max(ledger.nextOrdinal, books?.nextOrdinal ?? 1);
+    ledger.nextOrdinal = Math.max(
+      ledger.nextOrdinal,
+      books?.nextOrdinal ?? 1,
+      generation * ORDINALS_PER_GENERATION,
+    );
     for (const lane of ledger.lanes) await ledger.#countNewer(store, lane, counted);
-    ledger.streams.raise(generation * SEQUENCES_PER_GENERATION);
+    ledger.streams.raise(generation * SEQUENCES_PER_GENERATION, generation * IDS_PER_GENERATION);
     let head = ledger.nextOrdinal;
     for (const lane of ledger.lanes) {
       lane.end = ledger.nextOrdinal;

@@ -57,9 +57,11 @@ export class StreamTable {
 
   /**
    * Numbers given out before may have been lost with what told of them: every stream goes on past `floor`, with a
-   * gap that a receiver sees, rather than to give out a number twice.
+   * gap that a receiver sees, rather than to give out a number twice. New streams get ids past `idFloor`: updates that
+   * still wait may be of a stream whose name is lost, and must not come out under that of another.
    */
-  raise(floor: number): void {
+  raise(floor: number, idFloor: number): void {
+    this.#nextId = Math.max(this.#nextId, idFloor + 1);
     this.#sequenceFloor = floor;
     for (const stream of this.#byId.values()) {
       if (stream.sequence >= floor) continue;

@@ -40,8 +40,8 @@ export interface SharedGround {
   readonly trace: Trace;
   /** Hears what agents log at `warn` and `error`. */
   logged(index: number, level: "warn" | "error", message: string, fields: unknown): void;
-  /** A process came up, or could not. */
-  started(index: number, error: unknown): void;
+  /** A process came up, or could not. @param damaged it found its disk damaged */
+  started(index: number, error: unknown, damaged: boolean): void;
 }
 
 /** The parts of one process; all of it goes with the process. */
@@ -52,6 +52,8 @@ interface Process {
   store: SimulatedStore | undefined;
   agent: Agent | undefined;
   stopping: boolean;
+  /** The disk was found damaged when it was opened. */
+  toldOfDamage: boolean;
 }
 
 /**
@@ -120,18 +122,19 @@ export class SimulatedAgent {
       store: undefined,
       agent: undefined,
       stopping: false,
+      toldOfDamage: false,
     };
     this.#process = process;
     startAgent(this.config, this.agentId, this.#platform(process)).then(
       (agent) => {
         if (this.#process !== process) return;
         process.agent = agent;
-        this.#ground.started(this.index, undefined);
+        this.#ground.started(this.index, undefined, process.toldOfDamage);
       },
       (error: unknown) => {
         if (this.#process !== process) return;
         this.#end(process, false);
-        this.#ground.started(this.index, error);
+        this.#ground.started(this.index, error, false);
         this.clock.setTimer("restart", RESTART_MS, () => this.start());
       },
     );
@@ -217,6 +220,7 @@ export class SimulatedAgent {
         });
         process.store = store;
         for (const repair of this.#repairs) onRepaired(repair);
+        process.toldOfDamage = this.#repairs.length > 0;
         this.#repairs = [];
         return Promise.resolve(store);
       },

@@ -102,7 +102,7 @@ export class SimulatedFleet {
         const key = `${level}: ${message}`;
         this.logs.set(key, (this.logs.get(key) ?? 0) + 1);
       },
-      started: (index, error) => this.#started(index, error),
+      started: (index, error, damaged) => this.#started(index, error, damaged),
     };
   }
 
@@ -205,7 +205,7 @@ export class SimulatedFleet {
     });
   }
 
-  #started(index: number, error: unknown): void {
+  #started(index: number, error: unknown, damaged: boolean): void {
     this.note("started", index, error === undefined ? 1 : 0);
     if (error !== undefined) {
       this.failedStarts++;
@@ -213,12 +213,18 @@ export class SimulatedFleet {
     }
     this.starts++;
     const { agent, agentId } = this.#agent(index);
+    const told = agent?.context.events.since(0).events ?? [];
+    if (damaged && !told.some(({ type }) => type === "store.repaired"))
+      this.violations.add(
+        this.clock.monotonicMs(),
+        "damage-untold",
+        `${agentId} found its disk damaged and did not say so`,
+      );
     agent?.context.events.subscribe(({ type, data }) => {
       if (type === "resources.sampled" || type === "readings.received") return;
       this.note(type, index);
       if (type === "queue.shed" || type === "queue.lost")
         this.ledger.shed(agentId, Number(data["updates"]));
-      if (type === "store.repaired") this.ledger.excuse(agentId);
     });
   }
 

@@ -8,7 +8,7 @@ interface Pending {
   cancelled: boolean;
 }
 
-const SPIN_MAX = 1_000_000;
+const SPIN_MAX = 50_000;
 /** Timers that were cancelled stay where they are until they are this many, and half of all. */
 const CANCELLED_MAX = 1_024;
 

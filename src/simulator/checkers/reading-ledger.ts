@@ -148,15 +148,16 @@ export class ReadingLedger {
   }
 }
 
-function marksOf(book: StreamBook): StreamMarks {
+function marksOf({ arrived, through }: StreamBook): StreamMarks {
   const ranges: [number, number][] = [];
-  for (let sequence = book.through + 1; sequence <= book.sequenceMax; sequence++) {
-    if (!book.arrived.has(sequence)) continue;
+  // By what arrived, not by number: after a damage of its disk an agent skips a great many.
+  const above = [...arrived.keys()].filter((sequence) => sequence > through);
+  for (const sequence of above.sort((a, b) => a - b)) {
     const last = ranges.at(-1);
     if (last !== undefined && last[1] === sequence - 1) last[1] = sequence;
     else ranges.push([sequence, sequence]);
   }
-  return { through: book.through, ranges };
+  return { through, ranges };
 }
 
 function agentOf(name: string): string {

@@ -81,6 +81,8 @@ export class FaultInjector {
         this.#downFor(agent, fault.durationMs);
         break;
       case "diskDamaged":
+        // What it loses it can not be asked for; that it says so is another matter.
+        this.#fleet.ledger.excuse(agent.agentId);
         agent.damage(new SeededRandom(`${this.#seed}/damage/${fault.index}`));
         this.#downFor(agent, fault.durationMs);
         break;
