@@ -10,6 +10,7 @@ import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
 import { registerReceive } from "./receive.ts";
 import { registerRun } from "./run.ts";
+import { registerSimulate } from "./simulate.ts";
 import { registerStatus } from "./status.ts";
 import { registerToken } from "./token.ts";
 
@@ -34,6 +35,7 @@ export function createProgram(installation: Installation): Command {
   registerConfig(program);
   registerToken(program);
   registerMqtt(program);
+  registerSimulate(program);
   program
     .command("version")
     .description("print the version of the agent and what it runs on")

@@ -1,4 +1,3 @@
-import type { Config } from "../config/schema.ts";
 import { parseFirmwareProfile } from "../device/firmware-profile.ts";
 import { MEMBERSHIP_PROTOCOL } from "../mesh/fleet/fleet.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
@@ -7,6 +6,7 @@ import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { ReadingLedger } from "./checkers/reading-ledger.ts";
 import { Violations } from "./checkers/violation.ts";
+import type { FleetConfigs } from "./run/fleet-configs.ts";
 import type { Scenario } from "./run/scenario.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type SharedGround, SimulatedAgent } from "./simulated-agent.ts";
@@ -45,7 +45,7 @@ export class SimulatedFleet {
   frames = 0;
   frameBytes = 0;
   readonly #keys = new VirtualKeys();
-  readonly #configs: { readonly withUplink: Config; readonly without: Config };
+  readonly #configs: FleetConfigs;
   readonly #ground: SharedGround;
   readonly #random: Random;
   readonly #indexOf = new Map<PeerId, number>();
@@ -57,12 +57,7 @@ export class SimulatedFleet {
    * @param configs of agents with an uplink and without one
    * @param seed everything follows from it
    */
-  constructor(
-    scenario: Scenario,
-    seed: string,
-    configs: { readonly withUplink: Config; readonly without: Config },
-    trace = new Trace(),
-  ) {
+  constructor(scenario: Scenario, seed: string, configs: FleetConfigs, trace = new Trace()) {
     this.scenario = scenario;
     this.trace = trace;
     this.#configs = configs;

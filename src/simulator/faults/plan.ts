@@ -53,7 +53,7 @@ export function planFaults(scenario: Scenario, random: Random): readonly Fault[]
   };
   for (const kind of Object.keys(kinds) as FaultKind[]) {
     const { of, durationMsMax } = kinds[kind];
-    const perHour = rates[kind] * (of === "agent" ? scenario.agents : 1);
+    const perHour = rates[kind] * scenario.intensity * (of === "agent" ? scenario.agents : 1);
     if (perHour <= 0) continue;
     const stream = random.fork(kind);
     for (let atMs = gapMs(perHour, stream); atMs < untilMs; atMs += gapMs(perHour, stream))

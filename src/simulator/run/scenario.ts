@@ -107,6 +107,12 @@ const scenarioSchema = Type.Object(
       },
       closed("The space between the agents."),
     ),
+    intensity: Type.Number({
+      default: 1,
+      minimum: 0,
+      maximum: 1_000,
+      description: "All faults and the churn come about this many times as often.",
+    }),
     churnPercentPerHour: percent(0, "Agents that go for good and are replaced by new ones."),
     faults: faultOptions,
     healWithinMinutes: Type.Number({

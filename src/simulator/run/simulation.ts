@@ -1,4 +1,3 @@
-import type { Config } from "../../config/schema.ts";
 import { unconverged } from "../checkers/convergence.ts";
 import { Invariants } from "../checkers/invariants.ts";
 import type { Violation } from "../checkers/violation.ts";
@@ -7,6 +6,8 @@ import { type Fault, planFaults } from "../faults/plan.ts";
 import { SeededRandom } from "../seeded-random.ts";
 import { SimulatedFleet } from "../simulated-fleet.ts";
 import type { Trace } from "../trace.ts";
+import { fleetConfigs } from "./fleet-configs.ts";
+import { withoutRealWorld } from "./forbidden-calls.ts";
 import type { Scenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
@@ -22,7 +23,6 @@ const JOIN_MS = 60_000;
 export interface SimulationParts {
   readonly scenario: Scenario;
   readonly seed: string;
-  readonly configs: { readonly withUplink: Config; readonly without: Config };
   /** Of the plan of the seed only these faults happen, by index; all unless given. */
   readonly onlyFaults?: ReadonlySet<number>;
   readonly trace?: Trace;
@@ -86,10 +86,15 @@ export interface SimulationResult {
 /**
  * Runs a fleet through the faults of a seed, with everything checked that has to hold meanwhile, then heals the world
  * and checks that all comes to be as it should.
+ * @throws ForbiddenCallError when anything in it asks for real time or chance
  */
-export async function simulate(parts: SimulationParts): Promise<SimulationResult> {
-  const { scenario, seed, configs, onlyFaults, onProgress } = parts;
-  const fleet = new SimulatedFleet(scenario, seed, configs, parts.trace);
+export function simulate(parts: SimulationParts): Promise<SimulationResult> {
+  return withoutRealWorld(() => run(parts));
+}
+
+async function run(parts: SimulationParts): Promise<SimulationResult> {
+  const { scenario, seed, onlyFaults, onProgress } = parts;
+  const fleet = new SimulatedFleet(scenario, seed, fleetConfigs(scenario), parts.trace);
   const faults = planFaults(scenario, new SeededRandom(`${seed}/faults`)).filter(
     ({ index }) => onlyFaults?.has(index) ?? true,
   );

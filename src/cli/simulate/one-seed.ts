@@ -1,0 +1,136 @@
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { findDivergence } from "../../simulator/run/divergence.ts";
+import { reportHtml } from "../../simulator/run/report-html.ts";
+import type { Scenario } from "../../simulator/run/scenario.ts";
+import { shrink } from "../../simulator/run/shrink.ts";
+import {
+  type SimulationParts,
+  type SimulationResult,
+  simulate,
+} from "../../simulator/run/simulation.ts";
+import { bytes, duration, plural, print, printPairs } from "../output.ts";
+import type { SimulateOptions } from "../simulate.ts";
+import { ProgressLine } from "./progress-line.ts";
+import { commandOf } from "./scenario-source.ts";
+
+const SHRINK_RUNS_MAX = 60;
+
+/** Runs one seed and tells of it. @returns the exit code */
+export async function simulateOne(scenario: Scenario, options: SimulateOptions): Promise<number> {
+  const seed = options.seed ?? String(randomInt(2 ** 31));
+  const { hours } = scenario;
+  const faults = options.faults === undefined ? {} : { faults: options.faults };
+  const command = commandOf(options, { seed, hours, ...faults });
+  const parts: SimulationParts = {
+    scenario,
+    seed,
+    ...(options.faults !== undefined && { onlyFaults: new Set(options.faults) }),
+  };
+  const quiet = options.json === true;
+  if (options.verify === true) return verify(parts, command, quiet);
+  const progress = new ProgressLine(quiet);
+  const result = await simulate({ ...parts, onProgress: (each) => progress.show(each) });
+  const realMs = progress.end();
+  if (!quiet) tell(result, realMs);
+  if (options.report !== undefined) {
+    writeFileSync(options.report, reportHtml(scenario, result, command));
+    if (!quiet) print(`report       ${options.report}`);
+  }
+  if (!quiet && result.violationCount > 0 && options.shrink)
+    await tellOfShrunk(parts, result, options, progress);
+  print(JSON.stringify(summaryOf(result, realMs)));
+  return result.violationCount === 0 ? 0 : 1;
+}
+
+/** @returns what the last line says of a run */
+export function summaryOf(result: SimulationResult, realMs: number) {
+  const { seed, agents, virtualMs, traceHash, events, violationCount, healedInMs } = result;
+  return {
+    seed,
+    agents,
+    virtualMs,
+    realMs: Math.round(realMs),
+    rssBytes: process.resourceUsage().maxRSS * 1_024,
+    events,
+    traceHash,
+    ...(healedInMs !== undefined && { healedInMs }),
+    framesPerAgentMinute: result.framesPerAgentMinute,
+    bytesPerAgentMinute: result.bytesPerAgentMinute,
+    readings: result.readings,
+    faults: Object.values(result.faults).reduce((sum, times) => sum + times, 0),
+    violations: violationCount,
+    ...(violationCount > 0 && { first: result.violations[0] }),
+  };
+}
+
+function tell(result: SimulationResult, realMs: number): void {
+  const { readings, healedInMs } = result;
+  const faults = Object.entries(result.faults).map(([kind, times]) => `${kind} ${times}`);
+  printPairs([
+    ["seed", result.seed],
+    ["agents", `${result.agents}, ${plural(result.starts, "start")}`],
+    ["time", `${duration(result.virtualMs)} virtual in ${(realMs / 1_000).toFixed(1)} s real`],
+    ["events", result.events.toLocaleString("en")],
+    [
+      "traffic",
+      `${result.framesPerAgentMinute} frames and ${bytes(result.bytesPerAgentMinute)} per agent and minute`,
+    ],
+    [
+      "readings",
+      `${readings.acknowledged} acknowledged, ${readings.arrived} arrived, ${readings.repeats} repeats, ${readings.refused} refused`,
+    ],
+    ["faults", faults.length === 0 ? "none" : faults.join(", ")],
+    ["healed", healedInMs === undefined ? "never" : `${duration(healedInMs)} after the last fault`],
+    ["violations", String(result.violationCount)],
+  ]);
+  for (const { atMs, promise, what } of result.violations)
+    print(`  ${(atMs / 1_000).toFixed(3)} s  ${promise}: ${what}`);
+}
+
+async function tellOfShrunk(
+  parts: SimulationParts,
+  failing: SimulationResult,
+  options: SimulateOptions,
+  progress: ProgressLine,
+): Promise<void> {
+  const shrunk = await shrink(
+    {
+      ...parts,
+      run: simulate,
+      runsMax: SHRINK_RUNS_MAX,
+      onRun: (runs, faults) =>
+        progress.note(`shrinking: run ${runs}, ${plural(faults, "fault")} left`),
+    },
+    failing,
+  );
+  progress.end();
+  const { hours, faults, runs } = shrunk;
+  const [first] = shrunk.result.violations;
+  print(
+    `shrunk to ${plural(faults.length, "fault")} in ${plural(runs, "run")}: ${first?.promise}: ${first?.what}`,
+  );
+  print(`  ${commandOf(options, { seed: failing.seed, hours, faults })} --no-shrink`);
+}
+
+async function verify(parts: SimulationParts, command: string, quiet: boolean): Promise<number> {
+  const progress = new ProgressLine(quiet);
+  let runs = 0;
+  const divergence = await findDivergence(parts, (each) => {
+    progress.note(`run ${++runs}`);
+    return simulate(each);
+  });
+  progress.end();
+  if (divergence === undefined) {
+    if (!quiet) print(`both runs are the same: ${command}`);
+    print(JSON.stringify({ seed: parts.seed, same: true }));
+    return 0;
+  }
+  if (!quiet) {
+    print(`the runs differ: ${command}`);
+    print(`  one    ${divergence.one}`);
+    print(`  other  ${divergence.other}`);
+  }
+  print(JSON.stringify({ seed: parts.seed, same: false, ...divergence }));
+  return 1;
+}

@@ -1,0 +1,24 @@
+import { resolveConfig } from "../../config/resolve.ts";
+import type { Config } from "../../config/schema.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** Configurations of the agents of a world. */
+export interface FleetConfigs {
+  readonly withUplink: Config;
+  readonly without: Config;
+}
+
+const UPLINK = [
+  "uplinks.0.name=cloud",
+  "uplinks.0.kind=mqtt",
+  "uplinks.0.url=mqtt://receiver.example:1883",
+];
+
+/** @returns what the agents of the scenario are configured with; what it does not speak of is as by default */
+export function fleetConfigs({ membersMax }: Scenario): FleetConfigs {
+  const mesh = ["mesh.enabled=true", `mesh.limits.membersMax=${membersMax}`];
+  return {
+    withUplink: resolveConfig({ sets: [...mesh, ...UPLINK] }),
+    without: resolveConfig({ sets: mesh }),
+  };
+}
