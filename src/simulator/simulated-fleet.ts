@@ -66,6 +66,7 @@ export class SimulatedFleet {
       this.note("received", -1, hashText(update.id));
       this.ledger.received(this.clock.monotonicMs(), update);
     });
+    this.#manner(new SeededRandom(`${seed}/receiver`));
     this.receiver.marks = (streams, agentId) => this.ledger.marks(agentId, streams);
     this.ether = new VirtualEther({
       clock: this.clock,
@@ -230,6 +231,18 @@ export class SimulatedFleet {
     this.frameBytes += bytes;
     const sender = this.#indexOf.get(from) ?? -1;
     this.note("arrived", this.#indexOf.get(to) ?? -1, sender, isBytes ? hashBytes(payload) : bytes);
+  }
+
+  #manner(random: Random): void {
+    const { latencyMs, lostAcknowledgementPercent, busyPercent } = this.scenario.receiver;
+    this.receiver.latencyMs = latencyMs;
+    this.receiver.verdict = () => {
+      const draw = 100 * random.next();
+      if (draw < lostAcknowledgementPercent) return "cut-before-acknowledgement";
+      if (draw < lostAcknowledgementPercent + busyPercent)
+        return { kind: "refused", permanent: false, reason: "busy", retryAfterMs: 1_000 };
+      return { kind: "acknowledged" };
+    };
   }
 
   #weather(lossRate: number, delay: number): void {

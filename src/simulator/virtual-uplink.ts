@@ -22,7 +22,9 @@ export class VirtualReceiver {
   limits: ConnectionLimits = { inFlightMax: 100 };
   latencyMs = 20;
   /** Decides on each update; by default everything is acknowledged. */
-  verdict: (update: OutboundUpdate) => SendOutcome | "lose-acknowledgement" = () => ({
+  verdict: (
+    update: OutboundUpdate,
+  ) => SendOutcome | "lose-acknowledgement" | "cut-before-acknowledgement" = () => ({
     kind: "acknowledged",
   });
   /** Answers questions for marks; by default there are none. */
@@ -106,8 +108,11 @@ export class VirtualUplink implements UplinkConnection {
     this.wireBytes += update.payload.length;
     const verdict = this.#receiver.verdict(update);
     this.#later(() => {
-      this.#receiver.hear(update);
-      if (verdict !== "lose-acknowledgement") this.#later(() => settle(verdict));
+      // What is refused was not taken.
+      if (typeof verdict === "string" || verdict.kind === "acknowledged")
+        this.#receiver.hear(update);
+      if (verdict === "cut-before-acknowledgement") this.cut("connection reset");
+      else if (verdict !== "lose-acknowledgement") this.#later(() => settle(verdict));
     });
   }
 

@@ -18,7 +18,7 @@ const PAYLOAD = /^r(\d+) *$/;
 
 /**
  * Keeps account of every reading from outside the agents: an acknowledged one arrives, once for a receiver that looks at
- * ids, in the order of its stream; no id is given to two readings.
+ * ids, in the order of its stream; no id is given to two readings, and none is left out.
  */
 export class ReadingLedger {
   readonly #violations: Violations;
@@ -107,8 +107,18 @@ export class ReadingLedger {
     return Math.max(0, owed);
   }
 
-  /** Nothing more is on its way: what is owed is lost. */
+  /** Nothing more is on its way: what is owed is lost, and a number that did not come was skipped. */
   close(atMs: number): void {
+    for (const [name, { through, sequenceMax }] of this.#streams) {
+      const agentId = agentOf(name);
+      if (through === sequenceMax || this.#excused.has(agentId) || this.#shed.has(agentId))
+        continue;
+      this.#violations.add(
+        atMs,
+        "sequence-gap",
+        `${name}/${through + 1} never came, and ${sequenceMax} did`,
+      );
+    }
     const missing = new Map<string, { count: number; first: string }>();
     for (const [name, { owed }] of this.#streams) {
       const agentId = agentOf(name);

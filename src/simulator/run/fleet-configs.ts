@@ -15,10 +15,16 @@ const UPLINK = [
 ];
 
 /** @returns what the agents of the scenario are configured with; what it does not speak of is as by default */
-export function fleetConfigs({ membersMax }: Scenario): FleetConfigs {
-  const mesh = ["mesh.enabled=true", `mesh.limits.membersMax=${membersMax}`];
+export function fleetConfigs(scenario: Scenario): FleetConfigs {
+  const { membersMax, outboxBytesMax, outboxEvict } = scenario;
+  const base = [
+    "mesh.enabled=true",
+    `mesh.limits.membersMax=${membersMax}`,
+    `outbox.bytesMax=${outboxBytesMax}`,
+    `outbox.evict=${outboxEvict}`,
+  ];
   return {
-    withUplink: resolveConfig({ sets: [...mesh, ...UPLINK] }),
-    without: resolveConfig({ sets: mesh }),
+    withUplink: resolveConfig({ sets: [...base, ...UPLINK] }),
+    without: resolveConfig({ sets: base }),
   };
 }

@@ -83,6 +83,15 @@ const scenarioSchema = Type.Object(
       },
       closed("What sensors publish."),
     ),
+    outboxBytesMax: Type.Integer({
+      default: 1_048_576,
+      minimum: 65_536,
+      description: "`outbox.bytesMax` of every agent.",
+    }),
+    outboxEvict: Type.Enum(["drop-oldest", "reject"], {
+      default: "drop-oldest",
+      description: "`outbox.evict` of every agent: what gives way when the outbox is full.",
+    }),
     uplinks: share(1, "Share of the agents that have an uplink of their own."),
     batteries: share(0, "Share of the agents that run on a battery."),
     network: Type.Object(
@@ -113,6 +122,22 @@ const scenarioSchema = Type.Object(
       maximum: 1_000,
       description: "All faults and the churn come about this many times as often.",
     }),
+    receiver: Type.Object(
+      {
+        latencyMs: Type.Number({
+          default: 50,
+          minimum: 0,
+          maximum: 600_000,
+          description: "There and back.",
+        }),
+        lostAcknowledgementPercent: percent(
+          0,
+          "Updates that arrive, and whose acknowledgement is lost with the connection.",
+        ),
+        busyPercent: percent(0, "Updates that the receiver does not take right now."),
+      },
+      closed("Where the readings go."),
+    ),
     churnPercentPerHour: percent(0, "Agents that go for good and are replaced by new ones."),
     faults: faultOptions,
     healWithinMinutes: Type.Number({
@@ -168,6 +193,7 @@ export const scenarios: Readonly<
     document: {
       batteries: 0.3,
       churnPercentPerHour: 10,
+      receiver: { latencyMs: 1_000, lostAcknowledgementPercent: 2, busyPercent: 1 },
       network: {
         lossPercent: 3,
         breakPercent: 0.05,

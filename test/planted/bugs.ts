@@ -1,0 +1,204 @@
+/** A small fault that is put into the sources as they are loaded, to see whether the simulator finds it. */
+export interface PlantedBug {
+  readonly name: string;
+  /** What it does, in words. */
+  readonly about: string;
+  /** Source below `src/`. */
+  readonly file: string;
+  /** Text that is there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** Options of `agent-mesh simulate` beside {@link HUNT_OPTIONS}; a later one wins. */
+  readonly options?: readonly string[];
+}
+
+/** A small world in which much goes wrong, so that seeds are quick. */
+export const HUNT_OPTIONS: readonly string[] = [
+  "--scenario=everything",
+  "--agents=12",
+  "--hours=0.25",
+  "--intensity=6",
+];
+
+/** Every planted bug; none is known to the agents' code. */
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: "acknowledge-before-durable",
+    about: "a reading is acknowledged although the disk was not synced",
+    file: "outbox/committer.ts",
+    find: "durable: blocks.length + letters.length > 0,",
+    replace: "durable: false,",
+  },
+  {
+    name: "acknowledge-failed-write",
+    about: "a write that failed is taken for one that was made",
+    file: "outbox/committer.ts",
+    find: "this.#waiting.fail(requests, letters, storeFailed(reason, error));",
+    replace: "for (const { settle } of requests.appends) settle?.(undefined, requests.appends[0]);",
+  },
+  {
+    name: "skip-a-sequence",
+    about: "every seventh number is left out",
+    file: "outbox/numbering.ts",
+    find: "entry.sequence = stream.sequence + 1;",
+    replace: "entry.sequence = stream.sequence + (stream.sequence % 7 === 6 ? 2 : 1);",
+  },
+  {
+    name: "forget-the-numbering",
+    about: "where a stream's numbers stand is not written down",
+    file: "outbox/stream-table.ts",
+    find: "operations.push(writeStream(stream));",
+    replace: "operations.length = 0;",
+  },
+  {
+    name: "forget-to-count-the-newer",
+    about: "after a crash, what was written since the books were is not counted",
+    file: "outbox/ledger.ts",
+    find: "for (const lane of ledger.lanes) await ledger.#countNewer(store, lane, counted);",
+    replace:
+      "if (counted === 0) for (const lane of ledger.lanes) await ledger.#countNewer(store, lane, counted);",
+  },
+  {
+    name: "reuse-numbers-after-damage",
+    about: "after a damage of the disk, numbers are given out that were lost with it",
+    file: "outbox/ledger.ts",
+    find: "const SEQUENCES_PER_GENERATION = 2 ** 40;",
+    replace: "const SEQUENCES_PER_GENERATION = 0;",
+    options: ["--scenario=SCENARIOS/damage.yaml"],
+  },
+  {
+    name: "reuse-names-after-damage",
+    about: "after a damage of the disk, a new stream gets the id of one whose name was lost",
+    file: "outbox/ledger.ts",
+    find: "const IDS_PER_GENERATION = 2 ** 20;",
+    replace: "const IDS_PER_GENERATION = 0;",
+    options: ["--scenario=SCENARIOS/damage.yaml"],
+  },
+  {
+    name: "forget-to-rewind",
+    about: "what was on its way when the connection ended is not sent again",
+    file: "uplink/carrier.ts",
+    find: "    this.#parts.outbox.rewind();\n    this.#catchUp?.end();",
+    replace: "    this.#catchUp?.end();",
+  },
+  {
+    name: "acknowledge-what-was-sent",
+    about: "an update leaves the outbox when it is sent",
+    file: "uplink/carrier.ts",
+    find: "    uplink.noteSent(update.payload.length);",
+    replace:
+      "    uplink.noteSent(update.payload.length);\n    this.#parts.outbox.acknowledge(update);",
+  },
+  {
+    name: "skip-one-too-many",
+    about: "the first update that the receiver lacks is taken for one that it has",
+    file: "uplink/catch-up.ts",
+    find: "if (sequence <= through) return true;",
+    replace: "if (sequence <= through + 1) return true;",
+  },
+  {
+    name: "send-the-newest-first",
+    about: "of a batch the last update is sent first",
+    file: "uplink/carrier.ts",
+    find: "for (const update of updates) {",
+    replace: "for (const update of [...updates].reverse()) {",
+  },
+  {
+    name: "never-redial-the-uplink",
+    about: "an uplink that could not be reached is not tried again",
+    file: "uplink/uplink.ts",
+    find: 'clock.setTimer("uplink.retry", retryInMs, () => this.#connect());',
+    replace: 'clock.setTimer("uplink.retry", retryInMs, () => undefined);',
+  },
+  {
+    name: "take-what-does-not-fit",
+    about: "a reading that the full outbox refuses is acknowledged",
+    file: "outbox/committer.ts",
+    find: "      entry.settle?.(fault);",
+    replace: "      entry.settle?.(undefined, entry);",
+    options: ["--scenario=SCENARIOS/small-outbox.yaml"],
+  },
+  {
+    name: "shed-in-silence",
+    about: "what the outbox drops for its quota is not told",
+    file: "outbox/committer.ts",
+    find: "    if (updates === 0) return;\n    this.counters.shed",
+    replace: "    if (updates >= 0) return;\n    this.counters.shed",
+    options: ["--scenario=SCENARIOS/shedding.yaml"],
+  },
+  {
+    name: "forget-the-quota",
+    about: "the outbox never drops anything",
+    file: "outbox/committer.ts",
+    find: "const room = options.bytesMax - ledger.bytes;",
+    replace: "const room = Number.POSITIVE_INFINITY;",
+    options: ["--scenario=SCENARIOS/small-outbox.yaml"],
+  },
+  {
+    name: "stay-silent-when-accused",
+    about: "an agent that is suspected does not say that it is well",
+    file: "mesh/membership/own-record-keeper.ts",
+    find: "if (order === 0) this.#soon(turn);",
+    replace: "if (order > 0) this.#soon(turn);",
+  },
+  {
+    name: "forget-the-epoch",
+    about: "starts are not counted, so that records after a restart are older than those before",
+    file: "mesh/fleet/fleet-memory.ts",
+    find: "(Number.isSafeInteger(last) && last > 0 ? last : 0) + 1;",
+    replace: "1;",
+  },
+  {
+    name: "never-bury",
+    about: "a suspicion never ends, so that agents that are gone are not dead",
+    file: "mesh/membership/roster.ts",
+    find: "} else this.#bury(turn, member);",
+    replace: "}",
+  },
+  {
+    name: "leave-the-dead-alone",
+    about: "agents that are gone are not dialled any more, so that a partition stays",
+    file: "mesh/membership/partial-view.ts",
+    find: "if (this.#rescueAtMs <= turn.nowMs) this.#rescue(turn);",
+    replace: "",
+    options: ["--scenario=SCENARIOS/partitions.yaml"],
+  },
+  {
+    name: "forget-a-tombstone",
+    about: "a dead agent is forgotten at once, and lives again in whoever hears of it",
+    file: "mesh/membership/sweeper.ts",
+    find: "this.#table.goneSinceBefore(nowMs - this.#options.tombstoneMs)",
+    replace: "this.#table.goneSinceBefore(nowMs)",
+  },
+  {
+    name: "overfill-the-table",
+    about: "the table of members has no bound",
+    file: "mesh/membership/table.ts",
+    find: "return this.#entries.size >= this.membersMax;",
+    replace: "return this.#entries.size < 0;",
+    options: ["--scenario=SCENARIOS/small-table.yaml"],
+  },
+  {
+    name: "never-compare-tables",
+    about: "what gossip lost is never made up for",
+    file: "mesh/membership/table-sync.ts",
+    find: "if (differing[0] === 0 && differing[1] === 0) return;",
+    replace: "return;",
+    options: ["--scenario=SCENARIOS/lossy.yaml"],
+  },
+  {
+    name: "take-the-older-record",
+    about: "of two records of one agent the older counts",
+    file: "mesh/records/known-record.ts",
+    find: "return a.epoch - b.epoch || a.sequence - b.sequence;",
+    replace: "return b.epoch - a.epoch || a.sequence - b.sequence;",
+  },
+  {
+    name: "stay-in-saving-mode",
+    about: "a mode of the power policy that was entered is never left",
+    file: "device/power-policy.ts",
+    find: "if (input.monotonicMs - betterSinceMs < policy.dwellMs) {",
+    replace: "if (input.monotonicMs - betterSinceMs < 1e12) {",
+    options: ["--scenario=SCENARIOS/batteries.yaml", "--hours=1", "--intensity=1"],
+  },
+];
