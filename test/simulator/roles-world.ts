@@ -62,6 +62,8 @@ export class RolesWorld {
   readonly nodes: Node[] = [];
   readonly told: Told[] = [];
   readonly offences: { by: number; peer: PeerId; kind: string }[] = [];
+  /** Agents that took themselves to be in the committee while they were not on mains. */
+  readonly onBattery: { readonly atMs: number; readonly by: number }[] = [];
   readonly keys = new VirtualKeys();
   readonly verifier: CachingVerifier;
   loss: number;
@@ -184,7 +186,7 @@ export class RolesWorld {
     this.#side = () => 0;
     for (const node of this.nodes) {
       if (!node.up) continue;
-      node.links.size > 0 && this.#linkUp(node, 2);
+      this.#linkUp(node, 2);
       this.#notice(node, "alive", NOTICE_NEWS_MS);
       for (const by of node.knownBy)
         this.#soon(NOTICE_NEWS_MS, () => this.#refresh(this.#at(by), node));
@@ -424,6 +426,8 @@ export class RolesWorld {
   #perform(node: Node, effects: RoleEffects): void {
     for (const change of effects.changes)
       this.told.push({ atMs: this.nowMs, by: node.index, change });
+    if (node.device.supply !== "mains" && node.negotiation?.roles.coordination !== "worker")
+      this.onBattery.push({ atMs: this.nowMs, by: node.index });
     for (const { peer, kind } of effects.offences)
       this.offences.push({ by: node.index, peer, kind });
     for (const { to, bytes } of effects.send) this.#send(node, to, bytes);
