@@ -74,6 +74,3 @@ export const coordinationOptions = Type.Object(
     description: "What agents of a mesh agree on.",
   },
 );
-
-/** Settings under `coordination.roles`. */
-export type RolesOptions = Type.Static<typeof rolesOptions>;

@@ -57,11 +57,7 @@ export interface Renewal extends AssignmentName {
   readonly signed: SignedRoleRenewal;
 }
 
-/**
- * Signs who has which role.
- * @param recordBytes the maker's SignedRecord
- * @throws Error when others would not take it
- */
+/** Signs who has which role, with the maker's SignedRecord beside it. @throws Error when others would not take it */
 export function signAssignment(
   signer: Signer,
   verifier: RecordVerifier,

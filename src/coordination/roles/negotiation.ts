@@ -145,8 +145,7 @@ export class RoleNegotiation {
   step(input: RoleInput): RoleEffects {
     const turn = new Turn(input.nowMs);
     if (this.#left) return turn.effects(Number.POSITIVE_INFINITY);
-    if (turn.nowMs - this.#nextTickAtMs > ASLEEP_MS)
-      this.#excusedUntilMs = turn.nowMs + AWAKENING_MS;
+    this.#excuseSleep(turn.nowMs);
     switch (input.kind) {
       case "tick":
         this.#tick(turn);
@@ -171,6 +170,14 @@ export class RoleNegotiation {
     }
     this.#settle(turn);
     return turn.effects(this.#plan(turn.nowMs));
+  }
+
+  /** What was in force when this agent fell asleep still is, until there was time to hear otherwise. */
+  #excuseSleep(nowMs: number): void {
+    const fellAsleepAtMs = this.#nextTickAtMs;
+    if (nowMs - fellAsleepAtMs <= ASLEEP_MS || this.#held === undefined) return;
+    if (this.#endOf(this.#held, fellAsleepAtMs - 1) === undefined)
+      this.#excusedUntilMs = nowMs + AWAKENING_MS;
   }
 
   #plan(nowMs: number): number {

@@ -29,7 +29,7 @@ const TRAINER_MEMORY_BYTES_MIN = 536_870_912;
 
 const BUSY_MODES = new Set(["aggressive", "critical"]);
 
-/** @param holds it has a role already, and keeps it a little longer than others get it */
+/** What an agent may hold, by its record. @param holds it has a role already, and keeps it a little longer than others get it */
 export function standingOf(record: KnownRecord, holds: boolean): Standing {
   const { capabilities, health, leaving } = record;
   if (leaving || capabilities === undefined || health === undefined) return "none";
