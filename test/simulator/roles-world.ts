@@ -164,33 +164,27 @@ export class RolesWorld {
     }
   }
 
-  /** Nothing passes between sides; each side holds the other to be dead after a while. */
+  /** Nothing passes between sides, which hold each other to be dead after a while; within a side all is as it is. */
   partition(side: (index: number) => number): void {
     this.#side = side;
     for (const node of this.nodes)
       for (const peer of node.links)
         if (node.index < peer && this.#isCut(node.index, peer)) this.#unlink(node.index, peer);
     for (const node of this.nodes) {
-      if (!node.up) continue;
-      this.#linkUp(node);
+      if (node.up) this.#linkUp(node, 2);
       for (const by of node.knownBy)
         if (this.#isCut(node.index, by))
           this.#soon(NOTICE_DEATH_MS, () => {
             if (this.#isCut(node.index, by)) this.#learn(this.#at(by), node, "dead");
           });
+        else this.#soon(NOTICE_NEWS_MS, () => this.#refresh(this.#at(by), node));
+      this.#notice(node, node.up ? "alive" : "dead", node.up ? NOTICE_NEWS_MS : NOTICE_DEATH_MS);
     }
   }
 
   /** Links come back, and each side hears that the other lives. */
   heal(): void {
-    this.#side = () => 0;
-    for (const node of this.nodes) {
-      if (!node.up) continue;
-      this.#linkUp(node, 2);
-      this.#notice(node, "alive", NOTICE_NEWS_MS);
-      for (const by of node.knownBy)
-        this.#soon(NOTICE_NEWS_MS, () => this.#refresh(this.#at(by), node));
-    }
+    this.partition(() => 0);
   }
 
   run(durationMs: number): void {
