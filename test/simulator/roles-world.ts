@@ -366,7 +366,8 @@ export class RolesWorld {
   /** Opens links until there are as many as wanted; the first goes to the neighbour in a ring, so that all hang together. */
   #linkUp(node: Node, more = this.#options.linksWanted ?? 4): void {
     const sameSide = this.nodes.filter(
-      (other) => other !== node && !this.#isCut(node.index, other.index),
+      (other) =>
+        other !== node && (other.up || other.starts === 0) && !this.#isCut(node.index, other.index),
     );
     if (sameSide.length === 0) return;
     const next = sameSide.find(({ index }) => index > node.index) ?? sameSide[0];

@@ -315,3 +315,115 @@ t.test("who slept does not take the silence for the maker's", async (t) => {
   t.equal(term(3_600_000), 3);
   t.equal(term(3_600_000 + 20_000), undefined, "but not for long");
 });
+
+/** Ticks until that time. @returns what was changed on the way */
+function runUntil(core: RoleNegotiation, fromMs: number, untilMs: number) {
+  const changes: { atMs: number; change: RoleEffects["changes"][number] }[] = [];
+  let effects = core.step({ kind: "tick", nowMs: fromMs });
+  while (effects.nextTickAtMs <= untilMs) {
+    const atMs = effects.nextTickAtMs;
+    effects = core.step({ kind: "tick", nowMs: atMs });
+    for (const change of effects.changes) changes.push({ atMs, change });
+  }
+  return changes;
+}
+
+t.test("what a maker gave up is not taken up again from those who lag behind", async (t) => {
+  const { hear, link, term } = negotiation(self, [first, second]);
+  link(one);
+  link(two);
+  const { assignment } = assignmentBy(first, 5);
+  hear(one, { assignment, renewal: signRenewal(first.signer, assignment, 0, false) }, 10);
+  hear(one, { renewal: signRenewal(first.signer, assignment, 1, true) }, 20);
+  hear(two, assignmentBy(first, 4), 30);
+  t.equal(term(30), undefined);
+  hear(two, assignmentBy(second, 4), 40);
+  t.equal(term(40), 4, "but another side's earlier term may follow");
+});
+
+t.test("a much better agent takes over at a rebalance, if nobody is better still", async (t) => {
+  const [fast, faster] = [
+    agent("fast", { ...pi, cores: 8 }),
+    agent("faster", { ...pi, cores: 8, memoryGiB: 8 }),
+  ];
+  const tookOver = (others: readonly Agent[], heldFromMs: number) => {
+    const { core, hear, link } = negotiation(fast, [first, ...others]);
+    link(one);
+    const { assignment } = assignmentBy(first, 3);
+    hear(one, assignmentBy(first, 3), 1_000);
+    runUntil(core, 1_000, 200_000);
+    const renewal = signRenewal(first.signer, assignment, 1, false);
+    hear(one, { assignment, renewal }, 200_000);
+    runUntil(core, 200_000, heldFromMs);
+    if (heldFromMs > 200_000) hear(two, assignmentBy(second, 4), heldFromMs);
+    const changes = runUntil(core, heldFromMs, 335_000);
+    return changes.some(
+      ({ change }) => change.kind === "assignment" && change.assignment?.reason === "better",
+    );
+  };
+  t.ok(tookOver([], 200_000));
+  t.notOk(tookOver([faster], 200_000), "that one's turn");
+  const { core, hear, link, term } = negotiation(fast, [first, second]);
+  link(one);
+  hear(one, assignmentBy(first, 3), 280_000);
+  runUntil(core, 280_000, 332_000);
+  t.equal(term(332_000), 3, "who has led for less than a minute is left alone");
+});
+
+t.test("a maker changes its assignment no faster than it must", async (t) => {
+  const others = ["v1", "v2", "v3"].map((name) => agent(name));
+  const { core, link, members } = negotiation(agent("maker", { ...pi, cores: 8 }), others);
+  link(one);
+  runUntil(core, 0, 60_000);
+  t.equal(core.inForce(60_000)?.assignment.validators.length, 3);
+  const madeAt = (untilMs: number, fromMs: number) =>
+    runUntil(core, fromMs, untilMs)
+      .filter(({ change }) => change.kind === "assignment")
+      .map(({ atMs }) => atMs);
+  const become = (name: string, state: MemberState, nowMs: number) => {
+    const { record } = agent(name);
+    members.set(record.peerId, { record, state });
+    const change = state === "alive" ? "joined" : "dead";
+    core.step({ kind: "member", peer: record.peerId, change, nowMs });
+  };
+  become("v1", "dead", 60_000);
+  t.same(madeAt(62_500, 60_000), [62_000], "what happens within two seconds makes one change");
+  become("v2", "dead", 62_500);
+  t.same(madeAt(70_000, 62_500), [67_000], "the next five seconds later");
+  become("v4", "alive", 70_000);
+  become("v5", "alive", 70_100);
+  t.same(madeAt(110_000, 70_100), [97_000], "for newcomers there is half a minute");
+  t.equal(core.inForce(110_000)?.assignment.validators.length, 3);
+});
+
+t.test("on battery one does not lead while somebody on mains could", async (t) => {
+  const sensor = agent("sensor", battery);
+  const { core, link, members, term } = negotiation(sensor, [first]);
+  link(one);
+  runUntil(core, 0, 120_000);
+  t.equal(term(120_000), undefined, "that one is known to live, though it says nothing");
+  const entry = members.get(one);
+  if (entry !== undefined) entry.state = "dead";
+  core.step({ kind: "member", peer: one, change: "dead", nowMs: 120_000 });
+  runUntil(core, 120_000, 180_000);
+  t.equal(core.inForce(180_000)?.assignment.quorum, false);
+});
+
+t.test("neighbours are asked now and then, and less when power is short", async (t) => {
+  const asked = (factor: number) => {
+    const { core, link, hear } = negotiation(self, [first]);
+    link(one);
+    core.setPace(factor);
+    hear(one, assignmentBy(first, 3), 10);
+    let [count, effects] = [0, core.step({ kind: "tick", nowMs: 20 })];
+    while (effects.nextTickAtMs <= 200_000) {
+      effects = core.step({ kind: "tick", nowMs: effects.nextTickAtMs });
+      count += effects.send.filter(
+        ({ bytes }) => decodeMessage(bytes)?.ask === RolesAsk.COMPARE,
+      ).length;
+    }
+    return count;
+  };
+  t.ok(asked(1) >= 5 && asked(1) <= 9, `${asked(1)} times in 200 s`);
+  t.ok(asked(15) <= 1);
+});
