@@ -13,8 +13,9 @@ import {
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
 import type { FleetMembers, RoleChange, RoleEffects, RoleInput } from "./effects.ts";
+import type { InForce } from "./mandate.ts";
 import { MESSAGE_BYTES_MAX } from "./message-codec.ts";
-import { type InForce, type NegotiationCounters, RoleNegotiation } from "./negotiation.ts";
+import { type NegotiationCounters, RoleNegotiation } from "./negotiation.ts";
 import type { RoleOptions } from "./options.ts";
 
 /** For the last words to be taken by every neighbour's link, at most. */
