@@ -427,3 +427,24 @@ t.test("neighbours are asked now and then, and less when power is short", async 
   t.ok(asked(1) >= 5 && asked(1) <= 9, `${asked(1)} times in 200 s`);
   t.ok(asked(15) <= 1);
 });
+
+t.test("a newcomer lets those go first whom it did not know when it started", async (t) => {
+  const strong = agent("strong", { ...pi, cores: 8 });
+  const { core, members, term } = negotiation(self, []);
+  runUntil(core, 0, 6_000);
+  members.set(strong.record.peerId, { record: strong.record, state: "alive" });
+  core.step({ kind: "member", peer: strong.record.peerId, change: "joined", nowMs: 6_000 });
+  runUntil(core, 6_000, 8_000);
+  t.equal(term(8_000), undefined, "its time comes between 7 and 8 seconds, and is put off");
+  runUntil(core, 8_000, 13_000);
+  t.equal(term(13_000), 1, "not for ever");
+
+  const stranger = agent("stranger");
+  const led = negotiation(self, [first]);
+  led.link(one);
+  led.hear(one, assignmentBy(stranger, 3), 10);
+  runUntil(led.core, 10, 29_000);
+  t.equal(led.term(29_000), undefined, "somebody leads who is not met yet");
+  runUntil(led.core, 29_000, 40_000);
+  t.equal(led.term(40_000), 1, "and is not waited for any longer");
+});
