@@ -13,6 +13,7 @@ import type {
   AssignmentView,
   RatedAgent,
   RoleHolder,
+  RolesSummary,
   RolesView,
 } from "../coordination/roles/view.ts";
 import type { ResourceMonitor } from "../device/resource-monitor.ts";
@@ -148,29 +149,30 @@ function rolesView(
       renewedMsAgo: Math.max(0, nowMs() - held.renewedAtMs),
     };
   };
+  const summary = (): RolesSummary => {
+    const self = node.member(node.id);
+    const inForce = assignment();
+    return {
+      enabled: true,
+      ...(self !== undefined && { self: rated(self) }),
+      ...(inForce !== undefined && { assignment: inForce }),
+      counters: { ...runner.counters(), changes: changes() },
+    };
+  };
   return {
-    status: () => {
-      const self = node.member(node.id);
-      const inForce = assignment();
-      return {
-        enabled: true,
-        ...(self !== undefined && { self: rated(self) }),
-        ...(inForce !== undefined && { assignment: inForce }),
-        candidates: [...node.members()]
-          .filter(
-            ({ state, record }) =>
-              isLiving(state) && record.capabilities?.features.includes(ROLES_FEATURE) === true,
-          )
-          .map(rated)
-          .sort((a, b) =>
-            compareCandidates(
-              { peer: a.peerId, score: a.score },
-              { peer: b.peerId, score: b.score },
-            ),
-          )
-          .slice(0, CANDIDATES_MAX),
-        counters: { ...runner.counters(), changes: changes() },
-      };
-    },
+    summary,
+    status: () => ({
+      ...summary(),
+      candidates: [...node.members()]
+        .filter(
+          ({ state, record }) =>
+            isLiving(state) && record.capabilities?.features.includes(ROLES_FEATURE) === true,
+        )
+        .map(rated)
+        .sort((a, b) =>
+          compareCandidates({ peer: a.peerId, score: a.score }, { peer: b.peerId, score: b.score }),
+        )
+        .slice(0, CANDIDATES_MAX),
+    }),
   };
 }

@@ -1,4 +1,4 @@
-import type { RolesStatus, RolesView } from "../coordination/roles/view.ts";
+import type { RolesSummary, RolesView } from "../coordination/roles/view.ts";
 import type { Add } from "./add-metric.ts";
 
 const COORDINATION = ["coordinator", "validator", "worker"] as const;
@@ -7,10 +7,10 @@ const LEARNING = ["aggregator", "validator", "trainer"] as const;
 /** Registers `agent_mesh_role*`. An agent that takes no part has no samples. */
 export function addRoles(gauge: Add, counter: Add, roles: RolesView): void {
   const read =
-    <T>(from: (status: RolesStatus) => T) =>
+    <T>(from: (summary: RolesSummary) => T) =>
     (): T | undefined => {
-      const status = roles.status();
-      return status.enabled ? from(status) : undefined;
+      const summary = roles.summary();
+      return summary.enabled ? from(summary) : undefined;
     };
   gauge(
     "role",

@@ -465,7 +465,7 @@ function viewsOf(
     },
     mesh: meshOf(take),
     bridge: { status: () => bridgeStatus },
-    roles: { status: () => rolesStatus },
+    roles: { summary: () => rolesStatus, status: () => rolesStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {
         const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));

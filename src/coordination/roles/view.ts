@@ -38,15 +38,13 @@ export interface AssignmentView {
   readonly renewedMsAgo: number;
 }
 
-/** Roles, for REST, CLI and metrics. */
-export interface RolesStatus {
+/** Roles, in short. */
+export interface RolesSummary {
   readonly enabled: boolean;
   /** Absent where roles are off. */
   readonly self?: RatedAgent;
   /** Absent while nobody leads. */
   readonly assignment?: AssignmentView;
-  /** Living agents of the table that take part, most suitable first; the first 32. */
-  readonly candidates: readonly RatedAgent[];
   readonly counters: {
     /** Assignments that came into force here. */
     readonly adopted: number;
@@ -57,16 +55,25 @@ export interface RolesStatus {
   };
 }
 
-/** @see RolesStatus */
+/** Roles with what they follow from. */
+export interface RolesStatus extends RolesSummary {
+  /** Living agents of the table that take part, most suitable first; the first 32. */
+  readonly candidates: readonly RatedAgent[];
+}
+
+/** Roles, for REST, CLI and metrics. */
 export interface RolesView {
+  /** Cheap, however large the fleet is. */
+  summary(): RolesSummary;
+  /** Looks at every agent of the table. */
   status(): RolesStatus;
 }
 
-/** Roles are off. */
-export const noRoles: RolesView = {
-  status: () => ({
-    enabled: false,
-    candidates: [],
-    counters: { adopted: 0, made: 0, changes: 0 },
-  }),
+const OFF: RolesStatus = {
+  enabled: false,
+  candidates: [],
+  counters: { adopted: 0, made: 0, changes: 0 },
 };
+
+/** Roles are off. */
+export const noRoles: RolesView = { summary: () => OFF, status: () => OFF };
