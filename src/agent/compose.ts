@@ -78,7 +78,11 @@ export async function startAgent(
     device,
     queue: outbox,
     uplinks: dispatcher,
-    features: [...(isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : []), ...rolesFeatures(config)],
+    features: [
+      ...(isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : []),
+      ...(config.mesh.relay.serve ? ["relay"] : []),
+      ...rolesFeatures(config),
+    ],
     health,
   };
   const mesh = await lifecycle.guard(() =>

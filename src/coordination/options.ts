@@ -74,3 +74,6 @@ export const coordinationOptions = Type.Object(
     description: "What agents of a mesh agree on.",
   },
 );
+
+/** @see coordinationOptions */
+export type CoordinationOptions = Type.Static<typeof coordinationOptions>;

@@ -16,10 +16,11 @@ const POINTS_PER_CORE = 40;
 const MEMORY_UNIT_BYTES = 268_435_456;
 const MEMORY_UNITS_MAX = 64;
 const POINTS_PER_MEMORY_UNIT = 5;
-/** It can be dialled; it has a way out; it helps others' links. */
+/** It can be dialled; it has a way out. */
 const DIALABLE_POINTS = 60;
 const UPLINK_POINTS = 60;
-const LINK_FEATURES = ["bridge", "relay"] as const;
+/** Features of agents that help others' links. */
+export const LINK_FEATURES = ["bridge", "relay"] as const;
 const LINK_FEATURE_POINTS = 30;
 
 /** Charge that makes a reserve, or a trainer; and the charge with which one who has a role keeps it. */
