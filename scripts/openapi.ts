@@ -22,6 +22,7 @@ const tags = {
   uplinks: "The roads out.",
   mesh: "Links to other agents.",
   fleet: "All agents that this one knows.",
+  roles: "Who leads, who checks, who aggregates and who trains.",
   bridge: "The way to a cluster.",
   config: "How the agent is set up.",
   tokens: "Who may do what.",

@@ -14,6 +14,8 @@ export const OFFENCE_WEIGHTS = {
   "record-flood": 5,
   "forged-record": 50,
   "forged-grant": 50,
+  "forged-assignment": 50,
+  "forged-renewal": 50,
   /** Any kind that is not in this table. */
   other: 5,
 } as const;

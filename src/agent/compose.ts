@@ -1,5 +1,6 @@
 import { TokenStore } from "../access/tokens.ts";
 import type { Config } from "../config/schema.ts";
+import { noRoles } from "../coordination/roles/view.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
 import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
@@ -21,6 +22,7 @@ import { MeshBroadcast } from "./mesh-broadcast.ts";
 import { createMeshPart, type MeshPart, type MeshSurroundings } from "./mesh-part.ts";
 import { lonelyMesh } from "./mesh-view.ts";
 import { createRoadOut } from "./road-out.ts";
+import { createRolesPart, rolesFeatures } from "./roles-part.ts";
 import { describeSelf, type SelfParts } from "./self-description.ts";
 import { watchdog } from "./watchdog.ts";
 
@@ -80,11 +82,20 @@ export async function startAgent(
     device,
     queue: outbox,
     uplinks: dispatcher,
-    features: isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : [],
+    features: [
+      ...(isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : []),
+      ...(config.mesh.relay.serve ? ["relay"] : []),
+      ...rolesFeatures(config),
+    ],
     health,
   };
   const mesh = await lifecycle.guard(() =>
     openMesh(config, platform, { store, device, events, self }),
+  );
+  const roles = await lifecycle.guard(() =>
+    mesh !== undefined && config.coordination.roles.enabled
+      ? createRolesPart(config, platform, { mesh, device, events })
+      : undefined,
   );
   const bridge = await lifecycle.guard(() =>
     openBridge(config, platform, { mesh, tokens, events }),
@@ -105,6 +116,7 @@ export async function startAgent(
     mesh: mesh?.view ?? lonelyMesh(() => describeSelf(self)),
     ...(mesh !== undefined && { meshAccess: mesh.access }),
     bridge: bridge ?? noBridge,
+    roles: roles?.view ?? noRoles,
     brokerStatus: () => broker.status(),
     health,
   };
@@ -146,6 +158,12 @@ export async function startAgent(
       stop: () => broadcast.stop(),
     });
   }
+  if (roles !== undefined)
+    await lifecycle.start({
+      name: "roles",
+      start: () => roles.start(),
+      stop: () => roles.stop(),
+    });
   if (bridge !== undefined)
     await lifecycle.start({
       name: "bridge",

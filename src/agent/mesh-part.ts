@@ -8,13 +8,13 @@ import type { MemberChange } from "../mesh/membership/member.ts";
 import { defaultMembershipOptions } from "../mesh/membership/options.ts";
 import { MeshNode } from "../mesh/node.ts";
 import { meshPace } from "../mesh/pace.ts";
-import { CachingVerifier } from "../mesh/records/record-verifier.ts";
+import { CachingVerifier, type RecordVerifier } from "../mesh/records/record-verifier.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { isLoopback } from "../platform/loopback.ts";
-import type { NetworkEvent, NetworkGate } from "../platform/network.ts";
+import type { Network, NetworkEvent, NetworkGate } from "../platform/network.ts";
 import type { Signer } from "../platform/signer.ts";
 import type { EventLog } from "../telemetry/event-log.ts";
 import type { AgentPlatform, MeshGround } from "./agent-platform.ts";
@@ -47,6 +47,10 @@ export interface MeshPart {
   readonly view: MeshView;
   readonly access: MeshAccess;
   readonly signer: Signer;
+  readonly network: Network;
+  readonly verifier: RecordVerifier;
+  /** Hears what the network tells, after the node did. */
+  onNetwork(listener: (event: NetworkEvent) => void): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -85,6 +89,7 @@ export async function createMeshPart(
     pace: pace.network,
   });
   access.attach(network);
+  const listeners: ((event: NetworkEvent) => void)[] = [];
   const node = new MeshNode({
     network,
     signer: ground.signer,
@@ -111,6 +116,7 @@ export async function createMeshPart(
       if (event.kind === "link-up") access.linkUp(event.link.peer);
       if (event.kind === "link-down") access.linkDown(event.peer);
       tellOfLink(events, event);
+      for (const listener of listeners) listener(event);
     },
   });
   let told = describeSelf(self);
@@ -128,6 +134,9 @@ export async function createMeshPart(
     access,
     view: meshView(node, network, options, clock),
     signer: ground.signer,
+    network,
+    verifier,
+    onNetwork: (listener) => void listeners.push(listener),
     async start() {
       if (isOpenToAll(options))
         logger.warn(

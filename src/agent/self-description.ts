@@ -61,6 +61,7 @@ export function describeSelf(parts: SelfParts): SelfDescription {
  * @returns whether the fleet should hear of it before its time: what is slow to change may wait
  */
 export function isNews(before: SelfDescription, after: SelfDescription): boolean {
+  if (before.capabilities?.powerSupply !== after.capabilities?.powerSupply) return true;
   const [a, b] = [before.health, after.health];
   if (a === undefined || b === undefined) return a !== b;
   return (

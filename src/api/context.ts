@@ -1,6 +1,7 @@
 import type { MeshAccess } from "../access/mesh-access.ts";
 import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
+import type { RolesView } from "../coordination/roles/view.ts";
 import type { DeviceView } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { MeshView } from "../mesh/view.ts";
@@ -44,6 +45,7 @@ export interface ApiContext {
   /** Grants, bans and the audit log of the mesh; absent while it is off. */
   readonly meshAccess?: AccessView;
   readonly bridge: BridgeView;
+  readonly roles: RolesView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

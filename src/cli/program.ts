@@ -9,6 +9,7 @@ import { registerMesh } from "./mesh.ts";
 import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
 import { registerReceive } from "./receive.ts";
+import { registerRoles } from "./roles.ts";
 import { registerRun } from "./run.ts";
 import { registerSimulate } from "./simulate.ts";
 import { registerStatus } from "./status.ts";
@@ -31,6 +32,7 @@ export function createProgram(installation: Installation): Command {
   registerQueue(program);
   registerFleet(program);
   registerMesh(program);
+  registerRoles(program);
   registerBridge(program);
   registerConfig(program);
   registerToken(program);

@@ -1,3 +1,4 @@
+import { coordinationFaults } from "../coordination/option-faults.ts";
 import { bridgeFaults } from "../mesh/bridge/option-faults.ts";
 import { meshFaults } from "../mesh/option-faults.ts";
 import { topicMatcher } from "../readings/topic-filter.ts";
@@ -27,6 +28,7 @@ export function crossFaults(config: Config): readonly string[] {
   });
   faults.push(...uplinkFaults(config.uplinks), ...meshFaults(config.mesh));
   faults.push(...bridgeFaults(config.bridge, config.mesh.enabled === true));
+  faults.push(...coordinationFaults(config.coordination));
   for (const key of ["topicsUp", "topicsDown"] as const)
     config.bridge[key].forEach(({ filter }, at) => {
       try {

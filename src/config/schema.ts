@@ -1,5 +1,6 @@
 import * as Type from "typebox";
 import { apiOptions } from "../api/options.ts";
+import { coordinationOptions } from "../coordination/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
 import { bridgeOptions } from "../mesh/bridge/options.ts";
 import { meshOptions } from "../mesh/options.ts";
@@ -19,6 +20,7 @@ export const configSchema = Type.Object(
     uplinks: uplinkOptions,
     mesh: meshOptions,
     bridge: bridgeOptions,
+    coordination: coordinationOptions,
     device: deviceOptions,
     power: powerOptions,
     budget: budgetOptions,

@@ -21,6 +21,7 @@ export type EventType =
   | "mesh.agent-dead"
   | "mesh.agent-back"
   | "mesh.agent-left"
+  | "roles.changed"
   | "bridge.attached"
   | "bridge.detached"
   | "token.created"

@@ -35,6 +35,7 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "mesh.agent-dead": "An agent did not answer anybody, and did not come back in time.",
   "mesh.agent-back": "An agent that was dead or had left is there again.",
   "mesh.agent-left": "An agent said good-bye.",
+  "roles.changed": "This agent has other roles in the fleet than before.",
   "bridge.attached": "A link over the bridge stands: to a gateway, or of a device.",
   "bridge.detached": "A link over the bridge has ended.",
   "token.created": "A token was created.",

@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
 import { registerBridge } from "../../src/cli/bridge.ts";
 import { registerQueue } from "../../src/cli/queue.ts";
+import { registerRoles } from "../../src/cli/roles.ts";
 import { registerStatus } from "../../src/cli/status.ts";
 import { registerToken } from "../../src/cli/token.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
@@ -34,6 +35,7 @@ async function run(words: readonly string[]) {
   registerQueue(program);
   registerToken(program);
   registerBridge(program);
+  registerRoles(program);
   for (const command of program.commands) command.exitOverride();
   let out = "";
   const write = process.stdout.write.bind(process.stdout);
@@ -121,6 +123,22 @@ t.test("the bridge is shown: where it listens, who is attached, what is wrong", 
   t.match(JSON.parse((await run("bridge", "status", "--json")).out), {
     counters: { agentsNow: 3 },
   });
+});
+
+t.test("roles are shown with what they follow from", async (t) => {
+  const { run } = await start(t);
+  const { out } = await run("roles");
+  for (const expected of [
+    /this agent +validator, validator, trainer/,
+    /suitability +340, on mains/,
+    /coordinator +agent-2/,
+    /validators +agent-1, 12D3KooWfar/,
+    /term +7, since more suitable than the one before/,
+    /in force +for 2 min 5 s, renewed 4 s ago/,
+    /agent-1 \* +340 +quorum +validator +validator trainer/,
+  ])
+    t.match(out, expected);
+  t.match(JSON.parse((await run("roles", "--json")).out), { assignment: { term: 7 } });
 });
 
 t.test("what goes wrong is said with what to do", async (t) => {

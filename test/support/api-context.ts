@@ -314,6 +314,53 @@ function meshOf(take: () => void): ApiContext["mesh"] {
   };
 }
 
+const rolesStatus: ReturnType<ApiContext["roles"]["status"]> = {
+  enabled: true,
+  self: {
+    peerId: "12D3KooWself",
+    agentId: "agent-1",
+    self: true,
+    standing: "quorum",
+    score: 340,
+    coordination: "validator",
+    learning: ["validator", "trainer"],
+  },
+  assignment: {
+    term: 7,
+    quorum: true,
+    coordinator: { peerId: "12D3KooWpeer", agentId: "agent-2", self: false },
+    validators: [
+      { peerId: "12D3KooWself", agentId: "agent-1", self: true },
+      { peerId: "12D3KooWfar", self: false },
+    ],
+    aggregators: [{ peerId: "12D3KooWpeer", agentId: "agent-2", self: false }],
+    reason: "better",
+    ledForMs: 125_000,
+    renewedMsAgo: 4_000,
+  },
+  candidates: [
+    {
+      peerId: "12D3KooWpeer",
+      agentId: "agent-2",
+      self: false,
+      standing: "quorum",
+      score: 480,
+      coordination: "coordinator",
+      learning: ["aggregator", "validator", "trainer"],
+    },
+    {
+      peerId: "12D3KooWself",
+      agentId: "agent-1",
+      self: true,
+      standing: "quorum",
+      score: 340,
+      coordination: "validator",
+      learning: ["validator", "trainer"],
+    },
+  ],
+  counters: { adopted: 3, made: 1, changes: 2 },
+};
+
 const bridgeStatus: ReturnType<ApiContext["bridge"]["status"]> = {
   enabled: true,
   bridgeId: "12D3KooWself",
@@ -356,7 +403,7 @@ const bridgeStatus: ReturnType<ApiContext["bridge"]["status"]> = {
 
 function viewsOf(
   world: World,
-): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge"> {
+): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge" | "roles"> {
   const take = () => {
     const { failNext } = world;
     world.failNext = undefined;
@@ -418,6 +465,7 @@ function viewsOf(
     },
     mesh: meshOf(take),
     bridge: { status: () => bridgeStatus },
+    roles: { summary: () => rolesStatus, status: () => rolesStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {
         const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));

@@ -41,6 +41,7 @@ const TITLES: Readonly<Record<string, string>> = {
   "mesh.agent-dead": "Agent is dead",
   "mesh.agent-back": "Agent is back",
   "mesh.agent-left": "Agent left the fleet",
+  "roles.changed": "Roles changed",
   "token.created": "Token created",
   "token.revoked": "Token revoked",
   "access.granted": "Grant taken in",

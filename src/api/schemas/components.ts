@@ -29,6 +29,7 @@ import { power, powerPolicy } from "./power.ts";
 import { deadLetter, deadLetters, message, queue, queueControl, queueMessages } from "./queue.ts";
 import { mapping, mappings, reading, readings } from "./readings.ts";
 import { resourceHistory, resourcePoint, resources } from "./resources.ts";
+import { ratedAgent, roleHolder, roles } from "./roles.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
 import { token, tokenCreated, tokens } from "./tokens.ts";
 import { uplink, uplinks } from "./uplinks.ts";
@@ -79,6 +80,9 @@ export const componentSchemas: readonly TSchema[] = [
   auditPage,
   auditVerdict,
   bridge,
+  roleHolder,
+  ratedAgent,
+  roles,
   config,
   configSchema,
   token,

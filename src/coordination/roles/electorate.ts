@@ -1,0 +1,114 @@
+import type { Member } from "../../mesh/membership/member.ts";
+import { isLiving } from "../../mesh/membership/table.ts";
+import type { PeerId } from "../../platform/signer.ts";
+import type { RoleChoice } from "./assignment.ts";
+import { choose, type Eligible } from "./choice.ts";
+import type { FleetMembers } from "./effects.ts";
+import type { RoleOptions } from "./options.ts";
+import {
+  type Candidate,
+  compareCandidates,
+  hasSkills,
+  standingOf,
+  suitabilityOf,
+} from "./suitability.ts";
+
+/** Looks at the members: who may lead, how many come before this agent, and who gets which role. */
+export class Electorate {
+  readonly #members: FleetMembers;
+  readonly #options: Pick<RoleOptions, "needs" | "committeeMax" | "marginPercent">;
+
+  constructor(
+    members: FleetMembers,
+    options: Pick<RoleOptions, "needs" | "committeeMax" | "marginPercent">,
+  ) {
+    this.#members = members;
+    this.#options = options;
+  }
+
+  /** This agent, if it may make an assignment. @param holds it has made the one in force */
+  self(holds: boolean): Candidate | undefined {
+    const member = this.#members.get(this.#members.self);
+    return member === undefined ? undefined : this.#leader(member, holds);
+  }
+
+  /**
+   * How many come before this agent among those who may make an assignment; an agent on battery comes after all on mains.
+   * @param except is gone, whatever the table says
+   */
+  rankOf(self: Candidate, except: PeerId | undefined): number {
+    let rank = 0;
+    for (const member of this.#members.all()) {
+      if (member.record.peerId === except || !isLiving(member.state)) continue;
+      const other = this.#leader(member, false);
+      if (other === undefined || other.peer === self.peer) continue;
+      if (precedes(other, self)) rank++;
+    }
+    return rank;
+  }
+
+  /** Somebody other than `except` is on mains and may lead. */
+  hasQuorumCandidate(except: PeerId | undefined): boolean {
+    for (const member of this.#members.all())
+      if (
+        member.record.peerId !== except &&
+        isLiving(member.state) &&
+        this.#leader(member, false)?.standing === "quorum"
+      )
+        return true;
+    return false;
+  }
+
+  /**
+   * Who gets which role when this agent makes the assignment.
+   * @param byChoice roles may be taken from those who could keep them
+   */
+  choose(self: Candidate, holders: RoleChoice, byChoice: boolean): RoleChoice {
+    const { committeeMax, marginPercent } = this.#options;
+    const others: Eligible[] = [];
+    let maker: Eligible | undefined;
+    let livingCount = 0;
+    for (const member of this.#members.all()) {
+      if (!isLiving(member.state)) continue;
+      livingCount++;
+      const one = this.#eligible(member, holders);
+      if (one.peer === self.peer) maker = { ...one, standing: self.standing };
+      else if (one.standing !== "none") others.push(one);
+    }
+    if (maker === undefined) return { validators: [], aggregators: [] };
+    return choose({
+      maker,
+      others,
+      livingCount,
+      holders,
+      committeeMax,
+      ...(byChoice && { marginPercent }),
+    });
+  }
+
+  #leader({ record }: Member, holds: boolean): Candidate | undefined {
+    const standing = standingOf(record, holds);
+    if (standing === "none") return undefined;
+    if (standing === "quorum" && !hasSkills(record, this.#options.needs.coordinator))
+      return undefined;
+    return { peer: record.peerId, standing, score: suitabilityOf(record) };
+  }
+
+  #eligible({ record, state }: Member, { validators, aggregators }: RoleChoice): Eligible {
+    const { needs } = this.#options;
+    const peer = record.peerId;
+    return {
+      peer,
+      standing: standingOf(record, validators.includes(peer) || aggregators.includes(peer)),
+      score: suitabilityOf(record),
+      mayValidate: hasSkills(record, needs.validator),
+      mayAggregate: hasSkills(record, needs.aggregator),
+      settled: state === "alive",
+    };
+  }
+}
+
+function precedes(a: Candidate, b: Candidate): boolean {
+  if (a.standing !== b.standing) return a.standing === "quorum";
+  return compareCandidates(a, b) < 0;
+}
