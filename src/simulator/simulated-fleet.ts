@@ -21,6 +21,7 @@ const BOOTSTRAP_NODES = 3;
 /** Records that the agents hold together, and some more. */
 const RECORDS_PER_AGENT = 4;
 const REORDER_MS = 200;
+const BUSY_MS = 1_000;
 const STORM_LOSS_RATE = 0.3;
 const STORM_DELAY = 3;
 
@@ -236,11 +237,15 @@ export class SimulatedFleet {
   #manner(random: Random): void {
     const { latencyMs, lostAcknowledgementPercent, busyPercent } = this.scenario.receiver;
     this.receiver.latencyMs = latencyMs;
+    let busyUntilMs = 0;
     this.receiver.verdict = () => {
+      const nowMs = this.clock.monotonicMs();
       const draw = 100 * random.next();
-      if (draw < lostAcknowledgementPercent) return "cut-before-acknowledgement";
-      if (draw < lostAcknowledgementPercent + busyPercent)
-        return { kind: "refused", permanent: false, reason: "busy", retryAfterMs: 1_000 };
+      // Whoever refuses an update refuses those on their way behind it, or it breaks the order itself.
+      if (draw < busyPercent) busyUntilMs = nowMs + latencyMs + BUSY_MS;
+      const isBusy = nowMs < busyUntilMs;
+      if (!isBusy && draw > 100 - lostAcknowledgementPercent) return "cut-before-acknowledgement";
+      if (isBusy) return { kind: "refused", permanent: false, reason: "busy", retryAfterMs: 1_000 };
       return { kind: "acknowledged" };
     };
   }

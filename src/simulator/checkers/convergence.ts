@@ -4,6 +4,9 @@ import type { SimulatedFleet } from "../simulated-fleet.ts";
 /** In a fleet larger than the tables, what an agent may miss of those it knew. */
 const PARTITION_SCORE_MAX = 0.05;
 
+/** Devices go on to tell how they are, so that one or two updates are always on their way. */
+const ON_THEIR_WAY_MAX = 3;
+
 /** @returns what is not as it should be when nothing goes wrong any more; undefined: everything is */
 export function unconverged(fleet: SimulatedFleet): string | undefined {
   for (const agent of fleet.agents) {
@@ -19,7 +22,8 @@ function lacking({ agent, config }: SimulatedAgent, fleet: SimulatedFleet): stri
   const { queue, mesh, uplinks } = agent.context;
   const { updates, storeFault } = queue.status();
   if (storeFault !== undefined) return `its store fails: ${storeFault}`;
-  if (updates > 0 && uplinks.status().length > 0) return `${updates} updates wait to be sent`;
+  if (updates > ON_THEIR_WAY_MAX && uplinks.status().length > 0)
+    return `${updates} updates wait to be sent`;
   const { alive, suspect } = mesh.counts();
   if (fleet.agents.length <= config.mesh.limits.membersMax) {
     if (suspect > 0) return `it suspects ${suspect} agents`;

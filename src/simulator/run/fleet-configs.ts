@@ -8,6 +8,7 @@ export interface FleetConfigs {
   readonly without: Config;
 }
 
+const UPDATE_BYTES_MAX = 65_536;
 const UPLINK = [
   "uplinks.0.name=cloud",
   "uplinks.0.kind=mqtt",
@@ -22,6 +23,7 @@ export function fleetConfigs(scenario: Scenario): FleetConfigs {
     `mesh.limits.membersMax=${membersMax}`,
     `outbox.bytesMax=${outboxBytesMax}`,
     `outbox.evict=${outboxEvict}`,
+    `outbox.updateBytesMax=${Math.min(UPDATE_BYTES_MAX, Math.floor(outboxBytesMax / 4))}`,
   ];
   return {
     withUplink: resolveConfig({ sets: [...base, ...UPLINK] }),
