@@ -108,6 +108,12 @@ export class SimulatedFleet {
     this.trace.note(kind, this.clock.monotonicMs(), who, ...detail);
   }
 
+  /** The agent whose key that is; undefined when it is gone for good. */
+  byPeer(peer: PeerId): SimulatedAgent | undefined {
+    const agent = this.agents[this.#indexOf.get(peer) ?? -1];
+    return agent?.signer.peerId === peer ? agent : undefined;
+  }
+
   /** Adds an agent and starts it. */
   add(): void {
     const index = this.agents.length;

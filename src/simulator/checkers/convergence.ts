@@ -13,17 +13,30 @@ export function unconverged(fleet: SimulatedFleet): string | undefined {
     const why = lacking(agent, fleet);
     if (why !== undefined) return `${agent.agentId}: ${why}`;
   }
+  const leaders = new Set(fleet.agents.map(leaderOf));
+  if (leaders.size > 1) return `the agents go by ${leaders.size} assignments of roles`;
   const { owed } = fleet.ledger;
   return owed > 0 ? `${owed} acknowledged readings have not arrived` : undefined;
 }
 
+function leaderOf({ agent }: SimulatedAgent): string {
+  const assignment = agent?.context.roles.summary().assignment;
+  const maker = assignment?.coordinator ?? assignment?.caretaker;
+  return `${assignment?.term} of ${maker?.peerId}`;
+}
+
 function lacking({ agent, config }: SimulatedAgent, fleet: SimulatedFleet): string | undefined {
   if (agent === undefined) return "does not run";
-  const { queue, mesh, uplinks } = agent.context;
+  const { queue, mesh, uplinks, roles } = agent.context;
   const { updates, storeFault } = queue.status();
   if (storeFault !== undefined) return `its store fails: ${storeFault}`;
   if (updates > ON_THEIR_WAY_MAX && uplinks.status().length > 0)
     return `${updates} updates wait to be sent`;
+  const { enabled, assignment } = roles.summary();
+  if (enabled && assignment === undefined) return "it knows of no assignment of roles";
+  const maker = (assignment?.coordinator ?? assignment?.caretaker)?.peerId;
+  if (maker !== undefined && fleet.byPeer(maker)?.agent === undefined)
+    return `it goes by roles that ${maker} gave, which does not run`;
   const { alive, suspect } = mesh.counts();
   if (fleet.agents.length <= config.mesh.limits.membersMax) {
     if (suspect > 0) return `it suspects ${suspect} agents`;

@@ -32,7 +32,7 @@ export class Invariants {
     if (agent.agent === undefined || !isCharged) this.#chargedSinceMs.delete(agent);
     else if (!this.#chargedSinceMs.has(agent)) this.#chargedSinceMs.set(agent, atMs);
     if (agent.agent === undefined) return;
-    const { queue, mesh, device } = agent.agent.context;
+    const { queue, mesh, device, roles } = agent.agent.context;
     const add = (promise: string, what: string): void =>
       this.#violations.add(atMs, promise, `${agent.agentId}: ${what}`);
     const { bytes, bytesMax } = queue.status();
@@ -44,6 +44,15 @@ export class Invariants {
     if (members > membersMax) add("members", `${members} members where ${membersMax} fit`);
     const links = mesh.peers().length;
     if (links > connectionsMax) add("links", `${links} links where ${connectionsMax} fit`);
+    const { assignment } = roles.summary();
+    if (assignment?.quorum === true) {
+      const holders = [...assignment.validators, ...[assignment.coordinator ?? []].flat()];
+      const onBattery = holders.find(
+        ({ peerId }) => this.#fleet.byPeer(peerId)?.device.battery !== undefined,
+      );
+      if (onBattery !== undefined)
+        add("quorum-on-battery", `${onBattery.agentId ?? onBattery.peerId} is in the quorum`);
+    }
     const chargedForMs = atMs - (this.#chargedSinceMs.get(agent) ?? atMs);
     const { mode } = device.power();
     if (chargedForMs > RECOVERY_MS && mode !== "normal")

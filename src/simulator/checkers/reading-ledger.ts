@@ -14,7 +14,8 @@ interface StreamBook {
   sequenceMax: number;
 }
 
-const PAYLOAD = /^r(\d+) *$/;
+const PAYLOAD = /^r(\d+) [ -~]*$/;
+const PRINTABLE = 94;
 
 /**
  * Keeps account of every reading from outside the agents: an acknowledged one arrives, once for a receiver that looks at
@@ -36,9 +37,18 @@ export class ReadingLedger {
     this.#violations = violations;
   }
 
-  /** @returns the payload of a reading, of at least that many bytes */
+  /** @returns the payload of a reading, of at least that many bytes that no compression makes fewer */
   static payload(number: number, bytes: number): Buffer {
-    return Buffer.from(`r${number}`.padEnd(bytes));
+    const head = `r${number} `;
+    const payload = Buffer.alloc(Math.max(bytes, head.length));
+    payload.write(head, "latin1");
+    let noise = number;
+    for (let at = head.length; at < payload.length; at++) {
+      // The generator of Lehmer, as Park and Miller (1988) have it.
+      noise = (noise * 48_271) % 2_147_483_647;
+      payload[at] = 33 + (noise % PRINTABLE);
+    }
+    return payload;
   }
 
   /** The sensor was told that it is kept. */
