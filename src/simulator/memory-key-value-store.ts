@@ -97,6 +97,17 @@ export class VirtualDisk {
     return this.#values.get(key);
   }
 
+  /** @returns bytes of keys and values from `gte` to below `lt` */
+  sizeOf(gte: string, lt: string): number {
+    let bytes = 0;
+    const to = this.#position(lt);
+    for (let at = this.#position(gte); at < to; at++) {
+      const key = this.#keys[at] ?? "";
+      bytes += key.length + (this.#values.get(key)?.length ?? 0);
+    }
+    return bytes;
+  }
+
   apply(operations: readonly StoreOperation[], durable: boolean): void {
     let growth = 0;
     for (const operation of operations)

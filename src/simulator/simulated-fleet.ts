@@ -21,6 +21,8 @@ const BOOTSTRAP_NODES = 3;
 /** Records that the agents hold together, and some more. */
 const RECORDS_PER_AGENT = 4;
 const REORDER_MS = 200;
+/** Some table may hold an agent that is gone for this long, where nobody was linked to it: four refreshes, and suspicion. */
+const GHOST_MS = 600_000;
 const BUSY_MS = 1_000;
 const STORM_LOSS_RATE = 0.3;
 const STORM_DELAY = 3;
@@ -39,6 +41,8 @@ export class SimulatedFleet {
   readonly ether: VirtualEther;
   readonly agents: SimulatedAgent[] = [];
   readonly logs: LogCounts = new Map();
+  /** No fault was planned, so that nobody has any excuse. */
+  undisturbed = false;
   /** Processes that came up. */
   starts = 0;
   /** Processes that did not. */
@@ -52,6 +56,7 @@ export class SimulatedFleet {
   readonly #indexOf = new Map<PeerId, number>();
   readonly #numbers: number[][] = [];
   readonly #generations: number[] = [];
+  readonly #goneAtMs = new Map<PeerId, number>();
   #sensing = true;
 
   /**
@@ -128,6 +133,7 @@ export class SimulatedFleet {
     const gone = this.#agent(index);
     gone.crash("power-lost");
     gone.retire();
+    this.#goneAtMs.set(gone.signer.peerId, this.clock.monotonicMs());
     this.ledger.excuse(gone.agentId);
     this.#generations[index] = (this.#generations[index] ?? 0) + 1;
     this.#numbers[index] = [];
@@ -226,9 +232,34 @@ export class SimulatedFleet {
     agent?.context.events.subscribe(({ type, data }) => {
       if (type === "resources.sampled" || type === "readings.received") return;
       this.note(type, index);
+      if (type === "mesh.agent-joined" || type === "mesh.agent-back")
+        this.#welcomed(agentId, String(data["peerId"]));
+      if (type === "mesh.agent-dead") this.#buried(agentId, String(data["peerId"]));
       if (type === "queue.shed" || type === "queue.lost")
         this.ledger.shed(agentId, Number(data["updates"]));
     });
+  }
+
+  /** Who has been gone for good for long is not taken in again. */
+  #welcomed(by: string, peer: PeerId): void {
+    const goneForMs =
+      this.clock.monotonicMs() - (this.#goneAtMs.get(peer) ?? Number.POSITIVE_INFINITY);
+    if (goneForMs < GHOST_MS) return;
+    this.violations.add(
+      this.clock.monotonicMs(),
+      "ghost",
+      `${by} took in ${peer}, which has been gone for ${Math.round(goneForMs / 1_000)} s`,
+    );
+  }
+
+  /** Where nothing goes wrong but in the network's usual way, nobody may be held to be dead who is not. */
+  #buried(by: string, peer: PeerId): void {
+    if (!this.undisturbed || this.byPeer(peer)?.agent === undefined) return;
+    this.violations.add(
+      this.clock.monotonicMs(),
+      "false-death",
+      `${by} holds ${this.byPeer(peer)?.agentId} to be dead, which runs undisturbed`,
+    );
   }
 
   #arrived(from: PeerId, to: PeerId, payload: Uint8Array | number): void {

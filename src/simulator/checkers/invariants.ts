@@ -2,6 +2,8 @@ import type { SimulatedAgent } from "../simulated-agent.ts";
 import type { SimulatedFleet } from "../simulated-fleet.ts";
 import type { Violations } from "./violation.ts";
 
+/** Where the outbox keeps updates. */
+const QUEUE = { gte: "q", lt: "r" } as const;
 /** One block more than the quota may be on disk until the next sweep. */
 const QUOTA_SLACK_BYTES = 131_072;
 /** A mode may be left one step at a time, each after two minutes, and is looked at every ten minutes at worst. */
@@ -35,7 +37,9 @@ export class Invariants {
     const { queue, mesh, device, roles } = agent.agent.context;
     const add = (promise: string, what: string): void =>
       this.#violations.add(atMs, promise, `${agent.agentId}: ${what}`);
-    const { bytes, bytesMax } = queue.status();
+    const { bytesMax } = queue.status();
+    // What lies on disk, not what the agent believes.
+    const bytes = agent.disk.sizeOf(QUEUE.gte, QUEUE.lt);
     if (bytes > bytesMax + QUOTA_SLACK_BYTES)
       add("quota", `${bytes} bytes are queued where ${bytesMax} are allowed`);
     const { alive, suspect, dead, left } = mesh.counts();

@@ -98,6 +98,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   const faults = planFaults(scenario, new SeededRandom(`${seed}/faults`)).filter(
     ({ index }) => onlyFaults?.has(index) ?? true,
   );
+  fleet.undisturbed = faults.length === 0 && onlyFaults === undefined;
   const injector = new FaultInjector(fleet, faults, seed);
   const invariants = new Invariants(fleet);
   const samples: Sample[] = [];
