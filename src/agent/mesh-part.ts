@@ -47,6 +47,8 @@ export interface MeshPart {
   readonly view: MeshView;
   readonly access: MeshAccess;
   readonly signer: Signer;
+  /** Tells the fleet how the agent is, if that is news. */
+  describe(): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -126,6 +128,7 @@ export async function createMeshPart(
     access,
     view: meshView(node, network, options, clock),
     signer: ground.signer,
+    describe,
     async start() {
       if (isOpenToAll(options))
         logger.warn(

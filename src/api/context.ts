@@ -3,6 +3,7 @@ import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
 import type { DeviceView } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
+import type { RelayView } from "../mesh/relay/view.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { QueueView } from "../outbox/view.ts";
 import type { AssetDirectory } from "../platform/asset-directory.ts";
@@ -44,6 +45,7 @@ export interface ApiContext {
   /** Grants, bans and the audit log of the mesh; absent while it is off. */
   readonly meshAccess?: AccessView;
   readonly bridge: BridgeView;
+  readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

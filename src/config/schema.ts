@@ -3,6 +3,7 @@ import { apiOptions } from "../api/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
 import { bridgeOptions } from "../mesh/bridge/options.ts";
 import { meshOptions } from "../mesh/options.ts";
+import { relayOptions } from "../mesh/relay/options.ts";
 import { outboxOptions } from "../outbox/options.ts";
 import { mqttOptions } from "../readings/options.ts";
 import { uplinkOptions } from "../uplink/options.ts";
@@ -18,6 +19,7 @@ export const configSchema = Type.Object(
     outbox: outboxOptions,
     uplinks: uplinkOptions,
     mesh: meshOptions,
+    relay: relayOptions,
     bridge: bridgeOptions,
     device: deviceOptions,
     power: powerOptions,

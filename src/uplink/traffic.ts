@@ -32,6 +32,11 @@ export class Traffic {
     this.progressAtMs = this.#clock.monotonicMs();
   }
 
+  /** The receiver says that it is still at it. */
+  noteProgress(): void {
+    this.progressAtMs = this.#clock.monotonicMs();
+  }
+
   noteAcknowledged(roundTripMs: number): void {
     this.acknowledged++;
     this.lastRoundTripMs = roundTripMs;

@@ -4,7 +4,7 @@ import type { UplinkOptions } from "./options.ts";
 export interface UplinkStatus {
   readonly name: string;
   readonly kind: UplinkOptions["kind"];
-  /** Without credentials. */
+  /** Without credentials; `mesh:` and the agent it leads through for a neighbour. */
   readonly url: string;
   /** `idle`: not connected because nothing is to be sent over it now; `reason` says why. */
   readonly state: "connecting" | "up" | "waiting" | "idle" | "stopped";

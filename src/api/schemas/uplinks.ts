@@ -5,8 +5,11 @@ import { count, list } from "./common.ts";
 export const uplink = Type.Object(
   {
     name: Type.String(),
-    kind: Type.Enum(["mqtt", "https", "nats", "sparkplug"]),
-    url: Type.String({ description: "Without credentials." }),
+    kind: Type.Enum(["mqtt", "https", "nats", "sparkplug", "neighbour"]),
+    url: Type.String({
+      description:
+        "Without credentials. Of a neighbour: `mesh:` and the id of the agent it leads through, if there is one.",
+    }),
     state: Type.Enum(["connecting", "up", "waiting", "idle", "stopped"]),
     active: Type.Boolean({ description: "True for the one that carries updates now." }),
     reason: Type.Optional(Type.String({ description: "Why it is not up." })),
