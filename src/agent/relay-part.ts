@@ -213,21 +213,27 @@ export class RelayPart implements RelayView {
     around.describe();
   }
 
-  #wayOf({ name, kind, state }: UplinkStatus): WayOut {
+  #wayOf({ name, state, active }: UplinkStatus): WayOut {
+    const { options, uplinks } = this.#parts;
+    const takesGuests = uplinks.some((uplink) => uplink.name === name && takesOthers(uplink));
     const up = state === "up";
     const resting = state === "idle";
     const way = this.#ways.get(name)?.way;
-    if (way !== undefined) return { ...way, takesGuests: true, up, resting };
-    const { hopsMax } = this.#parts.options;
-    const takesGuests = kind !== "sparkplug";
-    return { takesGuests, route: undefined, passedMax: hopsMax, up, resting };
+    if (way !== undefined) return { ...way, takesGuests, up, active, resting };
+    const { hopsMax } = options;
+    return { takesGuests, route: undefined, passedMax: hopsMax, up, active, resting };
   }
 }
 
 /** @returns whether an agent with these uplinks relays for others, when it can */
 export function isRelayOn(options: RelayOptions, uplinks: readonly UplinkOptions[]): boolean {
-  const able = uplinks.some(({ kind }) => kind !== "sparkplug" && kind !== "neighbour");
+  const able = uplinks.some((uplink) => uplink.kind !== "neighbour" && takesOthers(uplink));
   return options.enabled ?? able;
+}
+
+/** Others' updates have no priority of their own: they go where all may go. */
+function takesOthers({ kind, updatePriorityMin }: UplinkOptions): boolean {
+  return kind !== "sparkplug" && updatePriorityMin === 0;
 }
 
 function candidatesOf(node: MeshNode): HostCandidate[] {

@@ -9,6 +9,7 @@ import { registerMesh } from "./mesh.ts";
 import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
 import { registerReceive } from "./receive.ts";
+import { registerRelay } from "./relay.ts";
 import { registerRun } from "./run.ts";
 import { registerStatus } from "./status.ts";
 import { registerToken } from "./token.ts";
@@ -30,6 +31,7 @@ export function createProgram(installation: Installation): Command {
   registerQueue(program);
   registerFleet(program);
   registerMesh(program);
+  registerRelay(program);
   registerBridge(program);
   registerConfig(program);
   registerToken(program);

@@ -1,5 +1,6 @@
 import type { DeviceView, PowerMode } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
+import type { RelayView } from "../mesh/relay/view.ts";
 import type { QueueView, WrittenStatus } from "../outbox/view.ts";
 import type { BrokerStatus } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -10,6 +11,7 @@ import type { ReadingsView } from "../readings/view.ts";
 import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 import type { Add, Read } from "./add-metric.ts";
 import { addBridge } from "./bridge-metrics.ts";
+import { addRelay } from "./relay-metrics.ts";
 
 /** What the agent's metrics are read from. */
 export interface MetricViews {
@@ -23,6 +25,7 @@ export interface MetricViews {
   readonly uplinks: UplinkView;
   readonly readings: ReadingsView;
   readonly bridge: BridgeView;
+  readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
 }
 
@@ -64,6 +67,7 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addBroker(gauge, counter, () => views.brokerStatus());
   addUplinks(gauge, counter, views.uplinks);
   addBridge(gauge, counter, views.bridge);
+  addRelay(gauge, counter, views.relay);
 }
 
 function flag(value: boolean | undefined): number | undefined {

@@ -184,9 +184,11 @@ export class Carrier {
     const { stallTimeoutMs } = uplink.options;
     const look = (): void => {
       this.#stall = undefined;
-      const { inFlight, progressAtMs } = uplink.traffic;
+      const { inFlight, progressAtMs, aliveAtMs } = uplink.traffic;
       if (this.#uplink !== uplink || inFlight === 0) return;
-      const leftMs = progressAtMs + stallTimeoutMs - clock.monotonicMs();
+      // One that is to be left is not waited for because it means well.
+      const heardAtMs = this.#finishing ? progressAtMs : Math.max(progressAtMs, aliveAtMs);
+      const leftMs = heardAtMs + stallTimeoutMs - clock.monotonicMs();
       if (leftMs > 0) this.#stall = clock.setTimer("uplink.stall", leftMs, look);
       else
         void uplink.backOff(

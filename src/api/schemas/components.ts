@@ -28,6 +28,7 @@ import {
 import { power, powerPolicy } from "./power.ts";
 import { deadLetter, deadLetters, message, queue, queueControl, queueMessages } from "./queue.ts";
 import { mapping, mappings, reading, readings } from "./readings.ts";
+import { relay, relayGuest, relayHost } from "./relay.ts";
 import { resourceHistory, resourcePoint, resources } from "./resources.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
 import { token, tokenCreated, tokens } from "./tokens.ts";
@@ -78,6 +79,9 @@ export const componentSchemas: readonly TSchema[] = [
   auditEntry,
   auditPage,
   auditVerdict,
+  relay,
+  relayGuest,
+  relayHost,
   bridge,
   config,
   configSchema,

@@ -10,6 +10,8 @@ export interface WayOut {
   /** Agents that an update may have come through before it is sent there, this one counted. */
   readonly passedMax: number;
   readonly up: boolean;
+  /** It carries the updates now. */
+  readonly active: boolean;
   /** Not connected on purpose, to save power or because another one carries. */
   readonly resting: boolean;
 }
@@ -80,8 +82,17 @@ export class OfferPolicy {
 
   #wayOut(nowMs: number, { ways }: RelayConditions, hasOwn: boolean): Offer | Withdrawal {
     const { hopsMax } = this.#options;
-    if (hasOwn && nowMs - this.#upAtMs <= GRACE_MS) return { route: [], passedMax: hopsMax };
-    const [way] = ways
+    // What is told is the way that updates take, not the one that they would like to: or two would relay in a circle.
+    const active = ways.find((way) => way.active);
+    if (active?.takesGuests === false)
+      return withdrawal(
+        "relay.no-uplink",
+        "the neighbour's uplink takes its own updates alone",
+        LATER_MS,
+      );
+    if (hasOwn && active?.route === undefined && nowMs - this.#upAtMs <= GRACE_MS)
+      return { route: [], passedMax: hopsMax };
+    const [way] = (active === undefined ? ways : [active])
       .flatMap(({ up, route, passedMax }) => (up && route ? [{ route, passedMax }] : []))
       .toSorted((a, b) => a.route.length - b.route.length);
     if (way === undefined)
