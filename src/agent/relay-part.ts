@@ -213,14 +213,15 @@ export class RelayPart implements RelayView {
     around.describe();
   }
 
-  #wayOf({ name, state, active }: UplinkStatus): WayOut {
-    const { options, uplinks } = this.#parts;
-    const takesGuests = uplinks.some((uplink) => uplink.name === name && takesOthers(uplink));
+  #wayOf({ name, state, active, takesGuests }: UplinkStatus): WayOut {
     const up = state === "up";
     const resting = state === "idle";
     const way = this.#ways.get(name)?.way;
-    if (way !== undefined) return { ...way, takesGuests, up, active, resting };
-    const { hopsMax } = options;
+    if (way !== undefined) {
+      const passedMax = takesGuests ? way.passedMax : Math.min(1, way.passedMax);
+      return { ...way, passedMax, takesGuests, up, active, resting };
+    }
+    const { hopsMax } = this.#parts.options;
     return { takesGuests, route: undefined, passedMax: hopsMax, up, active, resting };
   }
 }

@@ -81,7 +81,10 @@ export class Uplink {
 
   /** Whether updates of other agents can travel over it: Sparkplug knows an edge node's own alone. */
   get takesGuests(): boolean {
-    return this.options.kind !== "sparkplug" && this.connection.takesGuests !== false;
+    const { kind, updatePriorityMin } = this.options;
+    // Those of others have no priority here: they go where all may go.
+    const able = kind !== "sparkplug" && updatePriorityMin === 0;
+    return able && this.connection.takesGuests !== false;
   }
 
   get up(): boolean {
@@ -230,6 +233,7 @@ export class Uplink {
       sentBytes,
       wireBytes: this.connection.wireBytes,
       takeovers,
+      takesGuests: this.takesGuests,
       ...(dayBytes === undefined || bytesPerDayMax === undefined
         ? {}
         : { dayBytes, dayBytesMax: bytesPerDayMax }),

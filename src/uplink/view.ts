@@ -27,6 +27,8 @@ export interface UplinkStatus {
   readonly wireBytes: number;
   /** Times it took the updates over from another uplink. */
   readonly takeovers: number;
+  /** Updates of neighbours that this agent relays for can travel over it. */
+  readonly takesGuests: boolean;
   /** Wire bytes of this UTC day and their limit, where there is one. */
   readonly dayBytes?: number;
   readonly dayBytesMax?: number;

@@ -528,6 +528,7 @@ function viewsOf(
           sentBytes: 400,
           wireBytes: 900,
           takeovers: 0,
+          takesGuests: true,
           acknowledgedPerSecond: 0.2,
           lastRoundTripMs: 12,
         },

@@ -23,6 +23,9 @@ export const uplink = Type.Object(
     sentBytes: count("Payload bytes sent since the agent started."),
     wireBytes: count("Bytes on the wire both ways since the agent started."),
     takeovers: count("Times it took the updates over from another uplink."),
+    takesGuests: Type.Boolean({
+      description: "Updates of neighbours that this agent relays for can travel over it.",
+    }),
     dayBytes: Type.Optional(count("Bytes on the wire this UTC day, where they are limited.")),
     dayBytesMax: Type.Optional(count("That limit.")),
     acknowledgedPerSecond: Type.Number({ description: "Over the last ten seconds." }),

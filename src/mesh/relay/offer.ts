@@ -3,7 +3,7 @@ import type { RelayOptions } from "./options.ts";
 
 /** A road out, as far as it matters to guests. */
 export interface WayOut {
-  /** It can carry updates of other agents. */
+  /** Updates of other agents can travel over it as it is now. */
   readonly takesGuests: boolean;
   /** Peer ids of the agents on the way, where it leads through a neighbour; undefined where it is an uplink itself. */
   readonly route: readonly PeerId[] | undefined;
@@ -84,7 +84,7 @@ export class OfferPolicy {
     const { hopsMax } = this.#options;
     // What is told is the way that updates take, not the one that they would like to: or two would relay in a circle.
     const active = ways.find((way) => way.active);
-    if (active?.takesGuests === false)
+    if (active?.route === undefined && active?.takesGuests === false)
       return withdrawal(
         "relay.no-uplink",
         "the neighbour's uplink takes its own updates alone",

@@ -90,8 +90,14 @@ t.test("what is wrong is named, with what would be right", async (t) => {
 
 t.test("an uplink is judged by its own kind", async (t) => {
   const table: [Record<string, unknown>, RegExp][] = [
-    [{ kind: "mqttt" }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
-    [{ kind: undefined }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
+    [
+      { kind: "mqttt" },
+      /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug, neighbour$/m,
+    ],
+    [
+      { kind: undefined },
+      /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug, neighbour$/m,
+    ],
     [
       { compression: "gzip" },
       /^ {2}uplinks\.0\.compression is not known to kind mqtt, only to https$/m,
