@@ -64,8 +64,15 @@ function rankOf(candidate: HostCandidate, { self, last }: ChoiceTerms): readonly
     loadPercent >= CROWDED_PERCENT ? 1 : 0,
     linked ? 0 : 1,
     peer === last ? 0 : 1,
-    fnv1a(`${self} ${peer}`),
+    placeOf(peer, self),
   ];
+}
+
+/** @returns where a host stands in a guest's own order; mixed once more, since names that are much alike stay so in FNV */
+function placeOf(peer: PeerId, self: PeerId): number {
+  const hash = fnv1a(`${peer} ${self}`);
+  const mixed = Math.imul(hash ^ (hash >>> 16), 0x7feb_352d);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
 function isBefore(left: readonly number[], right: readonly number[]): boolean {
