@@ -92,11 +92,14 @@ t.test("a real nats-server", { skip: missing }, async (t) => {
       uplink.send(outbound(1, { id, agentId: "guest" }), () => settled++);
       await eventually(() => outcomes.size === 2 && settled === 1);
       const stored = await server.stored("UPDATES");
-      t.same(stored.map(({ subject, header }) => [subject, header.get("Nats-Msg-Id")]).sort(), [
-        ["fleet.agent-1.sensors.a", "agent-1/sensors/a/1"],
-        ["fleet.agent-1.sensors.a", "agent-1/sensors/a/2"],
-        ["fleet.guest.sensors.a", id],
-      ]);
+      t.same(
+        stored.map(({ subject, header }) => `${subject} ${header.get("Nats-Msg-Id")}`).toSorted(),
+        [
+          "fleet.agent-1.sensors.a agent-1/sensors/a/1",
+          "fleet.agent-1.sensors.a agent-1/sensors/a/2",
+          `fleet.guest.sensors.a ${id}`,
+        ],
+      );
       await uplink.disconnect();
       await server.stop();
     }

@@ -76,7 +76,7 @@ async function play(name: string, script: readonly Happening[]): Promise<string[
     await agent.start(agents.left, agents.right);
   };
   for (const step of script) {
-    const agent = "who" in step ? agents[step.who as keyof typeof agents] : undefined;
+    const agent = "who" in step ? agents[step.who] : undefined;
     if ("ms" in step) await world.clock.advance(step.ms);
     if (agent === undefined) continue;
     if ("count" in step) {
@@ -96,36 +96,7 @@ async function play(name: string, script: readonly Happening[]): Promise<string[
   }
   for (const { receiver } of [agents.left, agents.right]) receiver.reachable = true;
   const waiting = () => Object.values(agents).reduce((sum, { queued }) => sum + queued, 0);
-  await world
-    .until("everything to arrive", () => waiting() === 0, 1_200_000, 500)
-    .catch(() => {
-      throw new Error(
-        JSON.stringify(
-          Object.values(agents).map((a) => ({
-            id: a.id,
-            queued: a.queued,
-            relay: a.relay,
-            uplinks: a.agent.context.uplinks
-              .status()
-              .map(({ name, state, reason, url, inFlight, active, retryInMs }) => ({
-                name,
-                state,
-                reason,
-                url,
-                inFlight,
-                active,
-                retryInMs,
-              })),
-            peers: a.agent.context.mesh.peers().map((p) => p.agentId),
-            health: a.agent.context.mesh
-              .agents()
-              .map((p) => [p.agentId, p.state, p.health?.uplinkUp]),
-          })),
-          null,
-          1,
-        ),
-      );
-    });
+  await world.until("everything to arrive", () => waiting() === 0, 1_200_000, 500);
   const arrived = world.distinct();
   const faults: string[] = [];
   for (const [id, count] of published) {

@@ -56,19 +56,14 @@ export class HostUnderTest {
     from: string = GUEST,
   ): Promise<RelayAnswer["body"]> {
     const asked = this.host.request(from, encodeRequest(body));
-    let answer: RelayAnswer["body"] | undefined;
-    asked.then(
-      (bytes) => {
-        answer = decodeAnswer(bytes) ?? { case: undefined };
-      },
-      () => {
-        answer = { case: undefined };
-      },
-    );
-    for (let waited = 0; answer === undefined && waited < 40_000; waited += 10)
+    const progress = { done: false };
+    const end = (): void => {
+      progress.done = true;
+    };
+    asked.then(end, end);
+    for (let waited = 0; !progress.done && waited < 40_000; waited += 10)
       await this.clock.advance(10);
-    await asked;
-    return answer ?? { case: undefined };
+    return decodeAnswer(await asked) ?? { case: undefined };
   }
 
   /** @returns the session that has begun */

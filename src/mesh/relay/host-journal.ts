@@ -33,7 +33,7 @@ interface Pending {
   readonly updates: readonly UpdateFields[];
   readonly keep: boolean;
   readonly operation: StoreOperation;
-  done(stored: boolean): void;
+  readonly done: (stored: boolean) => void;
 }
 
 /** What a {@link HostJournal} is made of. */

@@ -58,7 +58,7 @@ export class ReportDesk {
 
   /** Everybody is to hear of another way, or that there is none. */
   offerChanged(): void {
-    for (const peer of [...this.#waiting.keys()]) this.#tell(peer);
+    for (const peer of this.#waiting.keys()) this.#tell(peer);
   }
 
   /** The guest does not wait any more, or its session is over. */

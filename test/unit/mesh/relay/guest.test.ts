@@ -40,7 +40,7 @@ class GuestUnderTest {
   effects: readonly GuestEffect[] = [];
 
   input(happening: Happening): readonly GuestEffect[] {
-    this.effects = this.session.step({ ...happening, nowMs: this.nowMs } as GuestInput);
+    this.effects = this.session.step({ ...happening, nowMs: this.nowMs });
     for (const effect of this.effects)
       if (effect.kind === "settle")
         this.outcomes.set(effect.sending.update.sequence, effect.outcome);
