@@ -108,6 +108,8 @@ async function play(name: string, script: readonly Happening[]): Promise<string[
   return faults;
 }
 
+t.setTimeout(300_000);
+
 t.test("power cuts, lost links, lost disks, chains and changes of hosts", async (t) => {
   let plays = 0;
   await fc.assert(

@@ -306,6 +306,68 @@ t.test(
   },
 );
 
+t.test("two lose their uplinks at once, and neither takes the other for a way out", async (t) => {
+  const world = new RelayWorld("at once");
+  const left = world.agent("left", ["cloud", "neighbour"]);
+  const right = world.agent("right", ["cloud", "neighbour"]);
+  await left.start();
+  await right.start(left);
+  await world.until("both to relay", () => left.relay.offering && right.relay.offering);
+  // For a minute either of them still says that it relays.
+  left.receiver.reachable = false;
+  right.receiver.reachable = false;
+  await publish(left, 100);
+  await publish(right, 100);
+  await world.clock.advance(20_000);
+  left.receiver.reachable = true;
+  right.receiver.reachable = true;
+  await world.until("all to arrive", () => left.queued + right.queued === 0, 300_000);
+  t.strictSame(world.distinct().get("left/sensors/a"), upTo(100));
+  t.strictSame(world.distinct().get("right/sensors/a"), upTo(100));
+  await stopAll(t, world);
+});
+
+t.test("a better uplink that is up again does not wait for what a neighbour holds", async (t) => {
+  const world = new RelayWorld("held");
+  const host = world.agent("host", ["cloud"], ["uplinks.0.stallTimeoutMs=3600000"]);
+  const guest = world.agent("guest", ["cloud", "neighbour"]);
+  await host.start();
+  await guest.start(host);
+  await world.until("the host to relay", () => host.relay.offering);
+  guest.receiver.reachable = false;
+  // The host is connected, and its receiver does not answer.
+  const { verdict } = host.receiver;
+  host.receiver.verdict = (update) => {
+    verdict(update);
+    return "lose-acknowledgement";
+  };
+  await world.until("the neighbour to carry", () => guest.uplink("neighbour")?.active === true);
+  await publish(guest, 50);
+  await world.clock.advance(300_000);
+  t.equal(guest.uplink("neighbour")?.active, true, "a host that says that it holds them is kept");
+  t.equal(guest.uplink("neighbour")?.inFlight, 50);
+  guest.receiver.reachable = true;
+  await world.until("all to arrive", () => guest.queued === 0, 200_000);
+  t.strictSame(world.distinct().get("guest/sensors/a"), upTo(50));
+  t.equal(guest.uplink("cloud")?.active, true);
+  await stopAll(t, world);
+});
+
+t.test("a guest dials a host that it only knows by hearsay", async (t) => {
+  const world = new RelayWorld("hearsay");
+  const few = ["mesh.limits.neighboursWanted=1"];
+  const host = world.agent("host", ["cloud"], few);
+  const between = world.agent("between", [], few);
+  const guest = world.agent("guest", ["neighbour"], few);
+  await host.start();
+  await between.start(host);
+  await guest.start(between);
+  await publish(guest, 10);
+  await world.until("all to arrive", () => guest.queued === 0, 120_000);
+  t.strictSame(world.distinct().get("guest/sensors/a"), upTo(10));
+  await stopAll(t, world);
+});
+
 t.test("no way is longer than relay.hopsMax", async (t) => {
   const world = new RelayWorld("hops");
   const sets = ["relay.enabled=true", "relay.hopsMax=2"];

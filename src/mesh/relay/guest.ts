@@ -71,6 +71,7 @@ export class Guest {
   pendingBytes = 0;
   reportNumber = 0;
   readonly #unreported = new Set<StreamProgress>();
+  readonly #withDead = new Set<StreamProgress>();
   #nextStream = 1;
 
   constructor(about: {
@@ -95,6 +96,7 @@ export class Guest {
   /** Takes over what was kept of a stream. */
   restore(progress: StreamProgress): void {
     this.streams.set(streamKey(progress), progress);
+    if (progress.dead.length > 0) this.#withDead.add(progress);
     this.#nextStream = Math.max(this.#nextStream, progress.number + 1);
   }
 
@@ -159,13 +161,13 @@ export class Guest {
   /** The guest has heard all reports up to this one. @returns streams of which less has to be kept */
   heard(report: number): StreamProgress[] {
     const changed: StreamProgress[] = [];
-    for (const progress of this.streams.values()) {
-      if (progress.dead.length === 0) continue;
+    for (const progress of this.#withDead) {
       const left = progress.dead.filter(
         ({ reportedIn }) => reportedIn === 0 || reportedIn > report,
       );
       if (left.length === progress.dead.length) continue;
       progress.dead = left;
+      if (left.length === 0) this.#withDead.delete(progress);
       changed.push(progress);
     }
     return changed;
@@ -190,7 +192,7 @@ export class Guest {
     this.session = session;
     this.reportNumber = 0;
     this.#unreported.clear();
-    for (const { dead } of this.streams.values()) for (const update of dead) update.reportedIn = 0;
+    for (const { dead } of this.#withDead) for (const update of dead) update.reportedIn = 0;
   }
 
   /** @returns the stream that gives way to others: the one known longest of which nothing has to be remembered */
@@ -211,6 +213,7 @@ export class Guest {
     else {
       this.counters.dead++;
       progress.dead.push({ sequence: update.sequence, reason: update.refusal, reportedIn: 0 });
+      this.#withDead.add(progress);
     }
     this.#unreported.add(progress);
     return progress;
@@ -223,5 +226,5 @@ function restart(progress: StreamProgress, sequence: number): void {
   progress.storedThrough = sequence - 1;
   progress.storedObservedAtMs = 0;
   progress.settledObservedAtMs = 0;
-  progress.dead = [];
+  progress.dead = progress.dead.filter((dead) => dead.sequence < sequence);
 }

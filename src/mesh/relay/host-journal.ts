@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../../platform/clock.ts";
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { encodeStored } from "./batch-codec.ts";
+import { ChunkCompactor } from "./chunk-compactor.ts";
 import type { Guest, StreamProgress } from "./guest.ts";
 import type { Chunk } from "./guest-queue.ts";
 import type { EvictedStream } from "./host-desk.ts";
@@ -66,9 +67,11 @@ export class HostJournal {
   #closed = false;
   /** What comes of them late is of no use any more. */
   readonly #gone = new WeakSet<Guest>();
+  readonly #compactor: ChunkCompactor;
 
   constructor(parts: JournalParts) {
     this.#parts = parts;
+    this.#compactor = new ChunkCompactor(parts);
     this.#generation = parts.store.generation;
   }
 
@@ -141,6 +144,7 @@ export class HostJournal {
     const keys = this.#deleted.get(guest) ?? [];
     for (const chunk of done) keys.push(chunkKey(guest, chunk));
     this.#deleted.set(guest, keys);
+    this.#compactor.removed(guest, done);
     if (keys.length >= DELETIONS_MAX) this.#kick(0);
     else this.#kickSettled();
   }
@@ -167,6 +171,7 @@ export class HostJournal {
     this.#settledTimer?.cancel();
     await this.#running;
     await this.#run(true);
+    await this.#compactor.done;
   }
 
   #kick(delayMs: number): void {
@@ -227,6 +232,7 @@ export class HostJournal {
       else await this.#startOver();
       return;
     }
+    this.#compactor.committed();
     for (const { guest, place, updates, keep, done } of pending) {
       guest.pendingBytes -= place.bytes;
       guest.stored(place, updates, keep);

@@ -120,6 +120,33 @@ t.test(
   },
 );
 
+t.test("a refusal is told after a restart too, until the guest has confirmed it", async (t) => {
+  const store = new MemoryKeyValueStore();
+  const before = await new HostUnderTest({}, store).start();
+  const session = await before.hello();
+  await handOver(before, session, range(1, 2));
+  await handOver(before, session, range(3, 4));
+  const [first, second] = await before.host.lease(GUEST, 2);
+  const [third] = await before.host.lease(GUEST, 1);
+  if (!first || !second || !third) throw new Error("three were handed over");
+  before.host.acknowledge(first);
+  before.host.refuse(second, "not authorized");
+  before.host.acknowledge(third);
+  await before.clock.advance(5_000);
+  // The second chunk is on disk still, and half of it has settled.
+  const after = await new HostUnderTest({}, new MemoryKeyValueStore(store.disk)).start();
+  const again = await after.hello();
+  const { value } = await after.ask({
+    case: "marks",
+    value: { session: again, streams: ["sensors/a"] },
+  });
+  const dead = [{ sequence: 2n, reason: "not authorized" }];
+  t.match(value, { marks: [{ settled: 2n, dead }] });
+  await after.deliver();
+  t.same(sequences(after), [3, 4]);
+  t.match(await report(after, again), { marks: [{ settled: 4n, dead }] });
+});
+
 t.test("what a guest may not hand over", async (t) => {
   const under = await new HostUnderTest().start();
   const session = await under.hello();
