@@ -42,9 +42,6 @@ export interface GuestCounters {
   readonly refused: Record<string, number>;
 }
 
-/** What this agent tells one stream's owner at most at once. */
-const REPORT_STREAMS_MAX = 512;
-
 /** A neighbour that is relayed for: its streams and what waits of it. Pure. */
 export class Guest {
   readonly peer: PeerId;
@@ -69,9 +66,10 @@ export class Guest {
   nextChunk = 1;
   /** Bytes that are being written. */
   pendingBytes = 0;
-  reportNumber = 0;
   readonly #unreported = new Set<StreamProgress>();
   readonly #withDead = new Set<StreamProgress>();
+  /** Of this session. */
+  #reports = 0;
   #nextStream = 1;
 
   constructor(about: {
@@ -153,7 +151,7 @@ export class Guest {
     return this.#unreported.size > 0;
   }
 
-  /** The guest is to hear of this stream, though nothing has changed. */
+  /** The guest is to hear of this stream, or of more of it, with the next report. */
   remind(progress: StreamProgress): void {
     this.#unreported.add(progress);
   }
@@ -173,24 +171,24 @@ export class Guest {
     return changed;
   }
 
-  /** @returns the streams that the next report tells of; they count as reported */
+  /** @returns streams that a report is to tell of; what it does not tell of is given back with {@link remind} */
   takeNews(): StreamProgress[] {
-    this.reportNumber++;
-    const news: StreamProgress[] = [];
-    for (const progress of this.#unreported) {
-      if (news.length === REPORT_STREAMS_MAX) break;
-      this.#unreported.delete(progress);
-      news.push(progress);
-      for (const dead of progress.dead)
-        if (dead.reportedIn === 0) dead.reportedIn = this.reportNumber;
-    }
+    const news = [...this.#unreported];
+    this.#unreported.clear();
     return news;
+  }
+
+  /** The next report tells of these refusals. @returns its number */
+  reported(dead: readonly DeadUpdate[]): number {
+    this.#reports++;
+    for (const update of dead) if (update.reportedIn === 0) update.reportedIn = this.#reports;
+    return this.#reports;
   }
 
   /** A new session begins: what the last one was told may not have arrived. */
   beginSession(session: number): void {
     this.session = session;
-    this.reportNumber = 0;
+    this.#reports = 0;
     this.#unreported.clear();
     for (const { dead } of this.#withDead) for (const update of dead) update.reportedIn = 0;
   }

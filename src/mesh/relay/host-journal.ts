@@ -57,6 +57,8 @@ export class HostJournal {
   readonly #parts: JournalParts;
   #pending: Pending[] = [];
   #operations: StoreOperation[] = [];
+  /** Guests that have shown themselves. */
+  readonly #met = new Set<Guest>();
   #deleted = new Map<Guest, string[]>();
   readonly #further = new Map<Guest, Set<StreamProgress>>();
   #generation: number;
@@ -119,7 +121,7 @@ export class HostJournal {
 
   /** The guest is to be known after a restart. */
   noteGuest(guest: Guest): void {
-    this.#operations.push(keepGuest(guest));
+    this.#met.add(guest);
     this.#kickSettled();
   }
 
@@ -247,6 +249,8 @@ export class HostJournal {
     const deleted = this.#deleted;
     this.#deleted = new Map();
     const all = [...operations];
+    for (const guest of this.#met) if (!this.#gone.has(guest)) all.push(keepGuest(guest));
+    this.#met.clear();
     for (const [guest, keys] of deleted) {
       for (const key of keys) all.push({ type: "del", key });
       for (const progress of this.#further.get(guest) ?? []) all.push(keepStream(guest, progress));

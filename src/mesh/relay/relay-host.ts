@@ -6,16 +6,21 @@ import { Refused } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { OutboundUpdate } from "../../platform/uplink-connection.ts";
-import type { RelayBatch, RelayPoll, RelayRequest } from "../../wire/agent_mesh/v1/relay_pb.ts";
+import type {
+  RelayBatch,
+  RelayMark,
+  RelayPoll,
+  RelayRequest,
+} from "../../wire/agent_mesh/v1/relay_pb.ts";
 import { decodeStored, readBatch } from "./batch-codec.ts";
-import type { Guest } from "./guest.ts";
+import type { Guest, StreamProgress } from "./guest.ts";
 import type { Chunk } from "./guest-queue.ts";
 import { HostDesk, type Refusal, UPDATE_BYTES_MAX } from "./host-desk.ts";
 import { HostJournal } from "./host-journal.ts";
 import { chunkKey } from "./host-store.ts";
 import type { Offer, Withdrawal } from "./offer.ts";
 import type { RelayOptions } from "./options.ts";
-import { BATCH_BYTES_MAX, decodeRequest, encodeAnswer, markOf } from "./relay-codec.ts";
+import { BATCH_BYTES_MAX, decodeRequest, encodeAnswer, tell } from "./relay-codec.ts";
 import { type RelayedUpdate, streamKey } from "./relayed-update.ts";
 import { ReportDesk } from "./report-desk.ts";
 import type { RelayGuestStatus } from "./view.ts";
@@ -239,11 +244,11 @@ export class RelayHost {
   }
 
   #marks(guest: Guest, streams: readonly string[]): Uint8Array {
-    const marks = streams.flatMap((stream) => {
-      const progress = guest.streams.get(streamKey({ agentId: guest.agentId, stream }));
-      return progress === undefined ? [] : [markOf(progress)];
-    });
-    return encodeAnswer({ case: "marks", value: { marks } });
+    const { agentId } = guest;
+    const known = streams.flatMap(
+      (stream) => guest.streams.get(streamKey({ agentId, stream })) ?? [],
+    );
+    return encodeAnswer({ case: "marks", value: { marks: this.#tell(guest, known) } });
   }
 
   async #take(guest: Guest, batch: RelayBatch): Promise<Uint8Array> {
@@ -272,10 +277,17 @@ export class RelayHost {
       value: {
         taken,
         unfit: within,
-        marks: [...settled].map(markOf),
+        marks: this.#tell(guest, settled),
         ...(refusal !== undefined && { refusal }),
       },
     });
+  }
+
+  /** @returns what fits into an answer; the rest is told with the next report */
+  #tell(guest: Guest, streams: Iterable<StreamProgress>): RelayMark[] {
+    const { marks, left } = tell(streams);
+    for (const progress of left) guest.remind(progress);
+    return [...marks];
   }
 
   #poll(from: PeerId, { session, received }: RelayPoll): Promise<Uint8Array> {

@@ -3,7 +3,7 @@ import type { PeerId } from "../../platform/signer.ts";
 import type { Guest } from "./guest.ts";
 import type { Refusal } from "./host-desk.ts";
 import type { Withdrawal } from "./offer.ts";
-import { encodeAnswer, markOf } from "./relay-codec.ts";
+import { encodeAnswer, tell } from "./relay-codec.ts";
 
 /** A question is answered after so long, news or not: that is how a guest knows that somebody is there. */
 const PATIENCE_MS = 15_000;
@@ -84,8 +84,14 @@ export class ReportDesk {
 
   #report(guest: Guest): Uint8Array {
     const { route, passedMax, withdrawn } = this.#way();
-    const marks = guest.takeNews().map(markOf);
-    const value = { number: guest.reportNumber, marks, route: [...route], passedMax };
+    const { marks, dead, left } = tell(guest.takeNews());
+    for (const progress of left) guest.remind(progress);
+    const value = {
+      number: guest.reported(dead),
+      marks: [...marks],
+      route: [...route],
+      passedMax,
+    };
     return encodeAnswer({
       case: "report",
       value: withdrawn === undefined ? value : { ...value, withdrawn: { ...withdrawn } },

@@ -147,6 +147,47 @@ t.test("a refusal is told after a restart too, until the guest has confirmed it"
   t.match(await report(after, again), { marks: [{ settled: 4n, dead }] });
 });
 
+t.test("however much is to be told, it fits, and all of it is told", async (t) => {
+  const under = await new HostUnderTest().start();
+  const session = await under.hello();
+  await handOver(under, session, range(1, 1_000));
+  for (const leased of await under.host.lease(GUEST, 1_000))
+    under.host.refuse(leased, `not authorized ${"x".repeat(300)}`);
+  const told: number[] = [];
+  let settled = 0n;
+  for (let received = 0; settled < 1_000n; received++) {
+    const { number, marks } = await report(under, session, received);
+    t.equal(number, received + 1);
+    for (const mark of marks) {
+      settled = mark.settled;
+      told.push(...mark.dead.map(({ sequence }) => Number(sequence)));
+    }
+    t.equal(told.length, Number(settled), "nothing is settled that is not explained");
+    if (received > 10) throw new Error("it never ends");
+  }
+  t.same(
+    told,
+    Array.from({ length: 1_000 }, (_, at) => at + 1),
+  );
+
+  const names = Array.from({ length: 900 }, (_, at) => `${at} ${"long ".repeat(190)}`);
+  await handOver(
+    under,
+    session,
+    names.map((stream) => update(1, { stream })),
+  );
+  await under.deliver();
+  const heard = new Set<string>();
+  for (let received = 0; heard.size < 900; received++) {
+    const { marks } = await report(under, session, received);
+    t.ok(marks.length > 0 && marks.length < 900);
+    for (const { stream } of marks) heard.add(stream);
+  }
+  const { value } = await under.ask({ case: "marks", value: { session, streams: names } });
+  const { length } = (value as { marks: object[] }).marks;
+  t.ok(length > 0 && length < 900, `${length} of 900 marks in one answer`);
+});
+
 t.test("what a guest may not hand over", async (t) => {
   const under = await new HostUnderTest().start();
   const session = await under.hello();
