@@ -1,6 +1,11 @@
 // Whatever fails on the way through neighbours, everything acknowledged arrives once, in order.
 import * as fc from "fast-check";
 import t from "tap";
+import { encodeBatch } from "../../src/mesh/relay/batch-codec.ts";
+import { GuestSession } from "../../src/mesh/relay/guest-session.ts";
+import { decodeRequest, encodeAnswer, encodeRequest } from "../../src/mesh/relay/relay-codec.ts";
+import { Refused } from "../../src/platform/network.ts";
+import { GUEST, HOST, HostUnderTest } from "../support/relay-host.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -121,3 +126,62 @@ t.test("power cuts, lost links, lost disks, chains and changes of hosts", async 
   );
   t.ok(plays > 0, `${plays} scripts`);
 });
+
+t.test(
+  "bytes that nobody meant are answered or refused by a host, and end a guest's session",
+  async (t) => {
+    const under = await new HostUnderTest().start();
+    const session = await under.hello();
+    const path = [GUEST];
+    const fields = {
+      agentId: "guest",
+      stream: "s",
+      sequence: 1,
+      contentType: "a/b",
+      key: "k",
+      path,
+    };
+    const sound = [
+      encodeRequest({
+        case: "batch",
+        value: encodeBatch(session, [
+          { ...fields, payload: Buffer.from("1"), observedAtMs: 1, observedAtTrusted: true },
+        ]),
+      }),
+      encodeRequest({ case: "marks", value: { session, streams: ["s"] } }),
+      encodeRequest({ case: "hello", value: { agentId: "guest" } }),
+      encodeAnswer({ case: "report", value: { number: 1, route: [HOST], passedMax: 1 } }),
+    ];
+    const bent = fc
+      .record({
+        base: fc.constantFrom(...sound),
+        bend: fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      })
+      .map(({ base, bend }) => {
+        const bytes = Uint8Array.from(base);
+        for (const [at, byte] of bend) bytes[at % bytes.length] = byte;
+        return bytes;
+      });
+    let answered = 0;
+    let refused = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 200 }), bent), async (bytes) => {
+        const guest = new GuestSession({ self: "G", agentId: "guest", via: [], hopsMax: 3 });
+        const candidate = { peer: "H", agentId: "h", linked: true, route: [], loadPercent: 0 };
+        const asked = guest.step({ kind: "connect", candidates: [candidate], nowMs: 0 });
+        const attempt = asked.find((effect) => effect.kind === "ask")?.attempt ?? 0;
+        guest.step({ kind: "answered", attempt, bytes, nowMs: 0 });
+        if (decodeRequest(bytes)?.case === "poll") return;
+        try {
+          await Promise.all([under.host.request(GUEST, bytes), under.clock.advance(10)]);
+          answered++;
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          refused++;
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+    t.ok(answered > 0 && refused > 0, `${answered} answered, ${refused} refused`);
+  },
+);
