@@ -1,7 +1,7 @@
 // Two built agents in processes of their own: one has no uplink, and delivers through the other, which is killed twice.
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { AgentProcess, until } from "../support/agent-process.ts";
+import { AgentProcess, agentMesh, until } from "../support/agent-process.ts";
 import { freePort } from "../support/free-port.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { RoadObserver, roadFaults } from "../support/road-observer.ts";
@@ -90,6 +90,13 @@ t.test(
     const { guests } = await relayOf(host);
     t.match(guests, [{ agentId: "guest", updates: 0 }]);
     t.match((await relayOf(guest)).hosts, [{ agentId: "host", hops: 1 }]);
+    const shown = await agentMesh(["relay", "--data", host.data]);
+    t.equal(shown.code, 0, shown.stderr);
+    t.match(shown.stdout, /relays +yes, over its own uplink[\s\S]*guest +there +0/);
+    const other = await agentMesh(["relay", "--data", guest.data]);
+    t.match(other.stdout, /sends +through host \(uplink neighbour, 1 hop\)/);
+    const machine = await agentMesh(["relay", "--json", "--data", host.data]);
+    t.match(JSON.parse(machine.stdout), { enabled: true, offering: true });
     t.comment(`${observer.arrivals.length - distinct.length} came twice on the wire`);
     t.equal((await guest.stop()).code, 0);
     t.equal((await host.stop()).code, 0);
