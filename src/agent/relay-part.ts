@@ -10,6 +10,7 @@ import { RelayHost } from "../mesh/relay/relay-host.ts";
 import type { RelayStatus, RelayView } from "../mesh/relay/view.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
+import type { EventType } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { Random } from "../platform/random.ts";
@@ -21,8 +22,17 @@ import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 
 /** Others may relay, and be relayed for. */
 export const RELAY_FEATURE = "relay";
-/** Whether this agent relays is looked at anew this often, besides whenever an uplink comes or goes. */
-const LOOK_EVERY_MS = 2_000;
+/** Whether this agent relays is looked at anew this often, besides whenever something happens that it depends on. */
+const LOOK_EVERY_MS = 10_000;
+const LOOK_AFTER: ReadonlySet<EventType> = new Set<EventType>([
+  "uplink.up",
+  "uplink.down",
+  "uplink.took-over",
+  "power.mode-changed",
+  "resources.sampled",
+]);
+/** The fleet hears of it when its room is used by so much more or less. */
+const LOAD_STEP_PERCENT = 20;
 
 /** What relaying works with before there is a mesh. */
 interface RelayPartParts {
@@ -55,6 +65,7 @@ export class RelayPart implements RelayView {
   readonly #ways = new Map<string, NeighbourUplink>();
   #around: RelaySurroundings | undefined;
   #offer: Offer | Withdrawal | undefined;
+  #toldLoadPercent = 0;
   #timer: Timer | undefined;
 
   constructor(parts: RelayPartParts) {
@@ -131,7 +142,7 @@ export class RelayPart implements RelayView {
   start(): void {
     if (this.#host === undefined) return;
     this.#parts.events.subscribe(({ type }) => {
-      if (type === "uplink.up" || type === "uplink.down") this.#look();
+      if (LOOK_AFTER.has(type)) this.#look();
     });
     this.#lookLater();
   }
@@ -204,12 +215,16 @@ export class RelayPart implements RelayView {
       flashBudgetUsed: outbox.wear.budgetUsed,
       storeWorks: host.storeWorks,
     });
-    if (!isSame(offer, this.#offer)) {
+    const { loadPercent } = host;
+    const isNews = !isSame(offer, this.#offer);
+    if (isNews) {
       const reason = "code" in offer ? { reason: offer.detail } : { route: offer.route };
       logger.info("code" in offer ? "relays no more" : "relays for neighbours", reason);
       this.#offer = offer;
       host.setOffer(offer);
     }
+    if (!isNews && Math.abs(loadPercent - this.#toldLoadPercent) < LOAD_STEP_PERCENT) return;
+    this.#toldLoadPercent = loadPercent;
     around.describe();
   }
 
