@@ -9,7 +9,7 @@ export const PERMISSION_NAME_PATTERN = "^[a-z][a-z0-9_]{0,31}$";
 const ROLE_NAME = new RegExp(ROLE_NAME_PATTERN);
 const PERMISSION_NAME = new RegExp(PERMISSION_NAME_PATTERN);
 
-const MEMBER = ["membership", "publish", "subscribe", "request", "transfer"] as const;
+const MEMBER = ["membership", "publish", "subscribe", "request", "transfer", "relay"] as const;
 
 /**
  * Roles that every device knows. `trainer`, `aggregator` and `validator` are those of federated learning;

@@ -6,6 +6,7 @@ import { ResourceMonitor } from "../device/resource-monitor.ts";
 import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
 import { isBridgeOn } from "../mesh/bridge/option-faults.ts";
 import { noBridge } from "../mesh/bridge/view.ts";
+import { noRelay } from "../mesh/relay/view.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { deviceReading } from "../readings/device-reading.ts";
 import { Intake } from "../readings/intake.ts";
@@ -13,7 +14,13 @@ import { TopicMap } from "../readings/topic-map.ts";
 import { registerAgentMetrics } from "../telemetry/agent-metrics.ts";
 import { EventLog } from "../telemetry/event-log.ts";
 import { registerMeshMetrics } from "../telemetry/mesh-metrics.ts";
-import type { AgentContext, AgentPlatform, FrontDoor, RunInfo } from "./agent-platform.ts";
+import type {
+  AgentContext,
+  AgentPlatform,
+  FrontDoor,
+  MeshGround,
+  RunInfo,
+} from "./agent-platform.ts";
 import { BridgePart } from "./bridge-part.ts";
 import { attachDescribe } from "./describe-task.ts";
 import { healthOf } from "./health-checks.ts";
@@ -21,6 +28,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { MeshBroadcast } from "./mesh-broadcast.ts";
 import { createMeshPart, type MeshPart, type MeshSurroundings } from "./mesh-part.ts";
 import { lonelyMesh } from "./mesh-view.ts";
+import { RelayPart } from "./relay-part.ts";
 import { createRoadOut } from "./road-out.ts";
 import { createRolesPart, rolesFeatures } from "./roles-part.ts";
 import { describeSelf, type SelfParts } from "./self-description.ts";
@@ -67,8 +75,30 @@ export async function startAgent(
   });
   const broker = await lifecycle.guard(() => platform.createBroker(config.mqtt, agentId, store));
   const about = { agentId, version, startedAtMs };
+  const ground = await lifecycle.guard(() => openGround(config, platform));
+  const relay =
+    ground &&
+    new RelayPart({
+      self: ground.signer.peerId,
+      agentId,
+      options: config.relay,
+      uplinks: config.uplinks,
+      outbox,
+      store,
+      clock,
+      random: platform.random.fork("relay"),
+      logger: logger.child("relay"),
+      events,
+    });
   const { dispatcher, uplinks } = await lifecycle.guard(() =>
-    createRoadOut(config.uplinks, about, platform, { outbox, store, device, broker, events }),
+    createRoadOut(config.uplinks, about, platform, {
+      outbox,
+      store,
+      device,
+      broker,
+      events,
+      relay,
+    }),
   );
   if (config.mqtt.deviceReadings)
     device.onSnapshot((snapshot) =>
@@ -84,19 +114,27 @@ export async function startAgent(
     uplinks: dispatcher,
     features: [
       ...(isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : []),
-      ...(config.mesh.relay.serve ? ["relay"] : []),
+      ...(relay?.features ?? []),
       ...rolesFeatures(config),
     ],
+    relayOffer: () => relay?.offer(),
     health,
   };
   const mesh = await lifecycle.guard(() =>
-    openMesh(config, platform, { store, device, events, self }),
+    openMesh(config, platform, ground && { store, device, events, self, ground }),
   );
   const roles = await lifecycle.guard(() =>
     mesh !== undefined && config.coordination.roles.enabled
       ? createRolesPart(config, platform, { mesh, device, events })
       : undefined,
   );
+  if (mesh !== undefined)
+    relay?.attach({
+      node: mesh.node,
+      uplinks: dispatcher,
+      device,
+      describe: () => mesh.describe(),
+    });
   const bridge = await lifecycle.guard(() =>
     openBridge(config, platform, { mesh, tokens, events }),
   );
@@ -117,6 +155,7 @@ export async function startAgent(
     ...(mesh !== undefined && { meshAccess: mesh.access }),
     bridge: bridge ?? noBridge,
     roles: roles?.view ?? noRoles,
+    relay: relay ?? noRelay(config.relay),
     brokerStatus: () => broker.status(),
     health,
   };
@@ -135,6 +174,9 @@ export async function startAgent(
         await tokens.ensureFirstToken((token) => platform.keepFirstToken(token));
       },
     },
+    { name: "relay", start: () => relay?.open(), stop: () => relay?.close() },
+  );
+  await lifecycle.start(
     {
       name: "uplinks",
       start: () => dispatcher.start(uplinks),
@@ -152,6 +194,12 @@ export async function startAgent(
       onEvent: (listener) => events.subscribe(listener),
     });
     await lifecycle.start({ name: "mesh", start: () => mesh.start(), stop: () => mesh.stop() });
+    // Guests hear that it ends while there are still links to them.
+    await lifecycle.start({
+      name: "relay offer",
+      start: () => relay?.start(),
+      stop: () => relay?.stop(),
+    });
     await lifecycle.start({
       name: "mesh broadcast",
       start: () => broadcast.start(),
@@ -210,14 +258,21 @@ export async function startAgent(
 }
 
 /** @returns nothing where the mesh is off @throws Error in words that name the setting to change */
+async function openGround(
+  config: Config,
+  platform: AgentPlatform,
+): Promise<MeshGround | undefined> {
+  return config.mesh.enabled === true ? platform.openMesh?.(config.mesh) : undefined;
+}
+
+/** @returns nothing where the mesh is off @throws Error in words that name the setting to change */
 async function openMesh(
   config: Config,
   platform: AgentPlatform,
-  parts: Pick<MeshSurroundings, "store" | "device" | "events" | "self">,
+  parts: MeshSurroundings | undefined,
 ): Promise<MeshPart | undefined> {
-  if (config.mesh.enabled !== true || platform.openMesh === undefined) return undefined;
-  const ground = await platform.openMesh(config.mesh);
-  const mesh = await createMeshPart(config, platform, { ...parts, ground });
+  if (parts === undefined) return undefined;
+  const mesh = await createMeshPart(config, platform, parts);
   attachDescribe(mesh.node, mesh.view);
   return mesh;
 }

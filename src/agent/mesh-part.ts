@@ -51,6 +51,8 @@ export interface MeshPart {
   readonly verifier: RecordVerifier;
   /** Hears what the network tells, after the node did. */
   onNetwork(listener: (event: NetworkEvent) => void): void;
+  /** Tells the fleet how the agent is, if that is news. */
+  describe(): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -137,6 +139,7 @@ export async function createMeshPart(
     network,
     verifier,
     onNetwork: (listener) => void listeners.push(listener),
+    describe,
     async start() {
       if (isOpenToAll(options))
         logger.warn(

@@ -34,7 +34,8 @@ export async function loadUplinks(
     if (options.kind === "mqtt") return mqtt(options, ...rest);
     if (options.kind === "https") return https(options, ...rest);
     if (options.kind === "nats") return nats(options, ...rest);
-    return sparkplug(options, ...rest);
+    if (options.kind === "sparkplug") return sparkplug(options, ...rest);
+    return absent(options);
   };
 }
 

@@ -3,10 +3,13 @@ import type { Outbox } from "../outbox/outbox.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
+import type { UplinkConnection } from "../platform/uplink-connection.ts";
+import { Departures } from "../uplink/departures.ts";
 import { Dispatcher } from "../uplink/dispatcher.ts";
 import type { UplinkOptions } from "../uplink/options.ts";
 import { type Presence, Uplink } from "../uplink/uplink.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
+import type { RelayPart } from "./relay-part.ts";
 import { stateDocument } from "./state-document.ts";
 
 /** Rooms that the way out goes through or listens to. */
@@ -16,6 +19,8 @@ interface RoadOutParts {
   readonly device: ResourceMonitor;
   readonly broker: Broker;
   readonly events: EventSink;
+  /** Ways through neighbours, and neighbours' ways through here; absent where the mesh is off. */
+  readonly relay: Pick<RelayPart, "connect" | "guests"> | undefined;
 }
 
 /**
@@ -29,9 +34,10 @@ export function createRoadOut(
   parts: RoadOutParts,
 ): { dispatcher: Dispatcher; uplinks: readonly Uplink[] } {
   const { clock, random, logger } = platform;
-  const { outbox, store, device, broker, events } = parts;
+  const { outbox, store, device, broker, events, relay } = parts;
   const roadLogger = logger.child("uplink");
-  const dispatcher = new Dispatcher({ outbox, store, clock, logger: roadLogger, events });
+  const departures = new Departures(outbox, relay?.guests);
+  const dispatcher = new Dispatcher({ departures, store, clock, logger: roadLogger, events });
   const state = (presence: Presence): Uint8Array =>
     stateDocument({ ...about, presence, mode: device.power().mode });
   const passOn = (topic: string, payload: Uint8Array): void => {
@@ -41,17 +47,24 @@ export function createRoadOut(
         roadLogger.warn("could not pass a command on", { topic, reason: String(error) }),
       );
   };
+  const surroundings = {
+    clock,
+    logger: roadLogger,
+    version: about.version,
+    store,
+    identity: device.identity(),
+  };
+  const connectionOf = (uplink: UplinkOptions): UplinkConnection => {
+    if (uplink.kind !== "neighbour")
+      return platform.createUplink(uplink, about.agentId, state("offline"), surroundings);
+    if (relay !== undefined) return relay.connect(uplink);
+    throw new Error(`uplinks.${uplink.name}: there is no way to neighbours here`);
+  };
   const uplinks = options.map(
     (uplink) =>
       new Uplink({
         options: uplink,
-        connection: platform.createUplink(uplink, about.agentId, state("offline"), {
-          clock,
-          logger: roadLogger,
-          version: about.version,
-          store,
-          identity: device.identity(),
-        }),
+        connection: connectionOf(uplink),
         store,
         clock,
         random: random.fork(`uplink.${uplink.name}`),

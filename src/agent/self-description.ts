@@ -14,6 +14,8 @@ export interface SelfParts {
   readonly uplinks: UplinkView;
   /** What it offers beyond the base. */
   readonly features: readonly string[];
+  /** The way that neighbours' updates take over this agent; undefined while it takes none. */
+  relayOffer(): { readonly route: readonly string[]; readonly loadPercent: number } | undefined;
   health(): readonly HealthCheck[];
 }
 
@@ -24,6 +26,7 @@ export function describeSelf(parts: SelfParts): SelfDescription {
   const sample = device.latest()?.sample;
   const { updates, bytes } = queue.status();
   const ways = uplinks.status();
+  const relay = parts.relayOffer();
   const battery = batteryPercent(sample);
   const memory = sample?.memory.available === true ? sample.memory : undefined;
   const cpu = sample?.cpu.available === true ? sample.cpu : undefined;
@@ -47,6 +50,7 @@ export function describeSelf(parts: SelfParts): SelfDescription {
       queueUpdates: BigInt(updates),
       queueBytes: BigInt(bytes),
       ...(ways.length > 0 && { uplinkUp: ways.some(({ state }) => state === "up") }),
+      ...(relay !== undefined && { relay: { ...relay, route: [...relay.route] } }),
       ...(battery !== undefined && { batteryPercent: battery }),
       ...(cpu?.usedPercent !== undefined && { cpuPercent: Math.round(cpu.usedPercent) }),
       ...(memory !== undefined && {
@@ -68,6 +72,8 @@ export function isNews(before: SelfDescription, after: SelfDescription): boolean
     a.status !== b.status ||
     a.powerMode !== b.powerMode ||
     a.uplinkUp !== b.uplinkUp ||
+    a.relay?.route?.join() !== b.relay?.route?.join() ||
+    moved(a.relay?.loadPercent, b.relay?.loadPercent, 20) ||
     moved(a.batteryPercent, b.batteryPercent, 5) ||
     moved(a.temperatureCelsius, b.temperatureCelsius, 10)
   );

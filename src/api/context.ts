@@ -4,6 +4,7 @@ import type { HealthCheck } from "../agent/health.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
 import type { DeviceView } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
+import type { RelayView } from "../mesh/relay/view.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { QueueView } from "../outbox/view.ts";
 import type { AssetDirectory } from "../platform/asset-directory.ts";
@@ -46,6 +47,7 @@ export interface ApiContext {
   readonly meshAccess?: AccessView;
   readonly bridge: BridgeView;
   readonly roles: RolesView;
+  readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];
   /** The configuration in force, with every secret already redacted. */

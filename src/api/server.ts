@@ -17,6 +17,7 @@ import { addEvents } from "./routes/events.ts";
 import { addFleet, addMesh } from "./routes/mesh.ts";
 import { addDeadLetters, addQueue } from "./routes/queue.ts";
 import { addReadings } from "./routes/readings.ts";
+import { addRelay } from "./routes/relay.ts";
 import { addRoles } from "./routes/roles.ts";
 import { addSystem } from "./routes/system.ts";
 import { addTokens } from "./routes/tokens.ts";
@@ -135,6 +136,7 @@ export async function buildApp(
   addMesh(router);
   addFleet(router);
   addAccess(router);
+  addRelay(router);
   addBridge(router);
   addRoles(router);
   addConfig(router);

@@ -9,6 +9,7 @@ import { registerMesh } from "./mesh.ts";
 import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
 import { registerReceive } from "./receive.ts";
+import { registerRelay } from "./relay.ts";
 import { registerRoles } from "./roles.ts";
 import { registerRun } from "./run.ts";
 import { registerSimulate } from "./simulate.ts";
@@ -33,6 +34,7 @@ export function createProgram(installation: Installation): Command {
   registerFleet(program);
   registerMesh(program);
   registerRoles(program);
+  registerRelay(program);
   registerBridge(program);
   registerConfig(program);
   registerToken(program);

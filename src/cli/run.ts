@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Agent } from "../agent/compose.ts";
 import type { Config } from "../config/schema.ts";
 import type { Installation } from "../platform/node/installation.ts";
+import { urlOf } from "../uplink/options.ts";
 import { type ConfigSourceOptions, readConfig, withConfigSource } from "./config-source.ts";
 import { loadFirmwareProfiles } from "./firmware-profiles.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -65,7 +66,7 @@ async function run(config: Config, options: RunOptions, installation: Installati
 
 function greeting({ info, context }: Agent, config: Config, data: string): string {
   const filters = config.mqtt.topics.map(({ filter }) => filter).join(", ");
-  const uplinks = config.uplinks.map(({ name, url }) => `${name} (${url})`).join(", ");
+  const uplinks = config.uplinks.map((uplink) => `${uplink.name} (${urlOf(uplink)})`).join(", ");
   const rows = [
     ["page", info.api?.url ?? "none"],
     ["token", `${data}/admin.token`],

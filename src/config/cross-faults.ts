@@ -1,6 +1,7 @@
 import { coordinationFaults } from "../coordination/option-faults.ts";
 import { bridgeFaults } from "../mesh/bridge/option-faults.ts";
 import { meshFaults } from "../mesh/option-faults.ts";
+import { relayFaults } from "../mesh/relay/options.ts";
 import { topicMatcher } from "../readings/topic-filter.ts";
 import { uplinkFaults } from "../uplink/option-faults.ts";
 import { brokerFaults } from "./broker-faults.ts";
@@ -26,7 +27,9 @@ export function crossFaults(config: Config): readonly string[] {
       faults.push(`mqtt.topics.${at}.filter: ${(error as Error).message}`);
     }
   });
-  faults.push(...uplinkFaults(config.uplinks), ...meshFaults(config.mesh));
+  faults.push(...uplinkFaults(config.uplinks, config.mesh.enabled === true));
+  faults.push(...meshFaults(config.mesh));
+  faults.push(...relayFaults(config.relay, config.mesh.enabled === true));
   faults.push(...bridgeFaults(config.bridge, config.mesh.enabled === true));
   faults.push(...coordinationFaults(config.coordination));
   for (const key of ["topicsUp", "topicsDown"] as const)

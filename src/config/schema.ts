@@ -4,6 +4,7 @@ import { coordinationOptions } from "../coordination/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
 import { bridgeOptions } from "../mesh/bridge/options.ts";
 import { meshOptions } from "../mesh/options.ts";
+import { relayOptions } from "../mesh/relay/options.ts";
 import { outboxOptions } from "../outbox/options.ts";
 import { mqttOptions } from "../readings/options.ts";
 import { uplinkOptions } from "../uplink/options.ts";
@@ -19,6 +20,7 @@ export const configSchema = Type.Object(
     outbox: outboxOptions,
     uplinks: uplinkOptions,
     mesh: meshOptions,
+    relay: relayOptions,
     bridge: bridgeOptions,
     coordination: coordinationOptions,
     device: deviceOptions,

@@ -28,7 +28,7 @@ export function capabilitiesOf(
 export function healthOf(said: SelfDescription["health"]): AgentHealth | undefined {
   if (said === undefined) return undefined;
   const { status, powerMode, batteryPercent, cpuPercent, memoryPercent } = said;
-  const { temperatureCelsius, queueUpdates, queueBytes, uplinkUp } = said;
+  const { temperatureCelsius, queueUpdates, queueBytes, uplinkUp, relay } = said;
   return {
     status: status ?? "",
     powerMode: powerMode ?? "",
@@ -39,5 +39,6 @@ export function healthOf(said: SelfDescription["health"]): AgentHealth | undefin
     ...(queueUpdates !== undefined && { queueUpdates: Number(queueUpdates) }),
     ...(queueBytes !== undefined && { queueBytes: Number(queueBytes) }),
     ...(uplinkUp !== undefined && { uplinkUp }),
+    ...(relay !== undefined && { relayHops: (relay.route?.length ?? 0) + 1 }),
   };
 }

@@ -7,7 +7,9 @@ import {
   NetworkError,
   type NetworkEvent,
   type NetworkPace,
+  type Protocol,
   Refused,
+  type Service,
 } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
@@ -46,6 +48,7 @@ export class MeshNode implements ChannelOpener {
   readonly #bootstrap: BootstrapDialer;
   readonly #messageListeners = new Set<MessageListener>();
   readonly #memberListeners = new Set<(change: MemberChange) => void>();
+  readonly #linkListeners = new Set<(event: NetworkEvent) => void>();
   readonly #tasks: Tasks;
   #acceptContent: ContentListener | undefined;
   #acceptChannel: ((channel: SecureChannel) => void) | undefined;
@@ -100,7 +103,7 @@ export class MeshNode implements ChannelOpener {
       remembered,
       onChange: (change) => {
         this.#parts.onChange?.(change);
-        this.#tellOfMember(change);
+        this.#tell(this.#memberListeners, change);
       },
     });
     network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
@@ -172,6 +175,12 @@ export class MeshNode implements ChannelOpener {
     return () => this.#memberListeners.delete(listener);
   }
 
+  /** Hears of links that come and go. @returns what ends it */
+  onLink(listener: (event: NetworkEvent) => void): () => void {
+    this.#linkListeners.add(listener);
+    return () => this.#linkListeners.delete(listener);
+  }
+
   /** @returns how many agents there are; none before the start */
   memberCounts(): MemberCounts {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
@@ -192,6 +201,26 @@ export class MeshNode implements ChannelOpener {
 
   bootstrapStatus(): readonly BootstrapStatus[] {
     return this.#bootstrap.status();
+  }
+
+  /**
+   * Answers to a protocol of its own.
+   * @param permission what others need to use it @throws Error when it is served already
+   */
+  serve(protocol: Protocol, service: Service, permission: Permission): void {
+    this.#parts.network.serve(protocol, service);
+    this.#parts.requirements?.protocol(protocol.id, { send: permission });
+  }
+
+  /** Asks a node, over a link that is opened if there is none. @returns its answer @throws NetworkError */
+  async request(
+    peer: PeerId,
+    protocol: Protocol,
+    payload: Uint8Array,
+    { timeoutMs = REQUEST_TIMEOUT_MS } = {},
+  ): Promise<Uint8Array> {
+    await this.#linkTo(peer);
+    return this.#parts.network.request(peer, protocol, payload, { timeoutMs });
   }
 
   /**
@@ -359,6 +388,7 @@ export class MeshNode implements ChannelOpener {
     }
     if (event.kind === "addresses") this.#describe(false);
     this.#parts.onLink?.(event);
+    this.#tell(this.#linkListeners, event);
   }
 
   #describe(slow: boolean): void {
@@ -366,10 +396,10 @@ export class MeshNode implements ChannelOpener {
     this.#running?.fleet.describe({ ...this.#self, addresses }, slow);
   }
 
-  #tellOfMember(change: MemberChange): void {
-    for (const listener of this.#memberListeners) {
+  #tell<Event>(listeners: Iterable<(event: Event) => void>, event: Event): void {
+    for (const listener of listeners) {
       try {
-        listener(change);
+        listener(event);
       } catch (error) {
         this.#parts.logger.error("a listener of the mesh failed", { error });
       }

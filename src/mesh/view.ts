@@ -56,6 +56,8 @@ export interface AgentHealth {
   readonly queueUpdates?: number;
   readonly queueBytes?: number;
   readonly uplinkUp?: boolean;
+  /** It relays; an update that is handed to it passes so many agents on its way to an uplink, it included. */
+  readonly relayHops?: number;
 }
 
 /** An agent of the fleet as this one knows it. */

@@ -116,14 +116,17 @@ export class Outbox implements QueueView {
     return leased;
   }
 
-  /** The receiver has it: it leaves the outbox. Unknown updates (dropped meanwhile) are no error. */
-  acknowledge(update: Update): void {
+  /**
+   * The receiver has it: it leaves the outbox. Unknown updates (dropped meanwhile) are no error.
+   * @param update as {@link lease} gave it
+   */
+  acknowledge(update: object): void {
     const entry = this.#leaseOf(update);
     if (entry !== undefined) this.#committer.remove(entry, "acknowledged");
   }
 
-  /** The receiver will never take it: it becomes a dead letter. */
-  refuse(update: Update, code: string, reason: string): void {
+  /** The receiver will never take it: it becomes a dead letter. @param update as {@link lease} gave it */
+  refuse(update: object, code: string, reason: string): void {
     const entry = this.#leaseOf(update);
     if (entry !== undefined) this.#committer.bury(entry, code, reason);
   }
@@ -162,6 +165,12 @@ export class Outbox implements QueueView {
       written: this.#written(),
       ...(committer.storeFault === undefined ? {} : { storeFault: committer.storeFault }),
     };
+  }
+
+  /** How far the day's flash budget is used (1: all of it), and how long commits wait for company by that. */
+  get wear(): { readonly budgetUsed: number; readonly lingerMs: number } {
+    const { used, lingerMs } = this.#committer.pacer;
+    return { budgetUsed: used, lingerMs };
   }
 
   /** What the device's flash may take in a day, where the settings do not say it. */
@@ -263,9 +272,9 @@ export class Outbox implements QueueView {
     };
   }
 
-  #leaseOf(update: Update): Entry | undefined {
-    const { leases } = this.#ledger.lane(update.priority);
-    return update instanceof Entry && leases.has(update) ? update : undefined;
+  #leaseOf(update: object): Entry | undefined {
+    if (!(update instanceof Entry)) return undefined;
+    return this.#ledger.lane(update.priority).leases.has(update) ? update : undefined;
   }
 
   #leaseReady(lane: Lane, limit: number, leased: Entry[]): void {

@@ -13,6 +13,8 @@ export interface OutboundUpdate {
   readonly observedAtTrusted: boolean;
   /** Marks a state-like update: which state of its stream it tells of. */
   readonly key?: string | undefined;
+  /** Of another agent's update: peer ids of the agents that it came through, its own first. */
+  readonly path?: readonly string[] | undefined;
 }
 
 /**
@@ -58,6 +60,10 @@ export interface UplinkListener {
   down(reason: string, retryAfterMs?: number): void;
   /** Connected, and held up by something that only the other side can change; `up` or `down` follows. */
   waiting?(reason: string): void;
+  /** While up: what was sent is in good hands and will take its time; no reason to give the connection up. */
+  progress?(): void;
+  /** While down: what it went down for may be over, so trying is of use at once. */
+  retry?(): void;
   /** A message for this agent came back over the uplink. */
   command(topic: string, payload: Uint8Array): void;
 }
@@ -69,6 +75,10 @@ export interface UplinkListener {
 export interface UplinkConnection {
   /** Bytes on the wire both ways, over all connections that were made so far; for metered links. */
   readonly wireBytes: number;
+  /** Where it leads now, as a URL; absent where that is what the settings say. */
+  readonly leadsTo?: string;
+  /** False while it can not carry updates of other agents; absent where it always can. */
+  readonly takesGuests?: boolean;
   /** Begins to connect; exactly one of `up` or `down` follows, and `down` again when an open one ends. */
   connect(listener: UplinkListener): void;
   /** Sends one update while up. `settle` is called at most once, never after `down`. */

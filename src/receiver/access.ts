@@ -10,8 +10,8 @@ const PREFIX_END = "t0";
 const TOKENS_MAX = 20_000;
 const TOKEN_FORM = /^[A-Za-z0-9._~+/=-]{16,256}$/;
 
-/** What a token may do: hand in one agent's updates, read everything, or everything at all. */
-export type ReceiverRole = "agent" | "reader" | "admin";
+/** What a token may do: hand in one agent's updates, or those of any; read everything; or everything at all. */
+export type ReceiverRole = "agent" | "relay" | "reader" | "admin";
 
 /** A token without its secret. */
 export interface ReceiverToken {

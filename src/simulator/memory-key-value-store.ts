@@ -15,7 +15,7 @@ import { StoreError, sizeOfOperations } from "../platform/key-value-store.ts";
  */
 export class MemoryKeyValueStore implements KeyValueStore {
   readonly #disk: VirtualDisk;
-  readonly generation = 0;
+  readonly generation: number = 0;
   #closed = false;
   #bytes = 0;
   #syncs = 0;

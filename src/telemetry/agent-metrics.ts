@@ -1,6 +1,7 @@
 import type { RolesView } from "../coordination/roles/view.ts";
 import type { DeviceView, PowerMode } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
+import type { RelayView } from "../mesh/relay/view.ts";
 import type { QueueView, WrittenStatus } from "../outbox/view.ts";
 import type { BrokerStatus } from "../platform/broker.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -11,6 +12,7 @@ import type { ReadingsView } from "../readings/view.ts";
 import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 import type { Add, Read } from "./add-metric.ts";
 import { addBridge } from "./bridge-metrics.ts";
+import { addRelay } from "./relay-metrics.ts";
 import { addRoles } from "./roles-metrics.ts";
 
 /** What the agent's metrics are read from. */
@@ -26,6 +28,7 @@ export interface MetricViews {
   readonly readings: ReadingsView;
   readonly bridge: BridgeView;
   readonly roles: RolesView;
+  readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
 }
 
@@ -68,6 +71,7 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addUplinks(gauge, counter, views.uplinks);
   addBridge(gauge, counter, views.bridge);
   addRoles(gauge, counter, views.roles);
+  addRelay(gauge, counter, views.relay);
 }
 
 function flag(value: boolean | undefined): number | undefined {

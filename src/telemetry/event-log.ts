@@ -36,6 +36,13 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "mesh.agent-back": "An agent that was dead or had left is there again.",
   "mesh.agent-left": "An agent said good-bye.",
   "roles.changed": "This agent has other roles in the fleet than before.",
+  "relay.guest-joined": "A neighbour without an uplink hands its updates over to this agent.",
+  "relay.guest-left": "A neighbour does so no more.",
+  "relay.refused":
+    "A neighbour that wanted to hand updates over was told to come later; told once a minute at most.",
+  "relay.forgotten":
+    "What a neighbour had handed over was lost with the store; it is asked for it again.",
+  "relay.host-chosen": "Another neighbour relays for this agent from now on.",
   "bridge.attached": "A link over the bridge stands: to a gateway, or of a device.",
   "bridge.detached": "A link over the bridge has ended.",
   "token.created": "A token was created.",

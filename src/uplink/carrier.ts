@@ -1,10 +1,9 @@
-import type { Outbox } from "../outbox/outbox.ts";
-import type { Update } from "../outbox/update.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { SendOutcome } from "../platform/uplink-connection.ts";
+import type { OutboundUpdate, SendOutcome } from "../platform/uplink-connection.ts";
 import type { BatchingDecision } from "./batching.ts";
 import { CatchUp } from "./catch-up.ts";
+import type { Departures } from "./departures.ts";
 import type { Uplink } from "./uplink.ts";
 
 const LEASE_MAX = 512;
@@ -12,7 +11,7 @@ const STORE_RETRY_MS = 1_000;
 
 /** What a {@link Carrier} is made of. */
 export interface CarrierParts {
-  readonly outbox: Outbox;
+  readonly departures: Departures;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Asked before each lease: what may leave now. */
@@ -22,7 +21,7 @@ export interface CarrierParts {
 }
 
 /**
- * Takes updates from the outbox to one uplink, in order, within its window and rate. An update leaves the outbox
+ * Takes updates from where they wait to one uplink, in order, within its window and rate. An update leaves its queue
  * when the receiver has acknowledged it, or says that it has it already ({@link CatchUp}); when the uplink is taken
  * away, everything that was not acknowledged is sent again over the next one.
  */
@@ -60,10 +59,12 @@ export class Carrier {
     this.#stall?.cancel();
     this.#stall = undefined;
     this.#uplink?.setActive(false);
-    this.#parts.outbox.rewind();
+    this.#parts.departures.rewind();
     this.#catchUp?.end();
     this.#uplink = uplink;
-    this.#catchUp = uplink && new CatchUp({ ...this.#parts, uplink, answered: () => this.pump() });
+    const { outbox } = this.#parts.departures;
+    this.#catchUp =
+      uplink && new CatchUp({ ...this.#parts, outbox, uplink, answered: () => this.pump() });
     uplink?.setActive(true, takeover);
     this.pump();
   }
@@ -112,7 +113,7 @@ export class Carrier {
   }
 
   async #sendSome(): Promise<void> {
-    const { outbox } = this.#parts;
+    const { departures } = this.#parts;
     for (;;) {
       const uplink = this.#uplink;
       const catchUp = this.#catchUp;
@@ -122,24 +123,26 @@ export class Carrier {
       if (uplink === undefined || catchUp === undefined) return;
       if (this.#finishing || decision.priorityMin === undefined) return;
       const priorityMin = Math.max(decision.priorityMin, uplink.options.updatePriorityMin);
+      const passage = { priorityMin, guests: uplink.takesGuests };
       // Asking for room may use it up: only when there is something to send.
-      if (outbox.available(priorityMin) === 0 || !catchUp.ready()) return;
+      if (departures.available(passage) === 0 || !catchUp.ready()) return;
       const room = uplink.room(LEASE_MAX);
       if (room.askAgainInMs !== undefined)
         this.#pumpLater(Math.min(room.askAgainInMs, decision.askAgainInMs ?? room.askAgainInMs));
       if (room.updates <= 0) return;
       const epoch = this.#epoch;
-      const updates = await outbox.lease(room.updates, priorityMin);
+      const updates = await departures.lease(room.updates, passage);
       if (updates.length === 0) return;
       // The connection ended while the disk was being read: these were leased after the rewind.
       if (epoch !== this.#epoch) {
-        outbox.rewind();
+        departures.rewind();
         continue;
       }
       for (const update of updates) {
-        if (catchUp.has(update)) {
+        // The receiver was asked for this agent's streams; those of others may have the same names.
+        if (departures.isOwn(update) && catchUp.has(update)) {
           uplink.traffic.skipped++;
-          outbox.acknowledge(update);
+          departures.acknowledge(update);
         } else this.#send(uplink, update, epoch);
       }
       catchUp.tellGaps();
@@ -147,7 +150,7 @@ export class Carrier {
     }
   }
 
-  #send(uplink: Uplink, update: Update, epoch: number): void {
+  #send(uplink: Uplink, update: OutboundUpdate, epoch: number): void {
     const { clock } = this.#parts;
     const sentAtMs = clock.monotonicMs();
     uplink.noteSent(update.payload.length);
@@ -159,15 +162,15 @@ export class Carrier {
     });
   }
 
-  #settle(uplink: Uplink, update: Update, outcome: SendOutcome, roundTripMs: number): void {
+  #settle(uplink: Uplink, update: OutboundUpdate, outcome: SendOutcome, roundTripMs: number): void {
     if (outcome.kind === "acknowledged") {
-      this.#parts.outbox.acknowledge(update);
+      this.#parts.departures.acknowledge(update);
       uplink.noteAcknowledged(roundTripMs);
       return;
     }
     uplink.traffic.refused++;
     if (outcome.permanent) {
-      this.#parts.outbox.refuse(update, "receiver.refused", `${uplink.name}: ${outcome.reason}`);
+      this.#parts.departures.refuse(update, `${uplink.name}: ${outcome.reason}`);
       return;
     }
     // Sending the next one first would break the stream's order: hang up and begin here again.
@@ -181,9 +184,11 @@ export class Carrier {
     const { stallTimeoutMs } = uplink.options;
     const look = (): void => {
       this.#stall = undefined;
-      const { inFlight, progressAtMs } = uplink.traffic;
+      const { inFlight, progressAtMs, aliveAtMs } = uplink.traffic;
       if (this.#uplink !== uplink || inFlight === 0) return;
-      const leftMs = progressAtMs + stallTimeoutMs - clock.monotonicMs();
+      // One that is to be left is not waited for because it means well.
+      const heardAtMs = this.#finishing ? progressAtMs : Math.max(progressAtMs, aliveAtMs);
+      const leftMs = heardAtMs + stallTimeoutMs - clock.monotonicMs();
       if (leftMs > 0) this.#stall = clock.setTimer("uplink.stall", leftMs, look);
       else
         void uplink.backOff(

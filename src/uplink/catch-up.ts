@@ -1,8 +1,7 @@
 import type { Outbox } from "../outbox/outbox.ts";
-import type { Update } from "../outbox/update.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
-import type { Marks, StreamMarks } from "../platform/uplink-connection.ts";
+import type { Marks, OutboundUpdate, StreamMarks } from "../platform/uplink-connection.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** At most so much is asked at once; what is not asked for is sent. */
@@ -76,7 +75,7 @@ export class CatchUp {
   }
 
   /** Whether the receiver has this update, so that it need not be sent. */
-  has(update: Update): boolean {
+  has(update: OutboundUpdate): boolean {
     const claim = this.#claims.get(update.stream);
     if (claim === undefined) return false;
     const { sequence, stream } = update;
@@ -144,7 +143,7 @@ export class CatchUp {
  * the receiver has is new, whatever its number; a clock that was not trusted proves nothing either way. Such
  * updates are sent, and the receiver tells them apart.
  */
-function isOlder(update: Update, { lastObservedAtMs }: StreamMarks): boolean {
+function isOlder(update: OutboundUpdate, { lastObservedAtMs }: StreamMarks): boolean {
   if (lastObservedAtMs === undefined) return true;
   return update.observedAtTrusted && update.observedAtMs <= lastObservedAtMs;
 }

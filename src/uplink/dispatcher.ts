@@ -1,10 +1,10 @@
-import type { Outbox } from "../outbox/outbox.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import type { Logger } from "../platform/logger.ts";
 import { Batching, type BatchingDecision, type BatchingSettings } from "./batching.ts";
 import { Carrier } from "./carrier.ts";
+import type { Departures } from "./departures.ts";
 import { type Candidate, select } from "./selection.ts";
 import type { Uplink } from "./uplink.ts";
 import type { UplinkStatus, UplinkView } from "./view.ts";
@@ -13,7 +13,7 @@ const PAUSED_KEY = "u/paused";
 
 /** What a {@link Dispatcher} is made of. */
 export interface DispatcherParts {
-  readonly outbox: Outbox;
+  readonly departures: Departures;
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -37,10 +37,10 @@ export class Dispatcher implements UplinkView {
   #timer: Timer | undefined;
 
   constructor(parts: DispatcherParts) {
-    const { outbox, clock, logger } = parts;
+    const { departures, clock, logger } = parts;
     this.#parts = parts;
     this.#carrier = new Carrier({
-      outbox,
+      departures,
       clock,
       logger,
       decide: () => this.#decide(),
@@ -58,8 +58,9 @@ export class Dispatcher implements UplinkView {
     // Sorting keeps the order of equals.
     this.#uplinks = [...uplinks].sort((a, b) => b.options.priority - a.options.priority);
     this.#paused = (await this.#parts.store.get(PAUSED_KEY)) !== undefined;
-    this.#parts.outbox.setPaused(this.#paused);
-    this.#parts.outbox.onAppended(() => this.#carrier.pump());
+    const { departures } = this.#parts;
+    departures.outbox.setPaused(this.#paused);
+    departures.onMore(() => this.#carrier.pump());
     this.#choose();
     this.#carrier.pump();
   }
@@ -115,13 +116,14 @@ export class Dispatcher implements UplinkView {
       : ({ type: "del", key: PAUSED_KEY } as const);
     await this.#parts.store.write([change], { durable: true });
     this.#paused = paused;
-    this.#parts.outbox.setPaused(paused);
+    this.#parts.departures.outbox.setPaused(paused);
   }
 
   #decide(): BatchingDecision {
     if (this.#paused) return { priorityMin: undefined };
-    const { clock, outbox } = this.#parts;
-    return this.#batching.decide(clock.monotonicMs(), outbox.available(this.#priorityFloor()));
+    const { clock, departures } = this.#parts;
+    const passage = { priorityMin: this.#priorityFloor(), guests: this.#takesGuests() };
+    return this.#batching.decide(clock.monotonicMs(), departures.pressing(passage));
   }
 
   /** Updates below it wait for an uplink that is not there now: they are no reason to keep the radio on. */
@@ -131,12 +133,20 @@ export class Dispatcher implements UplinkView {
     return Math.min(9, ...uplinks.map(({ options }) => options.updatePriorityMin));
   }
 
+  #takesGuests(): boolean {
+    const carrying = this.#carrier.uplink;
+    return carrying?.takesGuests ?? this.#uplinks.some(({ takesGuests }) => takesGuests);
+  }
+
   #choose(): void {
     if (this.#stopped) return;
     const { priorityMin } = this.#decide();
     const waits = (uplink: Uplink): boolean =>
       priorityMin !== undefined &&
-      this.#parts.outbox.available(Math.max(priorityMin, uplink.options.updatePriorityMin)) > 0;
+      this.#parts.departures.available({
+        priorityMin: Math.max(priorityMin, uplink.options.updatePriorityMin),
+        guests: uplink.takesGuests,
+      }) > 0;
     const candidates = this.#uplinks.map((uplink) => uplink.candidate(waits(uplink)));
     const asleep =
       this.#batching.disconnects && this.#carrier.settled && !candidates.some(({ work }) => work);

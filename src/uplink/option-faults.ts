@@ -5,7 +5,10 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const PLAIN = /^(mqtt|http):/;
 
 /** @returns what each key of `uplinks` allows and their combination does not; every line names its setting. */
-export function uplinkFaults(uplinks: readonly UplinkOptions[]): readonly string[] {
+export function uplinkFaults(
+  uplinks: readonly UplinkOptions[],
+  meshIsOn: boolean,
+): readonly string[] {
   const faults: string[] = [];
   const names = new Map<string, number>();
   const nodes = new Map<string, number>();
@@ -15,6 +18,8 @@ export function uplinkFaults(uplinks: readonly UplinkOptions[]): readonly string
     if (first !== undefined)
       faults.push(`${where}.name "${uplink.name}" is taken by uplinks.${first}`);
     names.set(uplink.name, at);
+    if (uplink.kind === "neighbour" && !meshIsOn)
+      faults.push(`${where} leads through neighbours, which needs mesh.enabled=true`);
     if (uplink.kind === "sparkplug") {
       const node = JSON.stringify([uplink.groupId, uplink.edgeNodeId]);
       const twin = nodes.get(node);
@@ -32,6 +37,8 @@ export function uplinkFaults(uplinks: readonly UplinkOptions[]): readonly string
 
 function faultsOf(uplink: UplinkOptions): string[] {
   const faults: string[] = [];
+  if (uplink.retryMinMs > uplink.retryMaxMs) faults.push(".retryMinMs is over retryMaxMs");
+  if (uplink.kind === "neighbour") return faults;
   const { tls, url } = uplink;
   if (!URL.canParse(url)) return [".url is no URL"];
   if (tls !== undefined && PLAIN.test(url))
@@ -43,7 +50,6 @@ function faultsOf(uplink: UplinkOptions): string[] {
     if (keys.includes(secret) && keys.includes(`${secret}File`))
       faults.push(` has ${secret} and ${secret}File; keep one`);
   }
-  if (uplink.retryMinMs > uplink.retryMaxMs) faults.push(".retryMinMs is over retryMaxMs");
   if (uplink.kind === "https") faults.push(...httpsFaults(uplink));
   if (uplink.kind === "nats") faults.push(...natsFaults(uplink));
   return faults;

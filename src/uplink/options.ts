@@ -2,6 +2,7 @@ import * as Type from "typebox";
 import { httpsUplinkOptions } from "./https-options.ts";
 import { mqttUplinkOptions } from "./mqtt-options.ts";
 import { natsUplinkOptions } from "./nats-options.ts";
+import { neighbourUplinkOptions } from "./neighbour-options.ts";
 import { sparkplugUplinkOptions } from "./sparkplug-options.ts";
 
 const uplinkEntry = Type.Union([
@@ -9,6 +10,7 @@ const uplinkEntry = Type.Union([
   httpsUplinkOptions,
   natsUplinkOptions,
   sparkplugUplinkOptions,
+  neighbourUplinkOptions,
 ]);
 
 /** Settings under `uplinks`: where updates go, and in which order of preference. */
@@ -27,5 +29,12 @@ export type MqttUplinkSettings = Type.Static<typeof mqttUplinkOptions>;
 export type HttpsUplinkSettings = Type.Static<typeof httpsUplinkOptions>;
 /** Settings of a `kind: nats` uplink. */
 export type NatsUplinkSettings = Type.Static<typeof natsUplinkOptions>;
+/** Settings of a `kind: neighbour` uplink. */
+export type NeighbourUplinkSettings = Type.Static<typeof neighbourUplinkOptions>;
 /** Settings of a `kind: sparkplug` uplink. */
 export type SparkplugUplinkSettings = Type.Static<typeof sparkplugUplinkOptions>;
+
+/** @returns where an uplink leads as far as its settings say, without credentials */
+export function urlOf(uplink: UplinkOptions): string {
+  return uplink.kind === "neighbour" ? "mesh:" : uplink.url;
+}

@@ -15,6 +15,8 @@ export class Traffic {
   lastRoundTripMs: number | undefined;
   /** Monotonic time of the latest sign that the receiver takes something, or of the send it answers to. */
   progressAtMs = 0;
+  /** Monotonic time at which the receiver last said that it is still at it. */
+  aliveAtMs = 0;
   #rate = { sinceMs: 0, count: 0, perSecond: 0 };
 
   constructor(clock: Clock) {
@@ -30,6 +32,11 @@ export class Traffic {
   noteSettled(): void {
     this.inFlight--;
     this.progressAtMs = this.#clock.monotonicMs();
+  }
+
+  /** The receiver says that it is still at it. */
+  noteProgress(): void {
+    this.aliveAtMs = this.#clock.monotonicMs();
   }
 
   noteAcknowledged(roundTripMs: number): void {

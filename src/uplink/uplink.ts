@@ -6,7 +6,7 @@ import type { Logger } from "../platform/logger.ts";
 import type { Random } from "../platform/random.ts";
 import type { ConnectionLimits, UplinkConnection } from "../platform/uplink-connection.ts";
 import { Meter } from "./meter.ts";
-import type { UplinkOptions } from "./options.ts";
+import { type UplinkOptions, urlOf } from "./options.ts";
 import { RateLimit, type RateRoom } from "./rate-limit.ts";
 import type { Candidate } from "./selection.ts";
 import { Traffic } from "./traffic.ts";
@@ -77,6 +77,14 @@ export class Uplink {
 
   get name(): string {
     return this.#parts.options.name;
+  }
+
+  /** Whether updates of other agents can travel over it: Sparkplug knows an edge node's own alone. */
+  get takesGuests(): boolean {
+    const { kind, updatePriorityMin } = this.options;
+    // Those of others have no priority here: they go where all may go.
+    const able = kind !== "sparkplug" && updatePriorityMin === 0;
+    return able && this.connection.takesGuests !== false;
   }
 
   get up(): boolean {
@@ -202,14 +210,14 @@ export class Uplink {
 
   status(active: boolean): UplinkStatus {
     const { options, clock } = this.#parts;
-    const { name, kind, url, bytesPerDayMax, inFlightMax } = options;
+    const { name, kind, bytesPerDayMax, inFlightMax } = options;
     const { inFlight, acknowledged, refused, skipped, sentBytes, takeovers } = this.traffic;
     const { lastRoundTripMs, acknowledgedPerSecond } = this.traffic;
     const { dayBytes } = this.#meter;
     return {
       name,
       kind,
-      url,
+      url: this.#url,
       state: this.#state,
       active,
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
@@ -225,12 +233,18 @@ export class Uplink {
       sentBytes,
       wireBytes: this.connection.wireBytes,
       takeovers,
+      takesGuests: this.takesGuests,
       ...(dayBytes === undefined || bytesPerDayMax === undefined
         ? {}
         : { dayBytes, dayBytesMax: bytesPerDayMax }),
       acknowledgedPerSecond,
       ...(lastRoundTripMs === undefined ? {} : { lastRoundTripMs }),
     };
+  }
+
+  get #url(): string {
+    const { options, connection } = this.#parts;
+    return connection.leadsTo ?? urlOf(options);
   }
 
   #isHopeful(): boolean {
@@ -252,8 +266,8 @@ export class Uplink {
         this.#upSinceMs = this.#parts.clock.monotonicMs();
         this.#acknowledgedBefore = this.traffic.acknowledged;
         this.publishState();
-        const { name, url } = this.options;
-        this.#parts.logger.info("uplink is up", { uplink: name, url });
+        const { name } = this;
+        this.#parts.logger.info("uplink is up", { uplink: name, url: this.#url });
         this.#parts.events.emit("uplink.up", { uplink: name });
         this.#parts.changed();
       },
@@ -262,6 +276,8 @@ export class Uplink {
       waiting: (reason) => {
         this.#reason = reason;
       },
+      progress: () => this.traffic.noteProgress(),
+      retry: () => this.retryNow(),
       command: this.#parts.command,
     });
   }

@@ -4,7 +4,7 @@ import type { UplinkOptions } from "./options.ts";
 export interface UplinkStatus {
   readonly name: string;
   readonly kind: UplinkOptions["kind"];
-  /** Without credentials. */
+  /** Without credentials; `mesh:` and the agent it leads through for a neighbour. */
   readonly url: string;
   /** `idle`: not connected because nothing is to be sent over it now; `reason` says why. */
   readonly state: "connecting" | "up" | "waiting" | "idle" | "stopped";
@@ -27,6 +27,8 @@ export interface UplinkStatus {
   readonly wireBytes: number;
   /** Times it took the updates over from another uplink. */
   readonly takeovers: number;
+  /** Updates of neighbours that this agent relays for can travel over it. */
+  readonly takesGuests: boolean;
   /** Wire bytes of this UTC day and their limit, where there is one. */
   readonly dayBytes?: number;
   readonly dayBytesMax?: number;

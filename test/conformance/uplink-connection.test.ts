@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { NeighbourUplink } from "../../src/mesh/relay/neighbour-uplink.ts";
 import { HttpsUplink } from "../../src/platform/https/https-uplink.ts";
 import { MqttUplink } from "../../src/platform/mqtt/mqtt-uplink.ts";
 import { NatsUplink } from "../../src/platform/nats/nats-uplink.ts";
@@ -14,6 +15,7 @@ import {
   subscribe,
 } from "../support/mosquitto.ts";
 import { NatsServer, natsMissing } from "../support/nats-server.ts";
+import { GUEST, HOST, HostUnderTest } from "../support/relay-host.ts";
 import { SparkplugHost } from "../support/sparkplug-host.ts";
 import { sparkplugUplink } from "../support/sparkplug-uplink.ts";
 import { httpsOptions, natsOptions } from "../support/uplink-settings.ts";
@@ -47,6 +49,49 @@ uplinkConnectionConformance(t, "VirtualUplink", (t) => {
       return Promise.resolve();
     },
   });
+});
+
+uplinkConnectionConformance(t, "NeighbourUplink", async (t) => {
+  const ground = await new HostUnderTest().start();
+  const { clock, host } = ground;
+  ground.known.set(GUEST, "agent-1");
+  host.onWaiting(() => void ground.deliver());
+  const ticking = setInterval(() => void clock.advance(10), 1);
+  t.teardown(() => clearInterval(ticking));
+  const connection = new NeighbourUplink({
+    name: "neighbour",
+    agentId: "agent-1",
+    via: [],
+    hopsMax: 3,
+    inFlightMax: 100,
+    clock,
+    events: { emit: () => undefined },
+  });
+  const candidate = { peer: HOST, agentId: "host", linked: true, route: [], loadPercent: 0 };
+  let reachable = true;
+  connection.attach({
+    self: GUEST,
+    candidates: () => [candidate],
+    request: (_, bytes) =>
+      reachable ? host.request(GUEST, bytes) : Promise.reject(new Error("there is no link")),
+  });
+  return {
+    connection,
+    received: () => ground.delivered.map(({ id }) => id),
+    inFlightMax: 100,
+    cut: () => {
+      reachable = false;
+      host.linkDown(GUEST);
+      connection.linkDown(HOST);
+      return Promise.resolve();
+    },
+    restore: () => {
+      reachable = true;
+      connection.seen(candidate, false);
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(clearInterval(ticking)),
+  };
 });
 
 const mqtt =

@@ -318,6 +318,13 @@ t.test("marks are asked for, checked, and done without where there are none", as
       ],
     ]),
   );
+  t.equal(uplink.takesGuests, true, "a receiver that says nothing of it takes what it is sent");
+  receiver.marks = { status: 200, body: { marks: {}, accepts: ["patch"] } };
+  await ask();
+  t.equal(uplink.takesGuests, false, "one that says what it takes does not take others' updates");
+  receiver.marks = { status: 200, body: { marks: {}, accepts: ["patch", "relay"] } };
+  await ask();
+  t.equal(uplink.takesGuests, true, "unless it says so");
   receiver.marks = { status: 500 };
   t.equal(await ask(), undefined);
   t.equal(new HttpsUplink(httpsOptions(receiver.url, { sync: "off" })).askMarks, undefined);
@@ -329,6 +336,30 @@ t.test("marks are asked for, checked, and done without where there are none", as
 
 /** A state of about 200 bytes of which `value` changes. */
 const stateOf = (value: number): string => JSON.stringify({ about: "x".repeat(200), value });
+
+t.test("states of two agents under one name are no bases of each other", async (t) => {
+  const receiver = await BatchReceiver.start(t);
+  receiver.marks = { status: 200, body: { marks: {}, accepts: ["patch", "relay"] } };
+  const { uplink } = await dial(t, receiver.url);
+  await new Promise((resolve) => uplink.askMarks?.(["sensors/a"], resolve));
+  let acknowledged = 0;
+  const send = async (sequence: number, agentId: string): Promise<void> => {
+    const before = acknowledged;
+    const id = `${agentId}/sensors/a/${sequence}`;
+    const payload = Buffer.from(stateOf(sequence));
+    const state = { id, agentId, payload, contentType: "application/json", key: "lamp" };
+    uplink.send(outbound(sequence, state), () => acknowledged++);
+    await eventually(() => acknowledged > before);
+  };
+  await send(1, "agent-1");
+  await send(2, "guest");
+  await send(3, "agent-1");
+  const lines = receiver.batches.flatMap((batch) => batch.lines);
+  t.same(
+    lines.map((line) => ("patch" in line ? line["patch"] : "whole")),
+    ["whole", "whole", { base: 1, merge: { value: 3 } }],
+  );
+});
 
 t.test("states travel as differences once the receiver has said that it takes them", async (t) => {
   const receiver = await BatchReceiver.start(t);

@@ -82,6 +82,29 @@ t.test("a real nats-server", { skip: missing }, async (t) => {
     t.match(config, { subjects: ["fleet.>"], storage: StorageType.File, duplicate_window: 120e9 });
   });
 
+  t.test("updates of a neighbour go under its own name, strictly ordered or not", async (t) => {
+    for (const ordering of ["window", "strict"] as const) {
+      const server = await NatsServer.start(t);
+      const { send, uplink, outcomes } = await dial(t, server.url, { ordering });
+      const id = "guest/sensors/a/1";
+      let settled = 0;
+      send(1, 2);
+      uplink.send(outbound(1, { id, agentId: "guest" }), () => settled++);
+      await eventually(() => outcomes.size === 2 && settled === 1);
+      const stored = await server.stored("UPDATES");
+      t.same(
+        stored.map(({ subject, header }) => `${subject} ${header.get("Nats-Msg-Id")}`).toSorted(),
+        [
+          "fleet.agent-1.sensors.a agent-1/sensors/a/1",
+          "fleet.agent-1.sensors.a agent-1/sensors/a/2",
+          `fleet.guest.sensors.a ${id}`,
+        ],
+      );
+      await uplink.disconnect();
+      await server.stop();
+    }
+  });
+
   t.test("a lost acknowledgement: the server drops the repeat, and its marks tell", async (t) => {
     const server = await NatsServer.start(t);
     const proxy = await TcpProxy.start(t, server.port);

@@ -58,7 +58,7 @@ t.test("marks are asked in both forms", async (t) => {
   t.same(await json(await ask(["s", "unknown"])), {
     agent: "pi-1",
     marks: { s: { through: 1, ranges: [[4, 4]], lastObservedAt: "2026-11-22T00:00:00.004Z" } },
-    accepts: ["patch"],
+    accepts: ["patch", "relay"],
     replyTo: "1",
   });
   t.match(await json(await ask({ s: 4 })), { marks: { s: { through: 4, ranges: [] } } });
@@ -94,10 +94,31 @@ t.test("who may do what", async (t) => {
       refused: [{ id: "pi-2/s/1", permanent: true, reason: /agent pi-1 alone/ }],
     },
   );
+  const relay = await create({ role: "relay" });
+  t.match(
+    await json(
+      await receiver.post([updateLine(1, { agent: "pi-7" }), updateLine(5)], as(relay["token"])),
+    ),
+    { accepted: 2, refused: [] },
+    "one that relays hands in those of any agent",
+  );
+  const accepts = async (token: unknown) => {
+    const body = JSON.stringify({ agent: "pi-1", streams: ["s"] });
+    const { headers } = as(token);
+    const answer = await receiver.ask("/v1/updates/marks", {
+      method: "POST",
+      body,
+      headers: { ...headers, "content-type": "application/json" },
+    });
+    return (await json(answer))["accepts"];
+  };
+  t.same(await accepts(agent["token"]), ["patch"], "and the others are told that they may not");
+  t.same(await accepts(relay["token"]), ["patch", "relay"]);
   const statuses: [string, Parameters<typeof receiver.ask>[1], number, string][] = [
     ["/v1/agents", as(reader["token"]), 200, ""],
     ["/v1/status", as(reader["token"]), 200, ""],
     ["/v1/agents", as(agent["token"]), 403, "auth.role"],
+    ["/v1/agents", as(relay["token"]), 403, "auth.role"],
     ["/v1/tokens", as(reader["token"]), 403, "auth.role"],
     ["/v1/agents", as("nobody-has-this-token"), 401, "auth.unknown"],
     ["/v1/agents", { headers: { authorization: "Basic eA==" } }, 401, "auth.missing"],

@@ -58,14 +58,16 @@ for (const version of [4, 5] as const) {
   t.test(`MQTT ${version === 5 ? "5" : "3.1.1"}`, async (t) => {
     fc.assert(
       fc.property(fc.array(fc.tuple(update, messageId), { minLength: 1, maxLength: 3 }), (sent) => {
-        const encoder = new PublishEncoder(version, "agent-mesh/pi/");
-        for (const [draft, id] of sent) {
-          const updateId = `pi/${draft.stream}/${draft.sequence}`;
-          const outbound = { ...draft, id: updateId, agentId: "pi" };
+        const encoder = new PublishEncoder(version, "agent-mesh");
+        // Two agents with streams of the same names, as where one relays for the other.
+        for (const [at, [draft, id]] of sent.entries()) {
+          const agentId = at % 2 === 0 ? "pi" : "guest";
+          const updateId = `${agentId}/${draft.stream}/${draft.sequence}`;
+          const outbound = { ...draft, id: updateId, agentId };
           const packet = read(written(encoder.encode(outbound, id)), version);
           const observedAt = new Date(draft.observedAtMs).toISOString();
           const faults = [
-            packet.topic === `agent-mesh/pi/${draft.stream}` || "topic",
+            packet.topic === `agent-mesh/${agentId}/${draft.stream}` || "topic",
             packet.messageId === id || "message id",
             (packet.qos === 1 && !packet.dup && !packet.retain) || "flags",
             Buffer.from(draft.payload).equals(packet.payload as Buffer) || "payload",

@@ -401,9 +401,52 @@ const bridgeStatus: ReturnType<ApiContext["bridge"]["status"]> = {
   },
 };
 
+/** One guest, and a neighbour that relays. */
+const relayStatus: ReturnType<ApiContext["relay"]["status"]> = {
+  enabled: true,
+  offering: false,
+  reason: "the neighbour is in power mode critical",
+  route: [],
+  bytes: 4_096,
+  bytesMax: 65_536,
+  guestsMax: 16,
+  guests: [
+    {
+      peerId: "12D3KooWpeer",
+      agentId: "guest",
+      connected: true,
+      seenMsAgo: 1_000,
+      updates: 3,
+      bytes: 4_096,
+      streams: 1,
+      taken: 10,
+      takenBytes: 500,
+      repeated: 1,
+      delivered: 6,
+      dead: 1,
+      refused: { "relay.quota": 2 },
+    },
+  ],
+  forgotten: 0,
+  hosts: [
+    {
+      uplink: "neighbour",
+      peerId: "12D3KooWhost",
+      agentId: "host",
+      hops: 2,
+      route: ["12D3KooWhost", "12D3KooWgateway"],
+      updates: 5,
+      stored: 4,
+    },
+  ],
+};
+
 function viewsOf(
   world: World,
-): Pick<ApiContext, "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge" | "roles"> {
+): Pick<
+  ApiContext,
+  "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge" | "roles" | "relay"
+> {
   const take = () => {
     const { failNext } = world;
     world.failNext = undefined;
@@ -466,6 +509,7 @@ function viewsOf(
     mesh: meshOf(take),
     bridge: { status: () => bridgeStatus },
     roles: { summary: () => rolesStatus, status: () => rolesStatus },
+    relay: { status: () => relayStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {
         const matching = world.readings.filter(({ stream }) => stream.startsWith(prefix));
@@ -535,6 +579,7 @@ function viewsOf(
           sentBytes: 400,
           wireBytes: 900,
           takeovers: 0,
+          takesGuests: true,
           acknowledgedPerSecond: 0.2,
           lastRoundTripMs: 12,
         },

@@ -13,6 +13,7 @@ import { SystemRandom } from "../../src/platform/node/system-random.ts";
 import type { UplinkConnection } from "../../src/platform/uplink-connection.ts";
 import { Intake } from "../../src/readings/intake.ts";
 import { TopicMap } from "../../src/readings/topic-map.ts";
+import { Departures } from "../../src/uplink/departures.ts";
 import { Dispatcher } from "../../src/uplink/dispatcher.ts";
 import type { UplinkOptions } from "../../src/uplink/options.ts";
 import { Uplink } from "../../src/uplink/uplink.ts";
@@ -57,7 +58,13 @@ export async function openRoad(
   const topics = new TopicMap(config.mqtt.topics, config.outbox.expireAfterMs);
   const { updateBytesMax } = config.outbox;
   const intake = new Intake({ outbox, topics, events, updateBytesMax });
-  const dispatcher = new Dispatcher({ outbox, store, clock, logger: log, events });
+  const dispatcher = new Dispatcher({
+    departures: new Departures(outbox),
+    store,
+    clock,
+    logger: log,
+    events,
+  });
   const uplinks = config.uplinks.map(
     (options) =>
       new Uplink({

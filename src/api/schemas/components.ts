@@ -28,6 +28,7 @@ import {
 import { power, powerPolicy } from "./power.ts";
 import { deadLetter, deadLetters, message, queue, queueControl, queueMessages } from "./queue.ts";
 import { mapping, mappings, reading, readings } from "./readings.ts";
+import { relay, relayGuest, relayHost } from "./relay.ts";
 import { resourceHistory, resourcePoint, resources } from "./resources.ts";
 import { ratedAgent, roleHolder, roles } from "./roles.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
@@ -79,6 +80,9 @@ export const componentSchemas: readonly TSchema[] = [
   auditEntry,
   auditPage,
   auditVerdict,
+  relay,
+  relayGuest,
+  relayHost,
   bridge,
   roleHolder,
   ratedAgent,

@@ -136,6 +136,9 @@ export const fleetAgent = Type.Object(
         queueUpdates: Type.Optional(count("Updates that wait.")),
         queueBytes: Type.Optional(count("Bytes that wait.")),
         uplinkUp: Type.Optional(Type.Boolean()),
+        relayHops: Type.Optional(
+          count("It relays; so many agents are on the way to an uplink, it included."),
+        ),
       }),
     ),
   },

@@ -5,8 +5,11 @@ import { count, list } from "./common.ts";
 export const uplink = Type.Object(
   {
     name: Type.String(),
-    kind: Type.Enum(["mqtt", "https", "nats", "sparkplug"]),
-    url: Type.String({ description: "Without credentials." }),
+    kind: Type.Enum(["mqtt", "https", "nats", "sparkplug", "neighbour"]),
+    url: Type.String({
+      description:
+        "Without credentials. Of a neighbour: `mesh:` and the id of the agent it leads through, if there is one.",
+    }),
     state: Type.Enum(["connecting", "up", "waiting", "idle", "stopped"]),
     active: Type.Boolean({ description: "True for the one that carries updates now." }),
     reason: Type.Optional(Type.String({ description: "Why it is not up." })),
@@ -20,6 +23,9 @@ export const uplink = Type.Object(
     sentBytes: count("Payload bytes sent since the agent started."),
     wireBytes: count("Bytes on the wire both ways since the agent started."),
     takeovers: count("Times it took the updates over from another uplink."),
+    takesGuests: Type.Boolean({
+      description: "Updates of neighbours that this agent relays for can travel over it.",
+    }),
     dayBytes: Type.Optional(count("Bytes on the wire this UTC day, where they are limited.")),
     dayBytesMax: Type.Optional(count("That limit.")),
     acknowledgedPerSecond: Type.Number({ description: "Over the last ten seconds." }),

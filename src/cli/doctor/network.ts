@@ -158,6 +158,10 @@ export const checkNetwork: Check = async ({ config, running }) => {
   }
   for (const [index, uplink] of config.uplinks.entries()) {
     const subject = `uplink ${uplink.name}`;
+    if (uplink.kind === "neighbour") {
+      found.push(skipped(subject, "leads through whichever neighbour relays: agent-mesh relay"));
+      continue;
+    }
     found.push(...checkCredentials(subject, `uplinks.${index}`, uplink));
     found.push(await checkServer(subject, `uplinks.${index}.url`, uplink.url));
   }

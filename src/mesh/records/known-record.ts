@@ -54,6 +54,7 @@ export function isRefresh(newer: KnownRecord, older: KnownRecord): boolean {
     a?.status === b?.status &&
     a?.powerMode === b?.powerMode &&
     a?.uplinkUp === b?.uplinkUp &&
+    a?.relay?.route.join(" ") === b?.relay?.route.join(" ") &&
     newer.addresses.join(" ") === older.addresses.join(" ")
   );
 }

@@ -7,6 +7,7 @@ import {
   type CapabilitiesSchema,
   type Health,
   type HealthSchema,
+  type RelayOffer,
   type SignedRecord,
   SignedRecordSchema,
 } from "../../wire/agent_mesh/v1/record_pb.ts";
@@ -25,6 +26,7 @@ const AGENT_ID_LENGTH_MAX = 128;
 const LABEL_LENGTH_MAX = 128;
 const LABELS_MAX = 32;
 const CORES_MAX = 65_536;
+const ROUTE_MAX = 8;
 const READ_OPTIONS = { readUnknownFields: false } as const;
 
 /** What an agent tells of itself; version and signature are added when it is signed. */
@@ -101,7 +103,7 @@ export function readRecord(signer: Signer, bytes: Uint8Array): KnownRecord | Rec
     sequence: record.sequence,
     addresses: Object.freeze(record.addresses),
     capabilities: frozenCapabilities(record.capabilities),
-    health: record.health === undefined ? undefined : Object.freeze(record.health),
+    health: frozenHealth(record.health),
     leaving: record.leaving,
     bytes: bytes.slice(),
     hash: fnv1a(peerId),
@@ -113,6 +115,15 @@ function frozenCapabilities(capabilities: Capabilities | undefined): Capabilitie
   Object.freeze(capabilities.uplinks);
   Object.freeze(capabilities.features);
   return Object.freeze(capabilities);
+}
+
+function frozenHealth(health: Health | undefined): Health | undefined {
+  if (health === undefined) return undefined;
+  if (health.relay !== undefined) {
+    Object.freeze(health.relay.route);
+    Object.freeze(health.relay);
+  }
+  return Object.freeze(health);
 }
 
 function faultOf(record: AgentRecord): string | undefined {
@@ -152,7 +163,13 @@ function healthFault(health: Health | undefined): string | undefined {
     return "an impossible temperature";
   if ([queueUpdates, queueBytes].some((count) => count > BigInt(Number.MAX_SAFE_INTEGER)))
     return "an impossible queue";
-  return undefined;
+  return relayFault(health.relay);
+}
+
+function relayFault(relay: RelayOffer | undefined): string | undefined {
+  if (relay === undefined) return undefined;
+  if (relay.route.length > ROUTE_MAX || relay.loadPercent > 100) return "an impossible way";
+  return relay.route.every((peer) => peer !== "" && isLabel(peer)) ? undefined : "an improper way";
 }
 
 /** Text for people and logs: short, and without control characters that could forge a line. */

@@ -81,6 +81,8 @@ export class HttpsUplink implements UplinkConnection {
   #mistrusts = false;
   /** Ids of the batch that got no answer: it is repeated as it was, under the same key. */
   #unanswered: readonly string[] = [];
+  /** A receiver that tells what it accepts takes updates of others where it says so. */
+  takesGuests = true;
   readonly askMarks?: NonNullable<UplinkConnection["askMarks"]>;
   readonly tellFirst?: NonNullable<UplinkConnection["tellFirst"]>;
 
@@ -293,6 +295,7 @@ export class HttpsUplink implements UplinkConnection {
     const { marks, accepts } = this.#readMarks(answer);
     if (accepts?.includes("patch") === true && this.#options.patches === "auto")
       this.#lines.allowPatches();
+    this.takesGuests = accepts?.includes("relay") ?? true;
     settle(marks);
   }
 

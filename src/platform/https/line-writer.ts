@@ -51,33 +51,34 @@ export class LineWriter {
       if (written === undefined) continue;
       const { update } = written;
       const patch = this.#patchOf(written);
-      const following = bases.get(update.stream) ?? patch?.base;
+      const of = streamOf(update);
+      const following = bases.get(of) ?? patch?.base;
       const fits = patch !== undefined && patch.base === following;
       if (fits) lines[at] = Buffer.from(encodeUpdateLine(update, { patch }));
-      bases.set(update.stream, fits ? patch.base : 0);
+      bases.set(of, fits ? patch.base : 0);
     }
     return lines;
   }
 
   /** The receiver has this update: if it is a state, the next one may build on it. */
   acknowledged(update: OutboundUpdate): void {
-    const { stream, key, sequence } = update;
+    const { key, sequence } = update;
     const text = this.#patches ? stateOf(update) : undefined;
     if (key !== undefined && text !== undefined)
-      this.#states.acknowledged(stream, key, sequence, text);
+      this.#states.acknowledged(streamOf(update), key, sequence, text);
   }
 
   /** The receiver does not have the state that this update builds on. */
-  forget({ stream, key }: OutboundUpdate): void {
-    if (key !== undefined) this.#states.forget(stream, key);
+  forget(update: OutboundUpdate): void {
+    if (update.key !== undefined) this.#states.forget(streamOf(update), update.key);
   }
 
   #patchOf({ update, whole }: Written): ReturnType<StatePatcher["patch"]> {
-    const { stream, key } = update;
+    const { key } = update;
     const text = whole ? undefined : stateOf(update);
     return key === undefined || text === undefined
       ? undefined
-      : this.#states.patch(stream, key, text);
+      : this.#states.patch(streamOf(update), key, text);
   }
 }
 
@@ -86,4 +87,9 @@ function stateOf(update: OutboundUpdate): string | undefined {
   if (update.key === undefined) return undefined;
   const { kind, text } = contentOf(update);
   return kind === "json" ? text : undefined;
+}
+
+/** Two agents may have streams of one name. */
+function streamOf({ agentId, stream }: OutboundUpdate): string {
+  return `${agentId}/${stream}`;
 }

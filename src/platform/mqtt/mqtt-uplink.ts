@@ -99,7 +99,8 @@ export class MqttUplink implements UplinkConnection {
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     const session = this.#session;
     if (session === undefined) return;
-    this.#options.announcer?.saw(update);
+    // Entities of others are theirs to announce.
+    if (update.agentId === this.#options.agentId) this.#options.announcer?.saw(update);
     const messageId = this.#inFlight.nextId();
     const packet = this.#enveloped
       ? this.#encoder.encode(update, messageId, envelope(update), "application/json")
@@ -299,7 +300,7 @@ export class MqttUplink implements UplinkConnection {
   }
 
   #newEncoder(): PublishEncoder {
-    return new PublishEncoder(this.#version, this.#topic(""));
+    return new PublishEncoder(this.#version, this.#options.topicPrefix);
   }
 
   #wantsEnvelope(): boolean {

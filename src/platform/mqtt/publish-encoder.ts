@@ -31,7 +31,9 @@ export interface EncodedPublish {
 export class PublishEncoder implements EncodedPublish {
   readonly #version: 4 | 5;
   readonly #topicPrefix: string;
-  readonly #streams = new Map<string, StreamParts>();
+  /** By agent, then by stream: updates of others leave here too. */
+  readonly #agents = new Map<string, Map<string, StreamParts>>();
+  #cached = 0;
   readonly #observedAt = new ObservedAt();
   #contentType = "";
   /** With its identifier and length. */
@@ -45,7 +47,7 @@ export class PublishEncoder implements EncodedPublish {
   #properties = 0;
   #remaining = 0;
 
-  /** @param topicPrefix goes in front of the update's stream, with its slash */
+  /** @param topicPrefix goes in front of agent and stream, without a slash */
   constructor(version: 4 | 5, topicPrefix: string) {
     this.#version = version;
     this.#topicPrefix = topicPrefix;
@@ -113,15 +115,20 @@ export class PublishEncoder implements EncodedPublish {
   }
 
   #partsOf({ stream, agentId }: OutboundUpdate): StreamParts {
-    const known = this.#streams.get(stream);
+    const known = this.#agents.get(agentId)?.get(stream);
     if (known !== undefined) return known;
-    if (this.#streams.size >= STREAMS_CACHED_MAX) this.#streams.clear();
+    if (this.#cached >= STREAMS_CACHED_MAX) {
+      this.#agents.clear();
+      this.#cached = 0;
+    }
+    this.#cached++;
     const parts = {
-      topic: text(`${this.#topicPrefix}${stream}`),
+      topic: text(`${this.#topicPrefix}/${agentId}/${stream}`),
       idPrefix: Buffer.from(`${agentId}/${stream}/`),
       streamProperty: Buffer.concat([userProperty("stream"), text(stream)]),
     };
-    this.#streams.set(stream, parts);
+    const streams = this.#agents.get(agentId) ?? new Map<string, StreamParts>();
+    this.#agents.set(agentId, streams.set(stream, parts));
     return parts;
   }
 }

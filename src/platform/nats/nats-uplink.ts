@@ -75,9 +75,9 @@ export class NatsUplink implements UplinkConnection {
   #generation = 0;
   #lastToken = 0;
   readonly #sent = new Map<string, Sending>();
-  /** With `strict`: what waits for the one on the way, by stream. */
+  /** With `strict`: what waits for the one on the way, by agent and stream. */
   readonly #behind = new Map<string, Sending[]>();
-  /** JetStream sequence of the newest acknowledgement, by stream. It survives reconnects. */
+  /** JetStream sequence of the newest acknowledgement, by agent and stream. It survives reconnects. */
   readonly #bases = new Map<string, number>();
   #pastBytes = 0;
   readonly askMarks?: NonNullable<UplinkConnection["askMarks"]>;
@@ -112,16 +112,16 @@ export class NatsUplink implements UplinkConnection {
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     const session = this.#session;
     if (session === undefined) return;
-    const { subjectPrefix, agentId, ordering } = this.#options;
-    const subject = subjectOf(subjectPrefix, agentId, update.stream);
+    const { subjectPrefix, ordering } = this.#options;
+    const subject = subjectOf(subjectPrefix, update.agentId, update.stream);
     const sending = { update, subject, settle };
     if (ordering === "strict") {
-      const behind = this.#behind.get(update.stream);
+      const behind = this.#behind.get(streamOf(update));
       if (behind !== undefined) {
         behind.push(sending);
         return;
       }
-      this.#behind.set(update.stream, []);
+      this.#behind.set(streamOf(update), []);
     }
     this.#publish(session, sending);
   }
@@ -180,7 +180,7 @@ export class NatsUplink implements UplinkConnection {
       queueMicrotask(() => {
         if (session !== this.#session) return;
         settle({ kind: "refused", permanent: true, reason: refusal });
-        this.#next(session, update.stream);
+        this.#next(session, streamOf(update));
       });
       return;
     }
@@ -200,7 +200,7 @@ export class NatsUplink implements UplinkConnection {
     head.set(OBSERVED_AT_HEADER, new Date(update.observedAtMs).toISOString());
     head.set("observed-at-trusted", String(update.observedAtTrusted));
     head.set("content-type", headerValue(update.contentType));
-    const base = this.#bases.get(update.stream);
+    const base = this.#bases.get(streamOf(update));
     if (base !== undefined) head.set(BASE_HEADER, String(base));
     return head;
   }
@@ -229,11 +229,15 @@ export class NatsUplink implements UplinkConnection {
       return;
     }
     if (ack.kind === "stored") {
-      const { stream } = update;
-      this.#bases.set(stream, Math.max(ack.streamSequence, this.#bases.get(stream) ?? 0));
+      const stream = streamOf(update);
+      this.#noteBase(stream, ack.streamSequence);
       settle({ kind: "acknowledged" });
     } else settle(ack);
-    this.#next(session, update.stream);
+    this.#next(session, streamOf(update));
+  }
+
+  #noteBase(stream: string, sequence: number): void {
+    this.#bases.set(stream, Math.max(sequence, this.#bases.get(stream) ?? 0));
   }
 
   #next(session: Session, stream: string): void {
@@ -269,7 +273,7 @@ export class NatsUplink implements UplinkConnection {
       found === undefined ? [] : [{ name, found }],
     );
     for (const { name, found } of known)
-      this.#bases.set(name, Math.max(found.last ?? 0, this.#bases.get(name) ?? 0));
+      this.#noteBase(streamOf({ agentId, stream: name }), found.last ?? 0);
     settle(
       marks.size === 0 && streams.length > 0
         ? undefined
@@ -306,4 +310,9 @@ export class NatsUplink implements UplinkConnection {
     this.#sent.clear();
     this.#behind.clear();
   }
+}
+
+/** Two agents may have streams of one name. */
+function streamOf({ agentId, stream }: Pick<OutboundUpdate, "agentId" | "stream">): string {
+  return `${agentId}/${stream}`;
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { isAgentId } from "../../sync/marks-wire.ts";
+import type { ReceiverRole } from "../access.ts";
 import { allow } from "./allow.ts";
 import { readText } from "./body.ts";
 import type { ReceiverHttpParts } from "./parts.ts";
@@ -50,7 +51,7 @@ export function addManaging(app: FastifyInstance, parts: ReceiverHttpParts): voi
   });
 }
 
-function wishOf(text: string): { role: "agent" | "reader" | "admin"; agent?: string } {
+function wishOf(text: string): { role: ReceiverRole; agent?: string } {
   let wish: { role?: unknown; agent?: unknown };
   try {
     wish = (JSON.parse(text) ?? {}) as typeof wish;
@@ -58,9 +59,9 @@ function wishOf(text: string): { role: "agent" | "reader" | "admin"; agent?: str
     throw new ReceiverProblem("request.malformed", 'Send JSON, for example {"agent": "pi-1"}.');
   }
   const { agent, role = "agent" } = wish;
-  if (role === "reader" || role === "admin") return { role };
+  if (role === "relay" || role === "reader" || role === "admin") return { role };
   if (role !== "agent")
-    throw new ReceiverProblem("request.malformed", "role has to be agent, reader or admin.");
+    throw new ReceiverProblem("request.malformed", "role has to be agent, relay, reader or admin.");
   if (!isAgentId(agent))
     throw new ReceiverProblem("request.malformed", "agent has to be the id of the agent.");
   return { role, agent };

@@ -13,7 +13,7 @@ const IDEMPOTENCY_KEY_MAX = 255;
 
 /** Adds what agents call: handing in updates, and asking what there is. */
 export function addTaking(app: FastifyInstance, { receiver, tokens }: ReceiverHttpParts): void {
-  const onRequest = allow(tokens, "agent");
+  const onRequest = allow(tokens, "agent", "relay");
 
   app.post("/v1/updates", { onRequest }, async (request, reply) => {
     const { "idempotency-key": key } = request.headers;
@@ -33,7 +33,10 @@ export function addTaking(app: FastifyInstance, { receiver, tokens }: ReceiverHt
     const own = request.bearer?.agent;
     if (own !== undefined && own !== question.agent)
       throw new ReceiverProblem("auth.role", `The token is for agent ${own} alone.`);
-    const answer = encodeMarksAnswer(await receiver.marks(question));
+    const marks = await receiver.marks(question);
+    // An agent that relays for others has to know whether their updates would be taken.
+    const accepts = [...(marks.accepts ?? []), ...(own === undefined ? ["relay"] : [])];
+    const answer = encodeMarksAnswer({ ...marks, accepts });
     return reply.type("application/json; charset=utf-8").send(answer);
   });
 }

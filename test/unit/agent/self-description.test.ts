@@ -13,11 +13,12 @@ const said: SelfDescription = {
 };
 
 t.test("a loss of mains is told at once, load when its time comes", async (t) => {
-  const now = (health: SelfDescription["health"], powerSupply: PowerSupply = PowerSupply.MAINS) =>
+  type Measured = { powerMode?: string; batteryPercent?: number; cpuPercent?: number };
+  const now = (health: Measured, powerSupply: PowerSupply = PowerSupply.MAINS) =>
     isNews(said, {
       ...said,
       capabilities: { ...said.capabilities, powerSupply },
-      health: { ...said.health, ...health },
+      health: { status: "ok", powerMode: "normal", batteryPercent: 80, cpuPercent: 10, ...health },
     });
   t.notOk(now({}));
   t.ok(now({}, PowerSupply.BATTERY));

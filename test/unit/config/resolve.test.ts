@@ -1,4 +1,5 @@
 import t from "tap";
+import { isRelayOn } from "../../../src/agent/relay-part.ts";
 import { redacted } from "../../../src/config/redact.ts";
 import { ConfigError, type ConfigLayers, resolveConfig } from "../../../src/config/resolve.ts";
 
@@ -90,8 +91,14 @@ t.test("what is wrong is named, with what would be right", async (t) => {
 
 t.test("an uplink is judged by its own kind", async (t) => {
   const table: [Record<string, unknown>, RegExp][] = [
-    [{ kind: "mqttt" }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
-    [{ kind: undefined }, /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug$/m],
+    [
+      { kind: "mqttt" },
+      /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug, neighbour$/m,
+    ],
+    [
+      { kind: undefined },
+      /^ {2}uplinks\.0\.kind must be one of mqtt, https, nats, sparkplug, neighbour$/m,
+    ],
     [
       { compression: "gzip" },
       /^ {2}uplinks\.0\.compression is not known to kind mqtt, only to https$/m,
@@ -220,4 +227,41 @@ t.test("a Sparkplug edge node has ids that topics can hold, and only one uplink"
   );
   t.equal(faults(node, { ...node, name: "other", edgeNodeId: "two" }), "");
   t.match(faults({ ...node, tls: {} }), /uplinks\.0\.tls needs a url that begins with mqtts:\/\//);
+});
+
+t.test("relaying needs neighbours, and bounds that fit into each other", async (t) => {
+  const neighbour = ["uplinks.0.name=n", "uplinks.0.kind=neighbour"];
+  const table: [readonly string[], RegExp][] = [
+    [neighbour, /uplinks\.0 leads through neighbours, which needs mesh\.enabled=true/],
+    [[...neighbour, "mesh.port=0", "uplinks.0.url=mesh:x"], /uplinks\.0\.url is not known/],
+    [
+      [...neighbour, "mesh.port=0", "uplinks.0.retryMinMs=2000", "uplinks.0.retryMaxMs=1000"],
+      /retryMinMs is over retryMaxMs/,
+    ],
+    [["relay.enabled=true"], /relay\.enabled needs mesh\.enabled=true/],
+    [["relay.bytesMax=100000"], /relay\.bytesPerGuestMax is over relay\.bytesMax/],
+    [["relay.bytesPerMinuteMax=2000"], /relay\.bytesPerGuestPerMinuteMax is over/],
+    [["relay.hopsMax=9"], /relay\.hopsMax must be <= 8/],
+  ];
+  for (const [sets, expected] of table) t.match(fault({ sets }), expected, sets.join(" "));
+  const { uplinks, relay } = resolveConfig({ sets: [...neighbour, "mesh.port=0"] });
+  t.match(uplinks, [{ kind: "neighbour", via: [], inFlightMax: 2_048 }]);
+  t.match(relay, { guestsMax: 16, hopsMax: 3, minBatteryPercent: 40, powerModeMin: "saving" });
+});
+
+t.test("who relays unless told otherwise", async (t) => {
+  const on = (...sets: string[]): boolean => {
+    const { relay, uplinks } = resolveConfig({ sets: ["mesh.port=0", ...sets] });
+    return isRelayOn(relay, uplinks);
+  };
+  const cloud = ["uplinks.0.name=c", "uplinks.0.kind=mqtt", "uplinks.0.url=mqtt://c"];
+  t.equal(on(), false, "without an uplink");
+  t.equal(on(...cloud), true);
+  t.equal(on(...cloud, "relay.enabled=false"), false);
+  t.equal(on(...cloud, "uplinks.0.updatePriorityMin=7"), false, "alarms alone go there");
+  const neighbour = ["uplinks.0.name=n", "uplinks.0.kind=neighbour"];
+  t.equal(on(...neighbour), false, "one that has neighbours alone");
+  t.equal(on(...neighbour, "relay.enabled=true"), true);
+  const plant = ["uplinks.0.name=p", "uplinks.0.kind=sparkplug", "uplinks.0.url=mqtt://p"];
+  t.equal(on(...plant, "uplinks.0.groupId=g"), false, "an edge node speaks for itself");
 });

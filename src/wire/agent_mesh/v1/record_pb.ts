@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/record.proto.
  */
 export const file_agent_mesh_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChphZ2VudF9tZXNoL3YxL3JlY29yZC5wcm90bxINYWdlbnRfbWVzaC52MSLjAQoLQWdlbnRSZWNvcmQSEgoKcHVibGljX2tleRgBIAEoDBINCgVlcG9jaBgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoDRIQCghhZ2VudF9pZBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEhEKCWFkZHJlc3NlcxgGIAMoCRIxCgxjYXBhYmlsaXRpZXMYByABKAsyGy5hZ2VudF9tZXNoLnYxLkNhcGFiaWxpdGllcxIlCgZoZWFsdGgYCCABKAsyFS5hZ2VudF9tZXNoLnYxLkhlYWx0aBIPCgdsZWF2aW5nGAkgASgIIrgBCgxDYXBhYmlsaXRpZXMSFAoMYXJjaGl0ZWN0dXJlGAEgASgJEhQKDGRldmljZV9tb2RlbBgCIAEoCRIRCgljcHVfY29yZXMYAyABKA0SFAoMbWVtb3J5X2J5dGVzGAQgASgEEjAKDHBvd2VyX3N1cHBseRgFIAEoDjIaLmFnZW50X21lc2gudjEuUG93ZXJTdXBwbHkSDwoHdXBsaW5rcxgGIAMoCRIQCghmZWF0dXJlcxgHIAMoCSLwAgoGSGVhbHRoEg4KBnN0YXR1cxgBIAEoCRISCgpwb3dlcl9tb2RlGAIgASgJEhwKD2JhdHRlcnlfcGVyY2VudBgDIAEoAkgAiAEBEhgKC2NwdV9wZXJjZW50GAQgASgCSAGIAQESGwoObWVtb3J5X3BlcmNlbnQYBSABKAJIAogBARIgChN0ZW1wZXJhdHVyZV9jZWxzaXVzGAYgASgCSAOIAQESGgoNcXVldWVfdXBkYXRlcxgHIAEoBEgEiAEBEhgKC3F1ZXVlX2J5dGVzGAggASgESAWIAQESFgoJdXBsaW5rX3VwGAkgASgISAaIAQFCEgoQX2JhdHRlcnlfcGVyY2VudEIOCgxfY3B1X3BlcmNlbnRCEQoPX21lbW9yeV9wZXJjZW50QhYKFF90ZW1wZXJhdHVyZV9jZWxzaXVzQhAKDl9xdWV1ZV91cGRhdGVzQg4KDF9xdWV1ZV9ieXRlc0IMCgpfdXBsaW5rX3VwIjEKDFNpZ25lZFJlY29yZBIOCgZyZWNvcmQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMKl0KC1Bvd2VyU3VwcGx5EhwKGFBPV0VSX1NVUFBMWV9VTlNQRUNJRklFRBAAEhYKElBPV0VSX1NVUFBMWV9NQUlOUxABEhgKFFBPV0VSX1NVUFBMWV9CQVRURVJZEAJiBnByb3RvMw");
+  fileDesc("ChphZ2VudF9tZXNoL3YxL3JlY29yZC5wcm90bxINYWdlbnRfbWVzaC52MSLjAQoLQWdlbnRSZWNvcmQSEgoKcHVibGljX2tleRgBIAEoDBINCgVlcG9jaBgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoDRIQCghhZ2VudF9pZBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEhEKCWFkZHJlc3NlcxgGIAMoCRIxCgxjYXBhYmlsaXRpZXMYByABKAsyGy5hZ2VudF9tZXNoLnYxLkNhcGFiaWxpdGllcxIlCgZoZWFsdGgYCCABKAsyFS5hZ2VudF9tZXNoLnYxLkhlYWx0aBIPCgdsZWF2aW5nGAkgASgIIrgBCgxDYXBhYmlsaXRpZXMSFAoMYXJjaGl0ZWN0dXJlGAEgASgJEhQKDGRldmljZV9tb2RlbBgCIAEoCRIRCgljcHVfY29yZXMYAyABKA0SFAoMbWVtb3J5X2J5dGVzGAQgASgEEjAKDHBvd2VyX3N1cHBseRgFIAEoDjIaLmFnZW50X21lc2gudjEuUG93ZXJTdXBwbHkSDwoHdXBsaW5rcxgGIAMoCRIQCghmZWF0dXJlcxgHIAMoCSKaAwoGSGVhbHRoEg4KBnN0YXR1cxgBIAEoCRISCgpwb3dlcl9tb2RlGAIgASgJEhwKD2JhdHRlcnlfcGVyY2VudBgDIAEoAkgAiAEBEhgKC2NwdV9wZXJjZW50GAQgASgCSAGIAQESGwoObWVtb3J5X3BlcmNlbnQYBSABKAJIAogBARIgChN0ZW1wZXJhdHVyZV9jZWxzaXVzGAYgASgCSAOIAQESGgoNcXVldWVfdXBkYXRlcxgHIAEoBEgEiAEBEhgKC3F1ZXVlX2J5dGVzGAggASgESAWIAQESFgoJdXBsaW5rX3VwGAkgASgISAaIAQESKAoFcmVsYXkYCiABKAsyGS5hZ2VudF9tZXNoLnYxLlJlbGF5T2ZmZXJCEgoQX2JhdHRlcnlfcGVyY2VudEIOCgxfY3B1X3BlcmNlbnRCEQoPX21lbW9yeV9wZXJjZW50QhYKFF90ZW1wZXJhdHVyZV9jZWxzaXVzQhAKDl9xdWV1ZV91cGRhdGVzQg4KDF9xdWV1ZV9ieXRlc0IMCgpfdXBsaW5rX3VwIjEKClJlbGF5T2ZmZXISDQoFcm91dGUYASADKAkSFAoMbG9hZF9wZXJjZW50GAIgASgNIjEKDFNpZ25lZFJlY29yZBIOCgZyZWNvcmQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMKl0KC1Bvd2VyU3VwcGx5EhwKGFBPV0VSX1NVUFBMWV9VTlNQRUNJRklFRBAAEhYKElBPV0VSX1NVUFBMWV9NQUlOUxABEhgKFFBPV0VSX1NVUFBMWV9CQVRURVJZEAJiBnByb3RvMw");
 
 /**
  * What an agent says of itself. Signed by it and passed on unchanged by everybody: of two records of one key the
@@ -193,6 +193,13 @@ export type Health = Message<"agent_mesh.v1.Health"> & {
    * @generated from field: optional bool uplink_up = 9;
    */
   uplinkUp?: boolean | undefined;
+
+  /**
+   * Set while it takes updates of neighbours that have no uplink.
+   *
+   * @generated from field: agent_mesh.v1.RelayOffer relay = 10;
+   */
+  relay?: RelayOffer | undefined;
 };
 
 /**
@@ -201,6 +208,34 @@ export type Health = Message<"agent_mesh.v1.Health"> & {
  */
 export const HealthSchema: GenMessage<Health> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_record, 2);
+
+/**
+ * A way to an uplink.
+ *
+ * @generated from message agent_mesh.v1.RelayOffer
+ */
+export type RelayOffer = Message<"agent_mesh.v1.RelayOffer"> & {
+  /**
+   * Peer ids of the agents behind this one on the way; none when it has an uplink itself.
+   *
+   * @generated from field: repeated string route = 1;
+   */
+  route: string[];
+
+  /**
+   * How much of its room for others' updates is in use, 0 to 100.
+   *
+   * @generated from field: uint32 load_percent = 2;
+   */
+  loadPercent: number;
+};
+
+/**
+ * Describes the message agent_mesh.v1.RelayOffer.
+ * Use `create(RelayOfferSchema)` to create a new message.
+ */
+export const RelayOfferSchema: GenMessage<RelayOffer> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_record, 3);
 
 /**
  * An AgentRecord as its author signed it.
@@ -228,7 +263,7 @@ export type SignedRecord = Message<"agent_mesh.v1.SignedRecord"> & {
  * Use `create(SignedRecordSchema)` to create a new message.
  */
 export const SignedRecordSchema: GenMessage<SignedRecord> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_record, 3);
+  messageDesc(file_agent_mesh_v1_record, 4);
 
 /**
  * @generated from enum agent_mesh.v1.PowerSupply
