@@ -8,6 +8,7 @@ export interface FleetConfigs {
   readonly without: Config;
 }
 
+const NEIGHBOUR = ["uplinks.0.name=neighbour", "uplinks.0.kind=neighbour"];
 const UPDATE_BYTES_MAX = 65_536;
 const UPLINK = [
   "uplinks.0.name=cloud",
@@ -27,6 +28,6 @@ export function fleetConfigs(scenario: Scenario): FleetConfigs {
   ];
   return {
     withUplink: resolveConfig({ sets: [...base, ...UPLINK] }),
-    without: resolveConfig({ sets: base }),
+    without: resolveConfig({ sets: [...base, ...NEIGHBOUR] }),
   };
 }

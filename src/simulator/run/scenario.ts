@@ -92,7 +92,10 @@ const scenarioSchema = Type.Object(
       default: "drop-oldest",
       description: "`outbox.evict` of every agent: what gives way when the outbox is full.",
     }),
-    uplinks: share(1, "Share of the agents that have an uplink of their own."),
+    uplinks: share(
+      1,
+      "Share of the agents that have an uplink of their own; the others send through neighbours.",
+    ),
     batteries: share(0, "Share of the agents that run on a battery."),
     network: Type.Object(
       {
@@ -191,6 +194,7 @@ export const scenarios: Readonly<
   everything: {
     about: "every fault there is, all the time",
     document: {
+      uplinks: 0.7,
       batteries: 0.3,
       churnPercentPerHour: 10,
       receiver: { latencyMs: 1_000, lostAcknowledgementPercent: 2, busyPercent: 1 },
