@@ -1,20 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-
-/** What `agent-mesh simulate` was asked for. */
-export interface SimulateOptions {
-  readonly agents?: number;
-  readonly hours?: number;
-  readonly intensity?: number;
-  readonly seed?: string;
-  readonly seeds?: number;
-  readonly jobs: number;
-  readonly scenario: string;
-  readonly faults?: readonly number[];
-  readonly shrink: boolean;
-  readonly verify?: true;
-  readonly report?: string;
-  readonly json?: true;
-}
+import type { SimulateOptions } from "./simulate/options.ts";
 
 /** Adds `agent-mesh simulate`: a fleet of agents in a world of which everything follows from a seed. */
 export function registerSimulate(program: Command): void {

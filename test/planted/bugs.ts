@@ -144,18 +144,10 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: "suspect-in-haste",
-    about: "a suspicion lasts a fifth of its time",
-    file: "mesh/membership/roster.ts",
-    find: "maxMs: minMs * options.suspicionFactorMax,",
-    replace: "maxMs: minMs * 0.2,",
-    options: ["--scenario=SCENARIOS/undisturbed.yaml"],
-  },
-  {
-    name: "bury-on-one-word",
-    about: "a suspicion that nobody shares ends as one that all do",
-    file: "mesh/membership/roster.ts",
-    find: "if (!lonely || extensions >= LONELY_EXTENSIONS_MAX) return 0;",
-    replace: "if (lonely || extensions >= LONELY_EXTENSIONS_MAX) return 0;",
+    about: "a suspicion ends before anybody can say otherwise",
+    file: "mesh/membership/suspicion.ts",
+    find: "return Math.max(minMs, maxMs - (maxMs - minMs) * share);",
+    replace: "return 0 * share;",
     options: ["--scenario=SCENARIOS/undisturbed.yaml"],
   },
   {
@@ -182,12 +174,21 @@ export const plantedBugs: readonly PlantedBug[] = [
     options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=40"],
   },
   {
-    name: "never-compare-tables",
-    about: "what gossip lost is never made up for",
+    name: "keep-joiners-to-oneself",
+    about: "who has just come is not told of to others, nor compared",
     file: "mesh/membership/table-sync.ts",
     find: "if (differing[0] === 0 && differing[1] === 0) return;",
     replace: "return;",
     options: ["--scenario=SCENARIOS/lossy.yaml"],
+  },
+  {
+    name: "call-stored-delivered",
+    about: "a relay says of what it stored for a guest that it was delivered",
+    file: "mesh/relay/guest.ts",
+    find: "      progress.storedThrough = update.sequence;",
+    replace:
+      "      progress.storedThrough = update.sequence;\n      progress.settledThrough = update.sequence;",
+    options: ["--scenario=SCENARIOS/relays.yaml"],
   },
   {
     name: "take-the-older-record",
@@ -207,8 +208,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "keep-ones-own-roles",
     about: "an agent that made an assignment of roles takes nobody else's",
     file: "coordination/roles/mandate.ts",
-    find: "FIND-MANDATE",
-    replace: "",
+    find: "if (end === undefined && this.#isPreferred(offer, nowMs)) {",
+    replace: "if (end === undefined && !this.isOwn(nowMs) && this.#isPreferred(offer, nowMs)) {",
     options: ["--scenario=SCENARIOS/partitions.yaml"],
   },
   {

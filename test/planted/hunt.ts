@@ -69,7 +69,7 @@ async function hunt(bug: PlantedBug, first: number, seeds: number): Promise<Catc
   return { name: bug.name, seeds };
 }
 
-async function main_(): Promise<void> {
+async function huntAll(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -99,4 +99,4 @@ async function main_(): Promise<void> {
   process.exitCode = caught === wanted.length ? 0 : 1;
 }
 
-if (import.meta.main) await main_();
+if (import.meta.main) await huntAll();

@@ -3,8 +3,8 @@ import { createInterface } from "node:readline";
 import type { Scenario } from "../../simulator/run/scenario.ts";
 import { simulate } from "../../simulator/run/simulation.ts";
 import { duration, plural, print } from "../output.ts";
-import type { SimulateOptions } from "../simulate.ts";
 import { summaryOf } from "./one-seed.ts";
+import type { SimulateOptions } from "./options.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { commandOf } from "./scenario-source.ts";
 

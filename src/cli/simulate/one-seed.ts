@@ -10,7 +10,7 @@ import {
   simulate,
 } from "../../simulator/run/simulation.ts";
 import { bytes, duration, plural, print, printPairs } from "../output.ts";
-import type { SimulateOptions } from "../simulate.ts";
+import type { SimulateOptions } from "./options.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { commandOf } from "./scenario-source.ts";
 

@@ -1,5 +1,5 @@
 import { resolveScenario, type Scenario, scenarios } from "../../simulator/run/scenario.ts";
-import type { SimulateOptions } from "../simulate.ts";
+import type { SimulateOptions } from "./options.ts";
 
 /**
  * @returns the scenario that was named or lies in a file, with what the options say instead

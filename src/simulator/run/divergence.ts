@@ -1,4 +1,10 @@
-import { CHECKPOINT_EVENTS, describeEvent, firstDifference, Trace } from "../trace.ts";
+import {
+  CHECKPOINT_EVENTS,
+  describeEvent,
+  firstDifference,
+  Trace,
+  type TraceEvent,
+} from "../trace.ts";
 import type { SimulationParts, SimulationResult } from "./simulation.ts";
 
 /** Two runs of one seed that are not the same. */
@@ -31,8 +37,6 @@ export async function findDivergence(
   await run({ ...parts, trace: c });
   await run({ ...parts, trace: d });
   const difference = firstDifference(c.recorded, d.recorded);
-  const text = (event: Parameters<typeof describeEvent>[0] | undefined): string =>
-    event === undefined ? "nothing" : describeEvent(event);
   return {
     hashes: [a.hash, b.hash],
     // Chance may have it that the two runs of the second pair are alike: then their place is all that is known.
@@ -42,4 +46,8 @@ export async function findDivergence(
         : text(difference.one),
     other: difference === undefined ? "the same when run again" : text(difference.other),
   };
+}
+
+function text(event: TraceEvent | undefined): string {
+  return event === undefined ? "nothing" : describeEvent(event);
 }

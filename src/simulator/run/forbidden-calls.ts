@@ -1,4 +1,4 @@
-import * as nodeCrypto from "node:crypto";
+/* oxlint-disable no-restricted-globals -- what is forbidden has to be named to be taken away */
 import { createRequire, syncBuiltinESMExports } from "node:module";
 
 /** Something in the simulated world asked the real one. */
@@ -11,8 +11,9 @@ interface Patch {
   readonly name: string;
 }
 
-const crypto = createRequire(import.meta.url)("node:crypto") as typeof nodeCrypto;
-const timers = createRequire(import.meta.url)("node:timers") as object;
+const require = createRequire(import.meta.url);
+const crypto = require("node:crypto") as object;
+const timers = require("node:timers") as object;
 
 /** What gives a different answer, or another order, each time it is called. */
 const patches: readonly Patch[] = [

@@ -141,7 +141,12 @@ const scenarioSchema = Type.Object(
       },
       closed("Where the readings go."),
     ),
-    churnPercentPerHour: percent(0, "Agents that go for good and are replaced by new ones."),
+    churnPercentPerHour: Type.Number({
+      default: 0,
+      minimum: 0,
+      maximum: 1_000,
+      description: "Agents that go for good and are replaced by new ones.",
+    }),
     faults: faultOptions,
     healWithinMinutes: Type.Number({
       default: 30,
