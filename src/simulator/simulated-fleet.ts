@@ -274,13 +274,13 @@ export class SimulatedFleet {
   #manner(random: Random): void {
     const { latencyMs, lostAcknowledgementPercent, busyPercent } = this.scenario.receiver;
     this.receiver.latencyMs = latencyMs;
-    let busyUntilMs = 0;
-    this.receiver.verdict = () => {
+    const busyUntilMs = new Map<string, number>();
+    this.receiver.verdict = (_, agentId) => {
       const nowMs = this.clock.monotonicMs();
       const draw = 100 * random.next();
       // Whoever refuses an update refuses those on their way behind it, or it breaks the order itself.
-      if (draw < busyPercent) busyUntilMs = nowMs + latencyMs + BUSY_MS;
-      const isBusy = nowMs < busyUntilMs;
+      if (draw < busyPercent) busyUntilMs.set(agentId, nowMs + latencyMs + BUSY_MS);
+      const isBusy = nowMs < (busyUntilMs.get(agentId) ?? 0);
       if (!isBusy && draw > 100 - lostAcknowledgementPercent) return "cut-before-acknowledgement";
       if (isBusy) return { kind: "refused", permanent: false, reason: "busy", retryAfterMs: 1_000 };
       return { kind: "acknowledged" };

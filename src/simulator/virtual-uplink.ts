@@ -24,6 +24,7 @@ export class VirtualReceiver {
   /** Decides on each update; by default everything is acknowledged. */
   verdict: (
     update: OutboundUpdate,
+    owner: string,
   ) => SendOutcome | "lose-acknowledgement" | "cut-before-acknowledgement" = () => ({
     kind: "acknowledged",
   });
@@ -106,7 +107,7 @@ export class VirtualUplink implements UplinkConnection {
   send(update: OutboundUpdate, settle: (outcome: SendOutcome) => void): void {
     if (this.#listener === undefined) return;
     this.wireBytes += update.payload.length;
-    const verdict = this.#receiver.verdict(update);
+    const verdict = this.#receiver.verdict(update, this.owner);
     this.#later(() => {
       // What is refused was not taken.
       if (typeof verdict === "string" || verdict.kind === "acknowledged")

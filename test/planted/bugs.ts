@@ -158,28 +158,12 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: "}",
   },
   {
-    name: "forget-a-tombstone",
-    about: "a dead agent is forgotten at once, and lives again in whoever hears of it",
-    file: "mesh/membership/sweeper.ts",
-    find: "this.#table.goneSinceBefore(nowMs - this.#options.tombstoneMs)",
-    replace: "this.#table.goneSinceBefore(nowMs)",
-    options: ["--scenario=SCENARIOS/churn.yaml", "--hours=0.8", "--intensity=1"],
-  },
-  {
     name: "overfill-the-table",
     about: "the table of members has no bound",
     file: "mesh/membership/table.ts",
     find: "return this.#entries.size >= this.membersMax;",
     replace: "return this.#entries.size < 0;",
     options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=40"],
-  },
-  {
-    name: "keep-joiners-to-oneself",
-    about: "who has just come is not told of to others, nor compared",
-    file: "mesh/membership/table-sync.ts",
-    find: "if (differing[0] === 0 && differing[1] === 0) return;",
-    replace: "return;",
-    options: ["--scenario=SCENARIOS/lossy.yaml"],
   },
   {
     name: "call-stored-delivered",

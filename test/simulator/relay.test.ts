@@ -337,8 +337,8 @@ t.test("a better uplink that is up again does not wait for what a neighbour hold
   guest.receiver.reachable = false;
   // The host is connected, and its receiver does not answer.
   const { verdict } = host.receiver;
-  host.receiver.verdict = (update) => {
-    verdict(update);
+  host.receiver.verdict = (update, owner) => {
+    verdict(update, owner);
     return "lose-acknowledgement";
   };
   await world.until("the neighbour to carry", () => guest.uplink("neighbour")?.active === true);
@@ -398,10 +398,10 @@ t.test("what the receiver refuses for good becomes a dead letter of the guest", 
   await guest.start(host);
   await world.until("the guest to be relayed for", () => relayed(guest));
   const { verdict } = host.receiver;
-  host.receiver.verdict = (update) =>
+  host.receiver.verdict = (update, owner) =>
     update.sequence === 7
       ? { kind: "refused", permanent: true, reason: "not authorized" }
-      : verdict(update);
+      : verdict(update, owner);
   await publish(guest, 20);
   await world.until("the rest to arrive", () => guest.queued === 0);
   t.strictSame(

@@ -297,7 +297,8 @@ export class Membership {
     const member = this.#table.get(peer);
     if (link.parting || member === undefined || member.state === "left") return;
     this.#roster.suspect(turn, peer);
-    this.#view.reconnect(turn, member);
+    // Of two that both dial, each may take the link that the other opened for the one that counts: nobody sees to it then.
+    if (link.direction === "outbound") this.#view.reconnect(turn, member);
   }
 
   #dropLink(turn: Turn, peer: PeerId): void {
