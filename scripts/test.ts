@@ -19,7 +19,7 @@ const kinds = [
   { name: "unit", timeoutSeconds: 120 },
   { name: "conformance", timeoutSeconds: 120 },
   { name: "property", timeoutSeconds: 180 },
-  { name: "simulator", timeoutSeconds: 180 },
+  { name: "simulator", timeoutSeconds: 420 },
   { name: "architecture", timeoutSeconds: 300 },
   { name: "integration", timeoutSeconds: 300 },
   { name: "end-to-end", timeoutSeconds: 900 },

@@ -78,7 +78,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: "forget-to-rewind",
     about: "what was on its way when the connection ended is not sent again",
     file: "uplink/carrier.ts",
-    find: "    this.#parts.outbox.rewind();\n    this.#catchUp?.end();",
+    find: "    this.#parts.departures.rewind();\n    this.#catchUp?.end();",
     replace: "    this.#catchUp?.end();",
   },
   {
@@ -87,7 +87,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "uplink/carrier.ts",
     find: "    uplink.noteSent(update.payload.length);",
     replace:
-      "    uplink.noteSent(update.payload.length);\n    this.#parts.outbox.acknowledge(update);",
+      "    uplink.noteSent(update.payload.length);\n    this.#parts.departures.acknowledge(update);",
   },
   {
     name: "skip-one-too-many",

@@ -23,20 +23,25 @@ export interface Catch {
 const here = import.meta.dirname;
 const main = resolve(here, "../../src/main.ts");
 
-/** Runs one seed with a bug planted. @returns how it was caught; undefined when it was not */
+/**
+ * Runs one seed in the world of a bug.
+ * @param planted false: without the bug itself
+ * @returns how it was caught; undefined when it was not
+ */
 export async function runPlanted(
-  bug: PlantedBug | undefined,
+  bug: PlantedBug,
   seed: number,
+  planted = true,
 ): Promise<string | undefined> {
-  const options = [...HUNT_OPTIONS, ...(bug?.options ?? [])].map((option) =>
+  const options = [...HUNT_OPTIONS, ...(bug.options ?? [])].map((option) =>
     option.replace("SCENARIOS", resolve(here, "scenarios")),
   );
-  const planting = bug === undefined ? [] : ["--import", resolve(here, "plant.ts")];
+  const planting = planted ? ["--import", resolve(here, "plant.ts")] : [];
   const child = spawn(
     process.execPath,
     [...planting, main, "simulate", ...options, `--seed=${seed}`, "--no-shrink", "--json"],
     {
-      env: { ...process.env, ...(bug !== undefined && { PLANTED_BUG: bug.name }) },
+      env: { ...process.env, ...(planted && { PLANTED_BUG: bug.name }) },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
@@ -51,7 +56,7 @@ export async function runPlanted(
   const code = await new Promise<number | null>((done) => {
     child.on("close", done);
   });
-  if (bug !== undefined && !err.includes(`planted ${bug.name}`))
+  if (planted && !err.includes(`planted ${bug.name}`))
     throw new Error(`${bug.name} was not planted: ${err}`);
   if (code === 0) return undefined;
   const last = out.trim().split("\n").at(-1) ?? "";
