@@ -68,6 +68,13 @@ export class Refused extends Error {
   }
 }
 
+/** The answer to requests of a protocol that has none. @throws Refused `service.unsupported`, always */
+export function messagesOnly(protocol: string): () => never {
+  return () => {
+    throw new Refused("service.unsupported", `${protocol} takes messages only`);
+  };
+}
+
 /** One kind of conversation, with its bounds on either side. */
 export interface Protocol {
   /** Versioned name, for example `/agent-mesh/membership/1.0.0`. */

@@ -1,11 +1,11 @@
 import { parseFirmwareProfile } from "../device/firmware-profile.ts";
 import { MEMBERSHIP_PROTOCOL } from "../mesh/fleet/fleet.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
-import type { Hasher } from "../platform/hasher.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { ReadingLedger } from "./checkers/reading-ledger.ts";
 import { Violations } from "./checkers/violation.ts";
+import { plainHasher } from "./plain-hasher.ts";
 import type { FleetConfigs } from "./run/fleet-configs.ts";
 import type { Scenario } from "./run/scenario.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -310,12 +310,3 @@ export class SimulatedFleet {
     return agent;
   }
 }
-
-/** In a world without attackers a digest only has to differ where its inputs do. */
-const plainHasher: Hasher = {
-  sha256Hex: (data) => {
-    const seed = new SeededRandom(Buffer.from(data).toString("hex"));
-    return Buffer.from(seed.bytes(32)).toString("hex");
-  },
-  equal: (left, right) => left === right,
-};

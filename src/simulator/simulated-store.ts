@@ -91,11 +91,7 @@ export class SimulatedStore implements KeyValueStore {
   }
 
   approximateSize(gte: string, lt: string): Promise<number> {
-    return this.#with(() =>
-      this.#disk
-        .range({ gte, lt, limit: Number.MAX_SAFE_INTEGER })
-        .reduce((sum, [key, value]) => sum + key.length + value.length, 0),
-    );
+    return this.#with(() => this.#disk.sizeOf(gte, lt));
   }
 
   compact(): Promise<void> {

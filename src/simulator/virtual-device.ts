@@ -9,15 +9,37 @@ const CORES = 4;
 const ZONE = "cpu-thermal";
 const ABSENT = { available: false, reason: "not simulated" } as const;
 
+interface VirtualBattery {
+  readonly chargePercent: number;
+  readonly charging: boolean;
+}
+
 /** The body of a simulated device: whatever the script says at the moment. */
 export class VirtualDevice implements DeviceProbe {
-  /** Absent: mains power. */
-  battery: { chargePercent: number; charging: boolean } | undefined;
+  #battery: VirtualBattery | undefined;
+  #lowestPercent = 100;
   celsius = 45;
   cpuPercent = 10;
   diskFreeBytes = 8e9;
   samples = 0;
   #hints: ProbeHints | undefined;
+
+  /** Absent: mains power. */
+  get battery(): VirtualBattery | undefined {
+    return this.#battery;
+  }
+
+  set battery(battery: VirtualBattery | undefined) {
+    this.#battery = battery;
+    this.#lowestPercent = Math.min(this.#lowestPercent, battery?.chargePercent ?? 100);
+  }
+
+  /** @returns the lowest charge since this was asked last */
+  takeLowestPercent(): number {
+    const lowest = this.#lowestPercent;
+    this.#lowestPercent = this.#battery?.chargePercent ?? 100;
+    return lowest;
+  }
 
   identify(): Promise<DeviceIdentity> {
     return Promise.resolve({

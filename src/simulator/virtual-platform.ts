@@ -3,6 +3,7 @@ import { type FirmwareProfile, parseFirmwareProfile } from "../device/firmware-p
 import type { Logger } from "../platform/logger.ts";
 import type { MetricsRegistry } from "../platform/metrics-registry.ts";
 import { MemoryKeyValueStore, VirtualDisk } from "./memory-key-value-store.ts";
+import { plainHasher } from "./plain-hasher.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { VirtualBroker } from "./virtual-broker.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -38,7 +39,7 @@ export class VirtualWorld {
       clock: this.clock,
       random: this.random,
       logger: this.#logger(),
-      hasher: { sha256Hex: plainDigest, equal: (left, right) => left === right },
+      hasher: plainHasher,
       metrics: noMetrics,
       probe: this.device,
       service: {
@@ -87,9 +88,3 @@ const noMetrics: MetricsRegistry = {
   add: () => undefined,
   expose: () => Promise.resolve({ contentType: "text/plain", body: "" }),
 };
-
-/** In a world without attackers a digest only has to differ where its inputs do. */
-function plainDigest(data: string | Uint8Array): string {
-  const seed = new SeededRandom(Buffer.from(data).toString("hex"));
-  return Buffer.from(seed.bytes(32)).toString("hex");
-}

@@ -145,7 +145,7 @@ function newcomer(): { core: RoleNegotiation; startMs: number } {
   const members = new Map(
     makers.map(({ record }) => [
       record.peerId,
-      { record, state: "alive", sinceMs: 0, heardOfAtMs: 0 } satisfies Member,
+      { record, state: "alive", sinceMs: 0, heardOfAtMs: 0, recordAtMs: 0 } satisfies Member,
     ]),
   );
   const [self] = makers;

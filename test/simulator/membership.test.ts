@@ -260,41 +260,48 @@ function slanderer(
   };
 }
 
-t.test(
-  "six honest agents among ten fakes that lie stay alive to each other, and linked",
-  async (t) => {
-    const honest = 6;
-    const world = grown({ seed: `${seed}/fakes` }, honest);
-    for (let fake = 0; fake < 10; fake++) {
-      const index = world.addRogue(
-        fake % 3 === 2
-          ? (signer) => ({ peer: signer.peerId, hear: () => undefined })
-          : slanderer(world, honest, fake % 3 === 0),
+/** Seeds that once ended with a false death: a refutation went to liars only. */
+const PINNED_FAKES = ["11", "119"];
+for (const one of [seed, ...PINNED_FAKES])
+  t.test(
+    `six honest agents among ten fakes that lie stay alive, and linked; seed ${one}`,
+    async (t) => {
+      const honest = 6;
+      const world = grown({ seed: `${one}/fakes` }, honest);
+      for (let fake = 0; fake < 10; fake++) {
+        const index = world.addRogue(
+          fake % 3 === 2
+            ? (signer) => ({ peer: signer.peerId, hear: () => undefined })
+            : slanderer(world, honest, fake % 3 === 0),
+        );
+        for (let at = 0; at < honest; at++) world.dialFrom(index, at);
+      }
+      world.run(180_000);
+      const peers = new Set(Array.from({ length: honest }, (_, at) => world.peer(at)));
+      const lost = world.sightings.filter(
+        ({ change }) =>
+          peers.has(change.peer) && ["dead", "left", "forgotten"].includes(change.kind),
       );
-      for (let at = 0; at < honest; at++) world.dialFrom(index, at);
-    }
-    world.run(180_000);
-    const peers = new Set(Array.from({ length: honest }, (_, at) => world.peer(at)));
-    const lost = world.sightings.filter(
-      ({ change }) => peers.has(change.peer) && ["dead", "left", "forgotten"].includes(change.kind),
-    );
-    t.same(lost, [], "no honest agent was taken for dead, by any");
-    for (let at = 0; at < honest; at++) {
-      const membership = world.membership(at);
-      const linked = membership.linked.filter((peer) => peers.has(peer)).length;
-      t.ok(linked >= 2, `agent ${at} has ${linked} honest neighbours`);
-      t.ok(
-        membership.counters().refutations <= 2 * 180 + 1,
-        "and defends itself at a bounded rate",
+      t.same(lost, [], "no honest agent was taken for dead, by any");
+      const reached = new Set([0]);
+      for (const at of reached) {
+        for (const peer of world.membership(at).linked)
+          if (peers.has(peer)) reached.add(world.indexOf(peer));
+      }
+      t.equal(reached.size, honest, "honest agents reach each other by way of honest ones");
+      for (let at = 0; at < honest; at++) {
+        t.ok(
+          world.membership(at).counters().refutations <= 2 * 180 + 1,
+          "and defends itself at a bounded rate",
+        );
+      }
+      t.ok(world.offences.some(({ kind }) => kind === "forged-record"));
+      t.notOk(
+        world.offences.some(({ peer }) => peers.has(peer)),
+        "no honest agent is complained of",
       );
-    }
-    t.ok(world.offences.some(({ kind }) => kind === "forged-record"));
-    t.notOk(
-      world.offences.some(({ peer }) => peers.has(peer)),
-      "no honest agent is complained of",
-    );
-  },
-);
+    },
+  );
 
 t.test("a flood of invented identities does not push out who is there", async (t) => {
   const honest = 10;

@@ -301,6 +301,7 @@ export class RolesWorld {
       ...one,
       sinceMs: 0,
       heardOfAtMs: 0,
+      recordAtMs: 0,
     });
     return {
       self: node.signer.peerId,

@@ -3,12 +3,12 @@ import type { RecordVerifier } from "../../mesh/records/record-verifier.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import {
+  messagesOnly,
   type Network,
   type NetworkError,
   type NetworkEvent,
   type NetworkGate,
   type Protocol,
-  Refused,
 } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
@@ -67,9 +67,7 @@ export class RolesRunner {
         this.#link(from);
         this.#input({ kind: "message", from, bytes });
       },
-      request: () => {
-        throw new Refused("service.unsupported", "roles takes messages only");
-      },
+      request: messagesOnly("roles"),
     });
   }
 

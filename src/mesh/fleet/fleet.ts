@@ -2,12 +2,12 @@ import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import {
   type DirectoryRules,
+  messagesOnly,
   type Network,
   type NetworkError,
   type NetworkEvent,
   type NetworkGate,
   type Protocol,
-  Refused,
 } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
@@ -110,9 +110,7 @@ export class Fleet {
         this.#naturalize(from);
         this.#input({ kind: "message", from, bytes });
       },
-      request: () => {
-        throw new Refused("service.unsupported", "membership takes messages only");
-      },
+      request: messagesOnly("membership"),
     });
   }
 

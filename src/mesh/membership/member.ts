@@ -15,6 +15,8 @@ export interface Member {
   readonly sinceMs: number;
   /** When it last gave a sign of life, as far as was told. */
   readonly heardOfAtMs: number;
+  /** When this agent took in the record. */
+  readonly recordAtMs: number;
 }
 
 /**

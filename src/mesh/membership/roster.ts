@@ -22,6 +22,8 @@ import type { Turn } from "./turn.ts";
 
 /** What only tells that all is well needs no certainty: who does not hear of it learns it by comparison of tables. */
 const REFRESH_COPIES = 3;
+/** Enough to reach whoever suspects by way of one honest neighbour among many that keep it to themselves. */
+const REFUTATION_COPIES = 16;
 /** Long enough to compare tables with a neighbour. */
 const LONELY_EXTENSION_MS = 3_000;
 const LONELY_EXTENSIONS_MAX = 3;
@@ -272,12 +274,20 @@ export class Roster {
     const refuted = before === "suspect";
     const gone = !isLiving(before);
     const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
-    const calm = kind === "updated" && !refuted && isRefresh(record, member.record);
-    const copies = calm ? REFRESH_COPIES : this.#copies();
+    const copies = kind === "updated" ? this.#updateCopies(turn, member, record) : this.#copies();
     suspicions.end(peerId);
     this.#change(turn, member, kind, { record, state: leaving ? "left" : "alive" });
     queue.add(peerId, { kind: "record", bytes }, copies, refuted || leaving, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
+  }
+
+  #updateCopies({ nowMs }: Turn, member: Member, record: KnownRecord): number {
+    if (!isRefresh(record, member.record)) return this.#copies();
+    const { table, options } = this.#parts;
+    const soonMs = refreshMs(table.livingCount, options.refreshIntervalMs) / 2;
+    // Signed before its time, it answers somebody who suspects it, whether or not this agent has heard of that.
+    const refutes = member.state === "suspect" || nowMs - member.recordAtMs < soonMs;
+    return refutes ? Math.max(this.#copies(), REFUTATION_COPIES) : REFRESH_COPIES;
   }
 
   #accuse(

@@ -10,6 +10,7 @@ interface Entry {
   state: MemberState;
   sinceMs: number;
   heardOfAtMs: number;
+  recordAtMs: number;
   /** Until when it was alive, as seen from here; meaningless while it is. */
   aliveUntilMs: number;
   /** Its place in the list of its kind. */
@@ -96,6 +97,7 @@ export class MemberTable {
       state,
       sinceMs: nowMs,
       heardOfAtMs,
+      recordAtMs: nowMs,
       aliveUntilMs: Number.NEGATIVE_INFINITY,
       slot: 0,
     };
@@ -114,6 +116,7 @@ export class MemberTable {
       if (entry.state === "alive") entry.aliveUntilMs = nowMs;
       entry.sinceMs = nowMs;
     }
+    if (record !== entry.record) entry.recordAtMs = nowMs;
     entry.record = record;
     entry.state = state;
     this.#list(entry);

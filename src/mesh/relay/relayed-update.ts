@@ -2,16 +2,8 @@ import type { PeerId } from "../../platform/signer.ts";
 import type { OutboundUpdate } from "../../platform/uplink-connection.ts";
 
 /** An update of another agent, as it was handed over. */
-export interface UpdateFields {
-  readonly agentId: string;
-  readonly stream: string;
-  readonly sequence: number;
-  readonly payload: Uint8Array;
-  readonly contentType: string;
-  readonly observedAtMs: number;
-  readonly observedAtTrusted: boolean;
+export interface UpdateFields extends Omit<OutboundUpdate, "id"> {
   readonly key: string | undefined;
-  /** Peer ids of the agents that it came through, its own first. */
   readonly path: readonly PeerId[];
 }
 

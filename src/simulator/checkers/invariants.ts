@@ -6,8 +6,11 @@ import type { Violations } from "./violation.ts";
 const QUEUE = { gte: "q", lt: "r" } as const;
 /** One block more than the quota may be on disk until the next sweep. */
 const QUOTA_SLACK_BYTES = 131_072;
-/** A mode may be left one step at a time, each after two minutes, and is looked at every ten minutes at worst. */
-const RECOVERY_MS = 25 * 60_000;
+/**
+ * A mode is left one step at a time, each when things have been better for two minutes; a critical one looks every ten
+ * minutes, so it may take twenty, and the others three to five.
+ */
+const RECOVERY_MS = 30 * 60_000;
 const RECOVERED_PERCENT = 35;
 
 /** What has to hold at every moment, whatever goes wrong, as far as it can be seen from outside. */
@@ -29,8 +32,8 @@ export class Invariants {
 
   #check(agent: SimulatedAgent): void {
     const atMs = this.#fleet.clock.monotonicMs();
-    const { battery } = agent.device;
-    const isCharged = battery === undefined || battery.chargePercent >= RECOVERED_PERCENT;
+    // A battery may have been empty for a moment between two looks.
+    const isCharged = agent.device.takeLowestPercent() >= RECOVERED_PERCENT;
     if (agent.agent === undefined || !isCharged) this.#chargedSinceMs.delete(agent);
     else if (!this.#chargedSinceMs.has(agent)) this.#chargedSinceMs.set(agent, atMs);
     if (agent.agent === undefined) return;

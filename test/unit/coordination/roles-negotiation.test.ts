@@ -64,6 +64,7 @@ function negotiation(self: Agent, others: readonly Agent[], { partial = false } 
     ...one,
     sinceMs: 0,
     heardOfAtMs: 0,
+    recordAtMs: 0,
   });
   const core = new RoleNegotiation({
     signer: self.signer,

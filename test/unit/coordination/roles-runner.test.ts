@@ -25,7 +25,7 @@ function running({ hangs = false } = {}) {
   const signer = new VirtualKeys().signer("self");
   const verifier = new CachingVerifier(signer, 10);
   const record = recordOf(signer, verifier, { supply: "mains", cores: 4, memoryGiB: 4 });
-  const self: Member = { record, state: "alive", sinceMs: 0, heardOfAtMs: 0 };
+  const self: Member = { record, state: "alive", sinceMs: 0, heardOfAtMs: 0, recordAtMs: 0 };
   const clock = new VirtualClock();
   const sent: { to: string; bytes: Uint8Array }[] = [];
   const changes: RoleChange[] = [];
