@@ -12,6 +12,7 @@ import {
 import type { PeerId } from "../platform/signer.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
 import { Fleet, MEMBERSHIP_PROTOCOL } from "./fleet/fleet.ts";
+import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipPace } from "./membership/options.ts";
 import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
@@ -175,6 +176,28 @@ export class MeshNode implements ChannelOpener {
   /** @returns how many agents there are; none before the start */
   memberCounts(): MemberCounts {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
+  }
+
+  /** How many agents there are, those that this one has no room for too; itself before the start. */
+  fleetSize(): FleetSize {
+    return this.#running?.fleet.size() ?? { agents: 1, relativeError: 0 };
+  }
+
+  /** A uniform sample of the fleet, all of a small one; the same at every agent after a while. */
+  fleetSample(): readonly PeerId[] {
+    return this.#running?.fleet.sample() ?? [];
+  }
+
+  /** Opens a link to an agent for a while, member or not. @returns whether there was none before @throws NetworkError */
+  async linkFor(peer: PeerId, addresses: readonly string[]): Promise<boolean> {
+    const had = this.#parts.network.links().some((link) => link.peer === peer);
+    if (!had) await this.#require().fleet.link(peer, addresses);
+    return !had;
+  }
+
+  /** Closes a link that is not needed any more; nobody takes its end for a failure. */
+  part(peer: PeerId): void {
+    this.#running?.fleet.part(peer);
   }
 
   /** What came and was not taken, since the start, by kind: replayed, older than what is known, malformed. */
