@@ -31,7 +31,7 @@ function survey(world: World, asker: number, random: SeededRandom) {
     partial: true,
     rows: membership.members(),
     contacts,
-    sample: membership.sample(),
+    sample: membership.sample(world.nowMs),
   });
   const answerers = new Map<string, Answerer>();
   const open: SurveyInput[] = [{ kind: "tick", nowMs: world.nowMs }];

@@ -281,6 +281,8 @@ export interface FleetAgent {
   readonly state: MemberState;
   readonly forMs: number;
   readonly heardOfMsAgo: number;
+  readonly ageMs: number;
+  readonly confidence: number;
   readonly linked: boolean;
   readonly version: string;
   readonly capabilities?:
@@ -301,9 +303,14 @@ export interface FleetAgent {
     | undefined;
 }
 
+/** How many agents there are, by state of those known, and in all. */
+export type FleetCounts = Readonly<Record<MemberState, number>> & {
+  readonly estimated: { readonly agents: number; readonly relativeError: number };
+};
+
 /** GET /v1/fleet/agents */
 export interface FleetPage extends Items<FleetAgent> {
-  readonly counts: Readonly<Record<MemberState, number>>;
+  readonly counts: FleetCounts;
 }
 
 /** A page of a list. */

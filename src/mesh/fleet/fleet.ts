@@ -188,7 +188,7 @@ export class Fleet {
 
   /** A uniform sample of the fleet. */
   sample(): readonly PeerId[] {
-    return this.#membership.sample();
+    return this.#membership.sample(this.#parts.clock.monotonicMs());
   }
 
   /** Closes a link that is not needed any more, so that nobody takes its end for a failure. */

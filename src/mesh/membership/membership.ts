@@ -173,8 +173,8 @@ export class Membership {
   }
 
   /** A uniform sample of the fleet, the same at every agent but for what is on its way; all of a small one. */
-  sample(): readonly PeerId[] {
-    return this.#samples.sample.peers();
+  sample(nowMs: number): readonly PeerId[] {
+    return this.#samples.peers(nowMs);
   }
 
   counters(): MembershipCounters {

@@ -21,14 +21,14 @@ export class SampleSync {
   readonly #table: MemberTable;
   readonly #self: SelfRecord;
   readonly #random: Random;
-  readonly sample = new FleetSample();
+  readonly #sample = new FleetSample();
   #nextAtMs = 0;
 
   constructor(table: MemberTable, self: SelfRecord, random: Random, startMs: number) {
     this.#table = table;
     this.#self = self;
     this.#random = random;
-    this.sample.offer(self.record, startMs);
+    this.#sample.offer(self.record, startMs);
   }
 
   /** Never, while everybody is in the table. */
@@ -41,8 +41,14 @@ export class SampleSync {
     const { livingCount, full } = this.#table;
     if (!full) return { agents: livingCount, relativeError: 0 };
     this.#freshen(nowMs);
-    const estimate = this.sample.estimate();
+    const estimate = this.#sample.estimate();
     return estimate.agents < livingCount ? { ...estimate, agents: livingCount } : estimate;
+  }
+
+  /** A uniform sample of the fleet. */
+  peers(nowMs: number): readonly PeerId[] {
+    this.#freshen(nowMs);
+    return this.#sample.peers();
   }
 
   /** @param draw a neighbour at random */
@@ -62,13 +68,13 @@ export class SampleSync {
     places.forEach((place, at) => {
       const atMs = turn.nowMs - 1_000 * (agesS[at] ?? AGE_MAX_S);
       if (atMs < turn.nowMs - SAMPLE_KEPT_MS) return;
-      if (!this.sample.wants(place)) this.sample.heardOf(place, atMs);
+      if (!this.#sample.wants(place)) this.#sample.heardOf(place, atMs);
       else if (wanted.length < SAMPLE_WANT_MAX) wanted.push(place);
     });
     if (wanted.length > 0) turn.send(from, { case: "sampleWant", value: { places: wanted } });
     const last = places.at(-1) ?? 0;
-    const hasMore = [...this.sample.entries()].some(
-      ({ place }) => !told.has(place) && (place < last || places.length < this.sample.size),
+    const hasMore = [...this.#sample.entries()].some(
+      ({ place }) => !told.has(place) && (place < last || places.length < this.#sample.size),
     );
     if (!answer && hasMore) this.#tell(turn, from, true);
   }
@@ -79,7 +85,7 @@ export class SampleSync {
     const agesS: number[] = [];
     let bytes = 0;
     for (const place of places) {
-      const found = this.sample.get(place);
+      const found = this.#sample.get(place);
       if (found === undefined) continue;
       const one: News = { kind: "record", bytes: found.record.bytes };
       bytes += newsBytes(one);
@@ -93,8 +99,8 @@ export class SampleSync {
 
   /** Somebody showed a record, whether or not there is room for it in the table. */
   offer(record: Parameters<FleetSample["offer"]>[0], heardOfAtMs: number, nowMs: number): void {
-    if (record.leaving) this.sample.remove(record);
-    else if (heardOfAtMs >= nowMs - SAMPLE_KEPT_MS && this.sample.offer(record, heardOfAtMs))
+    if (record.leaving) this.#sample.remove(record);
+    else if (heardOfAtMs >= nowMs - SAMPLE_KEPT_MS && this.#sample.offer(record, heardOfAtMs))
       this.#nextAtMs = Math.min(
         this.#nextAtMs,
         nowMs + FRUITFUL_GAP_MS * (1 + this.#random.next()),
@@ -103,17 +109,17 @@ export class SampleSync {
 
   /** What the table knows meanwhile counts here too; who was not heard of goes. */
   #freshen(nowMs: number): void {
-    this.sample.offer(this.#self.record, nowMs);
-    for (const { place, record } of this.sample.entries()) {
+    this.#sample.offer(this.#self.record, nowMs);
+    for (const { place, record } of this.#sample.entries()) {
       const member = this.#table.get(record.peerId);
-      if (member !== undefined) this.sample.heardOf(place, member.heardOfAtMs);
+      if (member !== undefined) this.#sample.heardOf(place, member.heardOfAtMs);
     }
-    this.sample.expire(nowMs - SAMPLE_KEPT_MS);
+    this.#sample.expire(nowMs - SAMPLE_KEPT_MS);
   }
 
   #tell(turn: Turn, to: PeerId, answer: boolean): void {
     this.#freshen(turn.nowMs);
-    const entries = [...this.sample.entries()];
+    const entries = [...this.#sample.entries()];
     turn.send(to, {
       case: "sample",
       value: {

@@ -2,6 +2,7 @@ import type { PeerId } from "../../platform/signer.ts";
 import { capabilitiesOf, healthOf } from "../fleet-agent.ts";
 import type { MemberState } from "../membership/member.ts";
 import type { KnownRecord } from "../records/known-record.ts";
+import type { AgentCapabilities } from "../view.ts";
 
 /** An agent as a survey keeps it: enough to show it, some 300 bytes instead of its whole record. */
 export interface SurveyRow {
@@ -12,8 +13,8 @@ export interface SurveyRow {
   readonly state: MemberState;
   /** Monotonic milliseconds, as far as the teller was told. */
   readonly heardOfAtMs: number;
-  readonly deviceModel: string;
-  readonly powerSupply: string;
+  /** One object for all devices of a kind. */
+  readonly capabilities: AgentCapabilities | undefined;
   readonly status: string;
   readonly powerMode: string;
   readonly batteryPercent: number | undefined;
@@ -21,17 +22,27 @@ export interface SurveyRow {
   readonly uplinkUp: boolean | undefined;
 }
 
-/** Values that most agents share are held once. */
-export class Words {
-  readonly #words = new Map<string, string>();
-  static readonly wordsMax = 1_024;
+const SHARED_MAX = 1_024;
 
-  of(text: string): string {
-    const known = this.#words.get(text);
-    if (known !== undefined) return known;
-    if (this.#words.size < Words.wordsMax) this.#words.set(text, text);
-    return text;
+/** Values that many agents share are held once. */
+export class Shared {
+  readonly #words = new Map<string, string>();
+  readonly #capabilities = new Map<string, AgentCapabilities>();
+
+  word(text: string): string {
+    return once(this.#words, text, text);
   }
+
+  capabilities(value: AgentCapabilities | undefined): AgentCapabilities | undefined {
+    return value && once(this.#capabilities, JSON.stringify(value), value);
+  }
+}
+
+function once<T>(kept: Map<string, T>, key: string, value: T): T {
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  if (kept.size < SHARED_MAX) kept.set(key, value);
+  return value;
 }
 
 /** @returns what is kept of a record */
@@ -39,22 +50,20 @@ export function rowOf(
   record: KnownRecord,
   state: MemberState,
   heardOfAtMs: number,
-  words: Words,
+  shared: Shared,
 ): SurveyRow {
   const { peerId, agentId, version, hash } = record;
-  const capabilities = capabilitiesOf(record.capabilities);
   const health = healthOf(record.health);
   return {
     peerId,
     agentId,
-    version: words.of(version),
+    version: shared.word(version),
     hash,
     state,
     heardOfAtMs,
-    deviceModel: words.of(capabilities?.deviceModel ?? ""),
-    powerSupply: words.of(capabilities?.powerSupply ?? "unknown"),
-    status: words.of(health?.status ?? ""),
-    powerMode: words.of(health?.powerMode ?? ""),
+    capabilities: shared.capabilities(capabilitiesOf(record.capabilities)),
+    status: shared.word(health?.status ?? ""),
+    powerMode: shared.word(health?.powerMode ?? ""),
     batteryPercent: health?.batteryPercent,
     queueUpdates: health?.queueUpdates,
     uplinkUp: health?.uplinkUp,

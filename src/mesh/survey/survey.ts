@@ -16,7 +16,7 @@ import {
 } from "./bounds.ts";
 import { decodeAnswer, encodeRequest } from "./codec.ts";
 import { KnownFilter } from "./known-filter.ts";
-import { rowOf, type SurveyRow, Words } from "./row.ts";
+import { rowOf, Shared, type SurveyRow } from "./row.ts";
 
 /** Somebody who can be asked. */
 export interface Contact {
@@ -101,7 +101,7 @@ export interface SurveyProgress {
 export class Survey {
   readonly rows = new Map<PeerId, SurveyRow>();
   readonly #start: SurveyStart;
-  readonly #words = new Words();
+  readonly #shared = new Shared();
   readonly #contacts: Contact[] = [];
   #next = 0;
   readonly #asking = new Map<PeerId, { contact: Contact; fresh: number }>();
@@ -234,7 +234,7 @@ export class Survey {
     const before = this.rows.get(record.peerId);
     if (before === undefined && this.rows.size >= ROWS_MAX) return false;
     if (before !== undefined && before.heardOfAtMs >= heardOfAtMs) return false;
-    this.rows.set(record.peerId, rowOf(record, state, heardOfAtMs, this.#words));
+    this.rows.set(record.peerId, rowOf(record, state, heardOfAtMs, this.#shared));
     this.#missing.delete(record.peerId);
     if (before === undefined) this.#names.push(record.hash);
     return before === undefined;
