@@ -126,7 +126,7 @@ export async function startAgent(
       offences: () => mesh.access.ledger.counts(),
       bans: () => mesh.access.ledger.bans().length,
       untaken: () => mesh.node.untaken(),
-      surveys: () => ({ ...mesh.surveys.counters() }),
+      surveys: () => ({ ...mesh.node.surveys()?.counters() }),
     });
 
   await lifecycle.start(

@@ -9,8 +9,6 @@ import { defaultMembershipOptions } from "../mesh/membership/options.ts";
 import { MeshNode } from "../mesh/node.ts";
 import { meshPace } from "../mesh/pace.ts";
 import { CachingVerifier, type RecordVerifier } from "../mesh/records/record-verifier.ts";
-import { FLEET_PROTOCOL } from "../mesh/survey/bounds.ts";
-import { type SurveyedFleet, SurveyRunner } from "../mesh/survey/runner.ts";
 import type { MeshView } from "../mesh/view.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { EventSink, EventType } from "../platform/event-sink.ts";
@@ -51,7 +49,6 @@ export interface MeshPart {
   readonly signer: Signer;
   readonly network: Network;
   readonly verifier: RecordVerifier;
-  readonly surveys: Pick<SurveyRunner, "counters">;
   /** Hears what the network tells, after the node did. */
   onNetwork(listener: (event: NetworkEvent) => void): void;
   start(): Promise<void>;
@@ -122,16 +119,6 @@ export async function createMeshPart(
       for (const listener of listeners) listener(event);
     },
   });
-  access.requirements.protocol(FLEET_PROTOCOL.id, { send: "membership" });
-  const surveys = new SurveyRunner({
-    network,
-    fleet: surveyedFleet(node, limits.membersMax),
-    verifier,
-    clock,
-    random: random.fork("survey"),
-    logger,
-    gate,
-  });
   let told = describeSelf(self);
   let toldAtMs = clock.monotonicMs();
   const describe = (): void => {
@@ -145,8 +132,7 @@ export async function createMeshPart(
   return {
     node,
     access,
-    view: meshView(node, network, options, clock, surveys),
-    surveys,
+    view: meshView(node, network, options, clock),
     signer: ground.signer,
     network,
     verifier,
@@ -166,24 +152,9 @@ export async function createMeshPart(
       });
     },
     async stop() {
-      surveys.stop();
       await node.stop();
       await access.close();
     },
-  };
-}
-
-function surveyedFleet(node: MeshNode, membersMax: number): SurveyedFleet {
-  return {
-    self: node.id,
-    all: () => node.members(),
-    isPartial: () => {
-      const { alive, suspect, dead, left } = node.memberCounts();
-      return alive + suspect + dead + left >= membersMax;
-    },
-    sample: () => node.fleetSample(),
-    linkFor: (peer, addresses) => node.linkFor(peer, addresses),
-    part: (peer) => node.part(peer),
   };
 }
 

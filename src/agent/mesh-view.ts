@@ -7,7 +7,7 @@ import type { MeshNode } from "../mesh/node.ts";
 import type { MeshOptions } from "../mesh/options.ts";
 import type { SelfDescription } from "../mesh/records/record-codec.ts";
 import type { SurveyRow } from "../mesh/survey/row.ts";
-import type { SurveyRunner, SurveyState } from "../mesh/survey/runner.ts";
+import type { SurveyState } from "../mesh/survey/runner.ts";
 import type { FleetAgent, FleetSurvey, MeshView } from "../mesh/view.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Network, NetworkCounters } from "../platform/network.ts";
@@ -72,7 +72,6 @@ export function meshView(
   network: Network,
   options: MeshOptions,
   clock: Clock,
-  surveys: SurveyRunner,
 ): MeshView {
   const sureness = (
     evidence: Pick<FleetAgent, "state" | "linked" | "forMs" | "heardOfMsAgo">,
@@ -139,10 +138,10 @@ export function meshView(
         })),
     agents: () => agents().sort(byName),
     size: () => node.fleetSize(),
-    survey: async (waitMs) => progressOf(await surveys.survey(waitMs)),
-    currentSurvey: () => progressOf(surveys.current()),
+    survey: async (waitMs) => progressOf(await node.surveys()?.survey(waitMs)),
+    currentSurvey: () => progressOf(node.surveys()?.current()),
     surveyedAgents: () => {
-      const others = [...(surveys.current()?.rows.values() ?? [])]
+      const others = [...(node.surveys()?.current()?.rows.values() ?? [])]
         .filter(({ peerId }) => node.member(peerId) === undefined)
         .map(rowAgent);
       return [...agents(), ...others].sort(byName);

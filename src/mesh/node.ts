@@ -24,6 +24,8 @@ import { type Task, Tasks } from "./messaging/tasks.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
 import type { ContentListener, MeshParts, MessageListener, Peer } from "./node-parts.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
+import { FLEET_PROTOCOL } from "./survey/bounds.ts";
+import { SurveyRunner } from "./survey/runner.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAIL_TIMEOUT_MS = 60_000;
@@ -35,6 +37,7 @@ interface Running {
   readonly mail: Mail;
   readonly topics: Topics;
   readonly channels: Channels;
+  readonly surveys: SurveyRunner;
 }
 
 /**
@@ -105,7 +108,8 @@ export class MeshNode implements ChannelOpener {
       },
     });
     network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
-    this.#running = { fleet, mail, topics, channels };
+    const surveys = new SurveyRunner({ ...this.#parts, random: random.fork("survey"), fleet });
+    this.#running = { fleet, mail, topics, channels, surveys };
     await network.start((event) => this.#take(event));
     this.#describe(false);
     fleet.start();
@@ -183,21 +187,9 @@ export class MeshNode implements ChannelOpener {
     return this.#running?.fleet.size() ?? { agents: 1, relativeError: 0 };
   }
 
-  /** A uniform sample of the fleet, all of a small one; the same at every agent after a while. */
-  fleetSample(): readonly PeerId[] {
-    return this.#running?.fleet.sample() ?? [];
-  }
-
-  /** Opens a link to an agent for a while, member or not. @returns whether there was none before @throws NetworkError */
-  async linkFor(peer: PeerId, addresses: readonly string[]): Promise<boolean> {
-    const had = this.#parts.network.links().some((link) => link.peer === peer);
-    if (!had) await this.#require().fleet.link(peer, addresses);
-    return !had;
-  }
-
-  /** Closes a link that is not needed any more; nobody takes its end for a failure. */
-  part(peer: PeerId): void {
-    this.#running?.fleet.part(peer);
+  /** Finds the agents that this one has no room for, by asking others; undefined before the start. */
+  surveys(): SurveyRunner | undefined {
+    return this.#running?.surveys;
   }
 
   /** What came and was not taken, since the start, by kind: replayed, older than what is known, malformed. */
@@ -346,6 +338,7 @@ export class MeshNode implements ChannelOpener {
     if (running !== undefined) {
       running.mail.close();
       running.channels.close();
+      running.surveys.stop();
       await running.fleet.stop();
     }
     await this.#parts.network.stop();
@@ -355,6 +348,7 @@ export class MeshNode implements ChannelOpener {
     const { requirements } = this.#parts;
     if (requirements === undefined) return;
     requirements.protocol(MEMBERSHIP_PROTOCOL.id, { send: "membership" });
+    requirements.protocol(FLEET_PROTOCOL.id, { send: "membership" });
     requirements.protocol(MAIL_PROTOCOL_ID, { send: "request" });
     requirements.protocol(CHANNEL_PROTOCOL_ID, { send: "request" });
     requirements.protocol(CONTENT_PROTOCOL_ID, { send: "transfer" });

@@ -177,6 +177,16 @@ export class Fleet {
     return this.#membership.member(peer);
   }
 
+  /** This agent. */
+  get self(): PeerId {
+    return this.#parts.network.self;
+  }
+
+  /** The table is full: there may be agents beyond those in it. */
+  isPartial(): boolean {
+    return this.#membership.isPartial;
+  }
+
   counts(): MemberCounts {
     return this.#membership.counts();
   }
@@ -189,6 +199,13 @@ export class Fleet {
   /** A uniform sample of the fleet. */
   sample(): readonly PeerId[] {
     return this.#membership.sample(this.#parts.clock.monotonicMs());
+  }
+
+  /** Opens a link for a while. @returns whether there was none before @throws NetworkError */
+  async linkFor(peer: PeerId, told: readonly string[]): Promise<boolean> {
+    if (this.#parts.network.links().some((link) => link.peer === peer)) return false;
+    await this.link(peer, told);
+    return true;
   }
 
   /** Closes a link that is not needed any more, so that nobody takes its end for a failure. */

@@ -167,6 +167,11 @@ export class Membership {
     return this.#table.counts();
   }
 
+  /** The table is full: there may be agents beyond those in it. */
+  get isPartial(): boolean {
+    return this.#table.full;
+  }
+
   /** How many agents the fleet has, this one included: counted while the table holds all of them, estimated else. */
   fleetSize(nowMs: number): FleetSize {
     return this.#samples.size(nowMs);

@@ -23,7 +23,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** The members as a survey begins with them. */
 export interface SurveyedFleet {
   readonly self: PeerId;
-  all(): Iterable<Member>;
+  members(): Iterable<Member>;
   /** There are others beyond those. */
   isPartial(): boolean;
   sample(): readonly PeerId[];
@@ -79,7 +79,7 @@ export class SurveyRunner {
   constructor(parts: SurveyParts) {
     const { network, clock, fleet } = parts;
     this.#parts = parts;
-    this.#answerer = new Answerer(() => fleet.all(), clock.monotonicMs());
+    this.#answerer = new Answerer(() => fleet.members(), clock.monotonicMs());
     network.serve(FLEET_PROTOCOL, {
       request: (from, bytes) => this.#answerer.answer(from, bytes, clock.monotonicMs()),
     });
@@ -130,7 +130,7 @@ export class SurveyRunner {
       random: random.fork(`survey/${this.#numbers}`),
       startMs,
       partial: fleet.isPartial(),
-      rows: fleet.all(),
+      rows: fleet.members(),
       contacts: this.#contacts(),
       sample: fleet.sample(),
     });
@@ -145,7 +145,7 @@ export class SurveyRunner {
   #contacts(): Contact[] {
     const { fleet, network } = this.#parts;
     const linked = new Set(network.links().map(({ peer }) => peer));
-    return [...fleet.all()]
+    return [...fleet.members()]
       .filter(({ state, record }) => isLiving(state) && record.peerId !== fleet.self)
       .map(({ record }) => ({ peer: record.peerId, addresses: record.addresses }))
       .sort((a, b) => Number(linked.has(b.peer)) - Number(linked.has(a.peer)));
