@@ -3,7 +3,7 @@ import type { PeerId } from "../platform/signer.ts";
 import type { BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
 import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { MemberCounts, MemberState } from "./membership/member.ts";
-import type { SurveyProgress } from "./survey/survey.ts";
+import type { SurveyProgress } from "./survey/progress.ts";
 
 /** Members by state, and how many agents there are, those beyond the table too. */
 export type FleetCounts = MemberCounts & { readonly estimated: FleetSize };

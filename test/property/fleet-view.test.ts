@@ -173,7 +173,7 @@ const members = Array.from({ length: 3 * ANSWER_RECORDS_MAX }, (_, at) => {
   const said = { agentId: `a-${at}`, version: "1", addresses: [`/sim/${at}`] };
   const record = verifier.verify(signRecord(signer, said, { epoch: 1, sequence: 0 }, false));
   if (typeof record === "string") throw new Error(record);
-  return { record, state: "alive" as MemberState, sinceMs: 0, heardOfAtMs: 0 };
+  return { record, state: "alive" as const, sinceMs: 0, heardOfAtMs: 0 };
 });
 const first = members[0]!;
 

@@ -1,7 +1,7 @@
 import type { Traffic } from "../../mesh/browser-contract.ts";
 import { eventDetail, eventTitle, eventTone } from "./event-text.ts";
 import { formatCount, formatDuration, formatPercent } from "./format.ts";
-import type { FleetAgent, FleetCounts, MemberState } from "./model.ts";
+import type { FleetAgent, FleetCounts, MemberCounts, MemberState } from "./model.ts";
 import { transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
 
@@ -46,11 +46,11 @@ export function matchesSearch(agent: FleetAgent, words: string): boolean {
 }
 
 /** @returns `3 alive, 1 dead`; `2,040 alive, about 9,800 in all` where the agent has no room for all */
-export function countWords(counts: FleetCounts): string {
+export function countWords(counts: MemberCounts & Partial<FleetCounts>): string {
   const states = ["alive", "suspect", "dead", "left"] as const;
   const shown = states.filter((state) => state === "alive" || counts[state] > 0);
   const words = shown.map((state) => `${formatCount(counts[state])} ${state}`);
-  const { agents, relativeError } = counts.estimated;
+  const { agents = 0, relativeError = 0 } = counts.estimated ?? {};
   if (relativeError > 0) words.push(`about ${formatCount(agents)} in all`);
   return words.join(", ");
 }

@@ -303,8 +303,11 @@ export interface FleetAgent {
     | undefined;
 }
 
-/** How many agents there are, by state of those known, and in all. */
-export type FleetCounts = Readonly<Record<MemberState, number>> & {
+/** Agents known, by state. */
+export type MemberCounts = Readonly<Record<MemberState, number>>;
+
+/** The same, and how many there are in all. */
+export type FleetCounts = MemberCounts & {
   readonly estimated: { readonly agents: number; readonly relativeError: number };
 };
 

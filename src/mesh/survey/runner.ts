@@ -8,6 +8,7 @@ import { isLiving } from "../membership/table.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import { Answerer, type AnswererCounters } from "./answerer.ts";
 import { FLEET_PROTOCOL, SURVEY_DEADLINE_MS, SURVEY_KEPT_MS } from "./bounds.ts";
+import type { SurveyProgress } from "./progress.ts";
 import type { SurveyRow } from "./row.ts";
 import {
   type Contact,
@@ -15,7 +16,6 @@ import {
   type SurveyEffects,
   type SurveyEnd,
   type SurveyInput,
-  type SurveyProgress,
 } from "./survey.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -205,7 +205,7 @@ export class SurveyRunner {
   }
 
   #wake(): void {
-    for (const finish of [...this.#waiting]) finish();
+    for (const finish of this.#waiting) finish();
   }
 }
 

@@ -16,6 +16,7 @@ import {
 } from "./bounds.ts";
 import { decodeAnswer, encodeRequest } from "./codec.ts";
 import { KnownFilter } from "./known-filter.ts";
+import type { SurveyProgress } from "./progress.ts";
 import { rowOf, Shared, type SurveyRow } from "./row.ts";
 
 /** Somebody who can be asked. */
@@ -78,19 +79,6 @@ export interface SurveyStart {
   readonly contacts: Iterable<Contact>;
   /** A uniform sample of the fleet: the share of it that is found is the share of the fleet that is. */
   readonly sample: readonly PeerId[];
-}
-
-/** How far a survey is. */
-export interface SurveyProgress {
-  readonly found: number;
-  /** Estimated share of the fleet that was found, 0 to 1. */
-  readonly coverage: number;
-  /** Agents that were asked. */
-  readonly asked: number;
-  /** Agents that answered. */
-  readonly answered: number;
-  readonly requests: number;
-  readonly bytes: number;
 }
 
 /**

@@ -133,7 +133,10 @@ t.test("those in trouble stand first, and can be searched for", async (t) => {
     countWords({ ...counted, estimated: { agents, relativeError } });
   t.equal(words(3, 0), "3 alive, 1 dead");
   t.equal(words(9_800, 0.063), "3 alive, 1 dead, about 9,800 in all");
-  t.equal(evidenceWords({ ageMs: 7_000, confidence: 0.871 }, 1_000), "8 s old, 87 % sure");
+  t.equal(
+    evidenceWords({ ageMs: 7_000, confidence: 0.871 }, 1_000),
+    "8\u00a0s old, 87\u00a0% sure",
+  );
   t.equal(shortPeer("12D3KooWAbCdEfGhIjKl"), "…EfGhIjKl");
 });
 
