@@ -99,12 +99,15 @@ export class SampleSync {
 
   /** Somebody showed a record, whether or not there is room for it in the table. */
   offer(record: Parameters<FleetSample["offer"]>[0], heardOfAtMs: number, nowMs: number): void {
-    if (record.leaving) this.#sample.remove(record);
-    else if (heardOfAtMs >= nowMs - SAMPLE_KEPT_MS && this.#sample.offer(record, heardOfAtMs))
-      this.#nextAtMs = Math.min(
-        this.#nextAtMs,
-        nowMs + FRUITFUL_GAP_MS * (1 + this.#random.next()),
-      );
+    if (record.leaving) {
+      this.#sample.remove(record);
+      return;
+    }
+    if (heardOfAtMs < nowMs - SAMPLE_KEPT_MS || !this.#sample.offer(record, heardOfAtMs)) return;
+    // While everybody is in the table, tables are compared, and samples need not be.
+    if (!this.#table.full) return;
+    const gapMs = FRUITFUL_GAP_MS * (1 + this.#random.next());
+    this.#nextAtMs = Math.min(this.#nextAtMs, nowMs + gapMs);
   }
 
   /** What the table knows meanwhile counts here too; who was not heard of goes. */
