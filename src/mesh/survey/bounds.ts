@@ -28,9 +28,9 @@ export const SURVEY_BYTES_MAX = 67_108_864;
 /** How long a survey may take. */
 export const SURVEY_DEADLINE_MS = 180_000;
 /** While the whole sample is found: answers in a row that brought almost nobody new before it is believed. */
-export const CONFIRMING_ANSWERS = 16;
+export const CONFIRMING_ANSWERS = 128;
 /** While it is not: answers in a row without anybody new that end the survey. */
-export const FRUITLESS_ANSWERS_MAX = 128;
+export const FRUITLESS_ANSWERS_MAX = 192;
 /** A finished survey is the answer for this long. */
 export const SURVEY_KEPT_MS = 60_000;
 
