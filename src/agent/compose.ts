@@ -165,6 +165,7 @@ export async function startAgent(
       offences: () => mesh.access.ledger.counts(),
       bans: () => mesh.access.ledger.bans().length,
       untaken: () => mesh.node.untaken(),
+      surveys: () => ({ ...mesh.node.surveys()?.counters() }),
     });
 
   await lifecycle.start(

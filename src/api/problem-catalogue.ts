@@ -156,6 +156,11 @@ export const problemCatalogue = {
     title: "The node is not banned",
     fix: "GET /v1/mesh/bans lists those that are.",
   },
+  "fleet.no-survey": {
+    status: 404,
+    title: "No survey of the fleet runs, and none is kept",
+    fix: "GET /v1/fleet/agents?scope=all begins one.",
+  },
   "route.not-found": {
     status: 404,
     title: "There is nothing at this path",

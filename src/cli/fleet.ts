@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { Body } from "../api/schemas/common.ts";
-import type { fleetAgents } from "../api/schemas/mesh.ts";
-import { duration, print, printJson, printTable } from "./output.ts";
+import type { fleetAgents, fleetSurvey } from "../api/schemas/mesh.ts";
+import { duration, plural, print, printJson, printTable } from "./output.ts";
 import { RestClient, type RestOptions, withRestOptions } from "./rest-client.ts";
 
 type Agents = Body<typeof fleetAgents>;
+
+const POLL_MS = 1_000;
 
 /** Adds `agent-mesh fleet`: every agent that this one knows. */
 export function registerFleet(program: Command): void {
@@ -19,39 +22,75 @@ export function registerFleet(program: Command): void {
           "dead",
           "left",
         ]),
-      ),
-  ).action(async (options: RestOptions & { state?: string }) => {
-    const agents = await readAll(await RestClient.open(options), options.state);
+      )
+      .option("--all", "ask other agents for those that this one has no room for"),
+  ).action(async (options: RestOptions & { state?: string; all?: true }) => {
+    const agents = await readAll(await RestClient.open(options), options);
     if (options.json === true) return printJson(agents);
     const rows = agents.items.map((agent) => [
       agent.self ? `${agent.agentId} *` : agent.agentId,
       agent.state,
       duration(agent.forMs),
+      agent.self ? "" : `${duration(agent.ageMs)} ago`,
+      `${Math.round(100 * agent.confidence)} %`,
       agent.linked ? "linked" : "",
       agent.health?.status ?? "",
       powerOf(agent),
       agent.health?.queueUpdates === undefined ? "" : String(agent.health.queueUpdates),
       agent.version,
     ]);
-    const headings = ["AGENT", "STATE", "SINCE", "LINK", "HEALTH", "POWER", "QUEUE", "VERSION"];
+    const headings = [
+      "AGENT",
+      "STATE",
+      "FOR",
+      "HEARD",
+      "SURE",
+      "LINK",
+      "HEALTH",
+      "POWER",
+      "QUEUE",
+      "VERSION",
+    ];
     printTable(headings, rows, "no such agents");
-    const { alive, suspect, dead, left } = agents.counts;
+    const { alive, suspect, dead, left, estimated } = agents.counts;
     print(`${alive} alive, ${suspect} suspect, ${dead} dead, ${left} left; * is this agent`);
+    if (estimated.relativeError > 0)
+      print(
+        `the fleet has about ${estimated.agents} agents (± ${Math.round(200 * estimated.relativeError)} %)${options.all === true ? "" : "; --all asks others for the rest"}`,
+      );
+    if (agents.survey !== undefined) {
+      const { found, coverage, asked, tookMs } = agents.survey;
+      print(
+        `${found} found, about ${(100 * coverage).toFixed(1)} % of all, by asking ${plural(asked, "agent")} in ${duration(tookMs)}`,
+      );
+    }
   });
 }
 
-async function readAll(client: RestClient, state: string | undefined): Promise<Agents> {
+async function readAll(
+  client: RestClient,
+  { state, all }: { readonly state?: string; readonly all?: true },
+): Promise<Agents> {
   const items: Agents["items"][number][] = [];
-  const filter = state === undefined ? "" : `&state=${state}`;
+  const filter = `${state === undefined ? "" : `&state=${state}`}${all === true ? "&scope=all" : ""}`;
   let cursor: string | undefined;
   let page: Agents;
   do {
     const from = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    page = await client.get<Agents>(`/v1/fleet/agents?limit=500${filter}${from}`);
+    page = await patiently(client, `/v1/fleet/agents?limit=500${filter}${from}`);
     items.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return { items, counts: page.counts };
+  return { ...page, items };
+}
+
+/** Waits for a survey that takes its time; the agent ends each within minutes. */
+async function patiently(client: RestClient, path: string): Promise<Agents> {
+  for (;;) {
+    const answer = await client.get<Agents | Body<typeof fleetSurvey>>(path);
+    if ("items" in answer) return answer;
+    await sleep(POLL_MS);
+  }
 }
 
 function powerOf({ health, capabilities }: Agents["items"][number]): string {

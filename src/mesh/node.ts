@@ -14,6 +14,7 @@ import {
 import type { PeerId } from "../platform/signer.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
 import { Fleet, MEMBERSHIP_PROTOCOL } from "./fleet/fleet.ts";
+import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipPace } from "./membership/options.ts";
 import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
@@ -25,6 +26,8 @@ import { type Task, Tasks } from "./messaging/tasks.ts";
 import { type TopicListener, Topics } from "./messaging/topics.ts";
 import type { ContentListener, MeshParts, MessageListener, Peer } from "./node-parts.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
+import { FLEET_PROTOCOL } from "./survey/bounds.ts";
+import { SurveyRunner } from "./survey/runner.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAIL_TIMEOUT_MS = 60_000;
@@ -36,6 +39,7 @@ interface Running {
   readonly mail: Mail;
   readonly topics: Topics;
   readonly channels: Channels;
+  readonly surveys: SurveyRunner;
 }
 
 /**
@@ -107,7 +111,8 @@ export class MeshNode implements ChannelOpener {
       },
     });
     network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
-    this.#running = { fleet, mail, topics, channels };
+    const surveys = new SurveyRunner({ ...this.#parts, random: random.fork("survey"), fleet });
+    this.#running = { fleet, mail, topics, channels, surveys };
     await network.start((event) => this.#take(event));
     this.#describe(false);
     fleet.start();
@@ -184,6 +189,16 @@ export class MeshNode implements ChannelOpener {
   /** @returns how many agents there are; none before the start */
   memberCounts(): MemberCounts {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
+  }
+
+  /** How many agents there are, those that this one has no room for too; itself before the start. */
+  fleetSize(): FleetSize {
+    return this.#running?.fleet.size() ?? { agents: 1, relativeError: 0 };
+  }
+
+  /** Finds the agents that this one has no room for, by asking others; undefined before the start. */
+  surveys(): SurveyRunner | undefined {
+    return this.#running?.surveys;
   }
 
   /** What came and was not taken, since the start, by kind: replayed, older than what is known, malformed. */
@@ -352,6 +367,7 @@ export class MeshNode implements ChannelOpener {
     if (running !== undefined) {
       running.mail.close();
       running.channels.close();
+      running.surveys.stop();
       await running.fleet.stop();
     }
     await this.#parts.network.stop();
@@ -361,6 +377,7 @@ export class MeshNode implements ChannelOpener {
     const { requirements } = this.#parts;
     if (requirements === undefined) return;
     requirements.protocol(MEMBERSHIP_PROTOCOL.id, { send: "membership" });
+    requirements.protocol(FLEET_PROTOCOL.id, { send: "membership" });
     requirements.protocol(MAIL_PROTOCOL_ID, { send: "request" });
     requirements.protocol(CHANNEL_PROTOCOL_ID, { send: "request" });
     requirements.protocol(CONTENT_PROTOCOL_ID, { send: "transfer" });

@@ -46,6 +46,8 @@ export interface OpenMeshOptions {
   readonly dht?: boolean;
   /** What the node offers beyond the base, for others to see. */
   readonly features?: readonly string[];
+  /** Agents of the fleet that are known at once; 2,048 unless given. */
+  readonly membersMax?: number;
   /** Who may come in, and what they may say. Default: everybody, everything. */
   readonly gate?: NetworkGate;
   /** Hears what happens to members. */
@@ -106,7 +108,10 @@ export async function openMeshNode(options: OpenMeshOptions): Promise<MeshNode> 
         gate,
         verifier,
         memory: new FleetMemory(store),
-        membership: defaultMembershipOptions,
+        membership: {
+          ...defaultMembershipOptions,
+          ...(options.membersMax !== undefined && { membersMax: options.membersMax }),
+        },
         limits: LIMITS,
         self: {
           agentId: options.name ?? network.self.slice(-12),

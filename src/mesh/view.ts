@@ -1,7 +1,12 @@
 import type { NetworkCounters, Transport } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
+import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { MemberCounts, MemberState } from "./membership/member.ts";
+import type { SurveyProgress } from "./survey/progress.ts";
+
+/** Members by state, and how many agents there are, those beyond the table too. */
+export type FleetCounts = MemberCounts & { readonly estimated: FleetSize };
 
 /** How this node of the mesh is. */
 export interface MeshStatus {
@@ -12,7 +17,7 @@ export interface MeshStatus {
   readonly transports: readonly string[];
   /** A private network's key keeps others out. */
   readonly privateNetwork: boolean;
-  readonly members: MemberCounts;
+  readonly members: FleetCounts;
   readonly links: number;
   /** Share of the agents that were there lately and can not be reached now, 0 to 1. */
   readonly partitionScore: number;
@@ -72,11 +77,27 @@ export interface FleetAgent {
   readonly forMs: number;
   /** How long ago it last gave a sign of life, as far as this agent was told. */
   readonly heardOfMsAgo: number;
+  /** How old the evidence for the state is: a sign of life, or for those that are gone the finding of that. */
+  readonly ageMs: number;
+  /** How far the rest can be relied upon now, 0 to 1. */
+  readonly confidence: number;
   readonly linked: boolean;
   readonly version: string;
-  readonly addresses: readonly string[];
+  /** Absent for those that only a survey found. */
+  readonly addresses?: readonly string[];
   readonly capabilities?: AgentCapabilities;
   readonly health?: AgentHealth;
+}
+
+/** What asking others brought. */
+export interface FleetSurvey extends SurveyProgress {
+  /** Counts the surveys since the start. */
+  readonly number: number;
+  readonly state: "running" | "done";
+  readonly tookMs: number;
+  /** Why it ended; absent while it runs. */
+  readonly ended?: string;
+  readonly endedMsAgo?: number;
 }
 
 /** The mesh and the fleet, for REST, page, CLI and metrics. */
@@ -90,6 +111,14 @@ export interface MeshView {
   counters(): NetworkCounters;
   /** @returns how many there are, without listing them */
   counts(): MemberCounts;
+  /** How many agents the fleet has: counted, or estimated where this agent has no room for all. */
+  size(): FleetSize;
+  /** Asks other agents for those that this one does not know, unless that was done lately. @param waitMs for its end */
+  survey(waitMs: number): Promise<FleetSurvey | undefined>;
+  /** The survey that runs, or was made lately. */
+  currentSurvey(): FleetSurvey | undefined;
+  /** Every agent known and those that the current survey found, by agent id. */
+  surveyedAgents(): readonly FleetAgent[];
   /**
    * Links to nodes at these addresses, and keeps trying those that do not answer.
    * @returns who answered @throws NetworkError when nobody did

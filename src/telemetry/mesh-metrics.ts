@@ -8,6 +8,8 @@ export interface AccessCounts {
   bans(): number;
   /** What came and was not taken, by kind. */
   untaken(): Readonly<Record<string, number>>;
+  /** Requests of the surveys of others, by what became of them. */
+  surveys(): Readonly<Record<string, number>>;
 }
 
 /** Registers the metrics of the mesh; where it is off there are none. */
@@ -33,6 +35,15 @@ export function registerMeshMetrics(
     });
   add("gauge", "mesh_agents", "Agents of the fleet that are known, by state.", () =>
     labelled("state", { ...mesh.counts() }),
+  );
+  add(
+    "gauge",
+    "mesh_fleet_agents_estimated",
+    "Agents of the fleet, those that this one has no room for too.",
+    () => mesh.size().agents,
+  );
+  add("counter", "mesh_survey_requests_total", "Surveys of others, by what became of them.", () =>
+    labelled("outcome", access.surveys()),
   );
   add("gauge", "mesh_links", "Neighbours, by the way their bytes travel.", () =>
     labelled("transport", countBy(mesh.peers().map(({ transport }) => transport))),

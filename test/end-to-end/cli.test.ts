@@ -75,7 +75,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "token create": ["--name", "--scope", "--expires", ...REST],
   "token list": REST,
   "token revoke": ["<id>", ...REST],
-  fleet: [...REST, "--state"],
+  fleet: [...REST, "--state", "--all"],
   mesh: [
     "status",
     "peers",

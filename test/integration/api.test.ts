@@ -124,6 +124,7 @@ t.test("every operation answers as the document says, for its scope and above", 
   const { ask, tokens, world, context, meshAccess } = await start(t);
   const subject = new VirtualKeys().signer("agent-2").peerId;
   const { id: firstId } = await meshAccess.issue({ subject, roles: ["trainer"] }, "test");
+  await context.mesh.survey(0);
   const carried = JSON.stringify({ text: meshAccess.grants.export(firstId) });
   for (const { path, method, operation } of operations) {
     const { operationId } = operation;
@@ -345,6 +346,27 @@ t.test("what is no HTTP, or too much of it, is refused with a problem", async (t
   const huge = `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`;
   t.match(await raw(huge), /^HTTP\/1.1 431 [^]*request\.headers-too-large/);
   t.equal((await ask("GET", "/healthz")).status, 200, "it still serves");
+});
+
+t.test("a survey of the fleet takes its time, and is then the list", async (t) => {
+  const { ask } = await start(t);
+  const none = await ask("GET", "/v1/fleet/survey");
+  t.equal(none.json.code, "fleet.no-survey");
+  const begun = await ask("GET", "/v1/fleet/agents?scope=all");
+  t.equal(begun.status, 202);
+  t.equal(begun.response.headers.get("location"), "/v1/fleet/survey");
+  t.match(begun.json, { state: "running", coverage: 0.75 });
+  const listed = operations.find(({ operation }) => operation.operationId === "listFleetAgents");
+  t.equal(faultsOf(listed!.operation, begun.response, begun.text), "");
+  t.equal((await ask("GET", "/v1/fleet/survey")).json.state, "running");
+  const done = await ask("GET", "/v1/fleet/agents?scope=all");
+  t.equal(done.status, 200);
+  t.equal(faultsOf(listed!.operation, done.response, done.text), "");
+  t.match(done.json.items, [{ agentId: "agent-9", confidence: 0.9, ageMs: 200 }]);
+  t.match(done.json, { survey: { state: "done", asked: 4 }, counts: { estimated: {} } });
+  const known = await ask("GET", "/v1/fleet/agents");
+  t.equal(known.json.items.length, 3, "unless asked for, others are not asked");
+  t.notOk("survey" in known.json);
 });
 
 t.test("lists come in pages", async (t) => {

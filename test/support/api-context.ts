@@ -5,6 +5,7 @@ import { TokenStore } from "../../src/access/tokens.ts";
 import type { ApiContext } from "../../src/api/context.ts";
 import { type ApiOptions, apiOptions } from "../../src/api/options.ts";
 import type { ResourceSnapshot } from "../../src/device/view.ts";
+import type { FleetSurvey } from "../../src/mesh/view.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { DeadLetter } from "../../src/outbox/view.ts";
 import type { AssetDirectory } from "../../src/platform/asset-directory.ts";
@@ -247,9 +248,22 @@ const counters = {
   refusals: { "rate.limited": 9 },
 };
 
-/** A mesh of three agents, one of them dead. */
+/** A mesh of three agents, one of them dead. A survey is done when it is asked for again. */
 function meshOf(take: () => void): ApiContext["mesh"] {
-  const agent = { forMs: 1_000, heardOfMsAgo: 200, version: "0.1.0", addresses: [] };
+  const progress = { found: 3, coverage: 0.75, asked: 4, answered: 3, requests: 5, bytes: 6_000 };
+  const surveys: FleetSurvey[] = [
+    { ...progress, number: 1, state: "done", tookMs: 2_500, ended: "covered", endedMsAgo: 1_000 },
+    { ...progress, number: 1, state: "running", tookMs: 2_000 },
+  ];
+  let survey: FleetSurvey | undefined;
+  const agent = {
+    forMs: 1_000,
+    heardOfMsAgo: 200,
+    ageMs: 200,
+    confidence: 0.9,
+    version: "0.1.0",
+    addresses: [],
+  };
   return {
     status: () => ({
       enabled: true,
@@ -260,7 +274,7 @@ function meshOf(take: () => void): ApiContext["mesh"] {
       ],
       transports: ["tcp", "ws"],
       privateNetwork: false,
-      members: counts,
+      members: { ...counts, estimated: { agents: 5_000, relativeError: 0.063 } },
       links: 1,
       partitionScore: 0.5,
       bootstrap: [{ address: "/ip4/192.0.2.1/tcp/4001", attempts: 3, fault: "no route" }],
@@ -306,6 +320,22 @@ function meshOf(take: () => void): ApiContext["mesh"] {
     ],
     counters: () => counters,
     counts: () => counts,
+    size: () => ({ agents: 5_000, relativeError: 0.063 }),
+    survey: () => {
+      survey = surveys.pop() ?? survey;
+      return Promise.resolve(survey);
+    },
+    currentSurvey: () => survey,
+    surveyedAgents: () => [
+      {
+        ...agent,
+        agentId: "agent-9",
+        peerId: "12D3KooWfar",
+        self: false,
+        state: "suspect",
+        linked: false,
+      },
+    ],
     join: () => {
       take();
       return Promise.resolve(["12D3KooWpeer"]);

@@ -346,6 +346,8 @@ function fleetOf(state: StubState): FleetAgent[] {
       state: at === 4 && index < 12 ? "dead" : at === 2 && index < 6 ? "suspect" : "alive",
       forMs: (index + 1) * 734_000,
       heardOfMsAgo: 800,
+      ageMs: 800,
+      confidence: 0.9,
       linked: index < 3,
       version: index === 1 ? "0.0.9" : "0.1.0",
       capabilities: {
@@ -369,6 +371,8 @@ function fleetOf(state: StubState): FleetAgent[] {
     state: "alive",
     forMs: Date.now() - state.startedAtMs,
     heardOfMsAgo: 0,
+    ageMs: 0,
+    confidence: 1,
     linked: false,
     version: "0.1.0",
     capabilities: {
@@ -430,7 +434,8 @@ function fleetPage(state: StubState, query: URLSearchParams) {
   const chosen = all.filter((agent) => wanted === null || agent.state === wanted);
   const begin = Number(query.get("cursor") ?? 0);
   const end = begin + Number(query.get("limit") ?? 50);
-  const counts = { alive: 0, suspect: 0, dead: 0, left: 0 };
+  const estimated = { agents: all.length, relativeError: 0 };
+  const counts = { alive: 0, suspect: 0, dead: 0, left: 0, estimated };
   for (const agent of all) counts[agent.state] += 1;
   return {
     items: chosen.slice(begin, end),

@@ -2,7 +2,7 @@ import type { TargetedInputEvent } from "preact";
 import { useState } from "preact/hooks";
 import { capitalized, formatCount, formatDuration, formatPercent } from "./format.ts";
 import { ToneIcon } from "./icons.tsx";
-import { countWords, matchesSearch, STATES } from "./mesh-text.ts";
+import { countWords, evidenceWords, matchesSearch, STATES } from "./mesh-text.ts";
 import type { FleetAgent } from "./model.ts";
 import type { PageState } from "./page-state.ts";
 import { Empty, Panel, Tag } from "./parts.tsx";
@@ -118,6 +118,7 @@ function Row({ agent, sinceAnswerMs }: { agent: FleetAgent; sinceAnswerMs: numbe
           {word}
         </span>
         <small>{`for ${formatDuration(agent.forMs + sinceAnswerMs)}`}</small>
+        {!agent.self && <small class="evidence">{evidenceWords(agent, sinceAnswerMs)}</small>}
       </td>
       <td class="power">
         {browser ? <span class="muted">–</span> : capitalized(health?.powerMode || "–")}

@@ -1,7 +1,7 @@
 import type { Traffic } from "../../mesh/browser-contract.ts";
 import { eventDetail, eventTitle, eventTone } from "./event-text.ts";
-import { formatCount, formatPercent } from "./format.ts";
-import type { FleetAgent, MemberState } from "./model.ts";
+import { formatCount, formatDuration, formatPercent } from "./format.ts";
+import type { FleetAgent, FleetCounts, MemberCounts, MemberState } from "./model.ts";
 import { transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
 
@@ -45,11 +45,22 @@ export function matchesSearch(agent: FleetAgent, words: string): boolean {
   return said.some((text) => text.toLowerCase().includes(words.trim().toLowerCase()));
 }
 
-/** @returns `3 alive, 1 dead` */
-export function countWords(counts: Readonly<Record<MemberState, number>>): string {
+/** @returns `3 alive, 1 dead`; `2,040 alive, about 9,800 in all` where the agent has no room for all */
+export function countWords(counts: MemberCounts & Partial<FleetCounts>): string {
   const states = ["alive", "suspect", "dead", "left"] as const;
   const shown = states.filter((state) => state === "alive" || counts[state] > 0);
-  return shown.map((state) => `${formatCount(counts[state])} ${state}`).join(", ");
+  const words = shown.map((state) => `${formatCount(counts[state])} ${state}`);
+  const { agents = 0, relativeError = 0 } = counts.estimated ?? {};
+  if (relativeError > 0) words.push(`about ${formatCount(agents)} in all`);
+  return words.join(", ");
+}
+
+/** @returns how old what is shown of an agent is, and how far it can be relied upon: `8 s old, 87 % sure` */
+export function evidenceWords(
+  { ageMs, confidence }: Pick<FleetAgent, "ageMs" | "confidence">,
+  sinceAnswerMs: number,
+): string {
+  return `${formatDuration(ageMs + sinceAnswerMs)} old, ${formatPercent(100 * confidence)} sure`;
 }
 
 /** @returns what a partition score means; undefined at 0 */

@@ -281,6 +281,8 @@ export interface FleetAgent {
   readonly state: MemberState;
   readonly forMs: number;
   readonly heardOfMsAgo: number;
+  readonly ageMs: number;
+  readonly confidence: number;
   readonly linked: boolean;
   readonly version: string;
   readonly capabilities?:
@@ -301,9 +303,17 @@ export interface FleetAgent {
     | undefined;
 }
 
+/** Agents known, by state. */
+export type MemberCounts = Readonly<Record<MemberState, number>>;
+
+/** The same, and how many there are in all. */
+export type FleetCounts = MemberCounts & {
+  readonly estimated: { readonly agents: number; readonly relativeError: number };
+};
+
 /** GET /v1/fleet/agents */
 export interface FleetPage extends Items<FleetAgent> {
-  readonly counts: Readonly<Record<MemberState, number>>;
+  readonly counts: FleetCounts;
 }
 
 /** A page of a list. */

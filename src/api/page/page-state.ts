@@ -4,8 +4,8 @@ import type {
   DeadLetter,
   Device,
   FleetAgent,
+  FleetCounts,
   Health,
-  MemberState,
   Mesh,
   MeshPeer,
   Power,
@@ -63,7 +63,7 @@ export interface PageState {
   readonly fleet?: {
     /** In the order in which they are shown, bounded. */
     readonly agents: readonly FleetAgent[];
-    readonly counts: Readonly<Record<MemberState, number>>;
+    readonly counts: FleetCounts;
     /** Browser time of the answer: durations run on from there. */
     readonly atMs: number;
   };

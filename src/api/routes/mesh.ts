@@ -2,8 +2,13 @@ import * as Type from "typebox";
 import { NetworkError } from "../../platform/network.ts";
 import { listQuery, pageOf, plainListQuery } from "../cursor.ts";
 import { ApiProblem } from "../problem.ts";
-import type { Router } from "../route.ts";
-import { fleetAgents, joined, joinRequest, mesh, meshPeers } from "../schemas/mesh.ts";
+import { alreadySent, type Router } from "../route.ts";
+import { named } from "../schemas/common.ts";
+import { fleetAgents, fleetSurvey, joined, joinRequest, mesh, meshPeers } from "../schemas/mesh.ts";
+
+/** For a survey to end before the client is told to come back. */
+const SURVEY_WAIT_MS = 2_000;
+const SURVEY_URL = "/v1/fleet/survey";
 
 const peerPath = Type.Object({
   peerId: Type.String({ minLength: 1, maxLength: 128, description: "Peer id." }),
@@ -86,9 +91,15 @@ export function addFleet({ add, context }: Router): void {
     operationId: "listFleetAgents",
     tag: "fleet",
     summary: "The agents of the fleet that this one knows",
-    description: "Any agent can be asked; no server knows more than they do.",
+    description:
+      "Any agent can be asked; no server knows more than they do. With `scope=all` it asks others for those that it has no room for; a survey is kept for a minute.",
     scope: "viewer",
     query: listQuery({
+      scope: Type.Optional(
+        Type.Enum(["known", "all"], {
+          description: "`all`: those that other agents know too. Unless set: those known here.",
+        }),
+      ),
       state: Type.Optional(
         Type.Enum(["alive", "suspect", "dead", "left"], {
           description: "Only those in this state.",
@@ -96,15 +107,47 @@ export function addFleet({ add, context }: Router): void {
       ),
     }),
     success: { status: 200, description: "The agents, by their ids.", schema: fleetAgents },
+    further: [
+      {
+        status: 202,
+        description: "Others are being asked. Ask again when the survey at the Location is done.",
+        schema: named(fleetSurvey),
+        headers: { Location: "Where the survey is seen.", "Retry-After": "Seconds." },
+      },
+    ],
     problems: ["request.cursor"],
-    handler({ query }) {
-      const { state } = query;
-      const agents = context.mesh.agents();
+    async handler({ query }, reply) {
+      const { state, scope } = query;
+      const { mesh } = context;
+      const survey = scope === "all" ? await mesh.survey(SURVEY_WAIT_MS) : undefined;
+      if (survey?.state === "running") {
+        reply.code(202).headers({ location: SURVEY_URL, "retry-after": "1" }).send(survey);
+        return alreadySent;
+      }
+      const agents = survey === undefined ? mesh.agents() : mesh.surveyedAgents();
       const chosen = state === undefined ? agents : agents.filter((agent) => agent.state === state);
+      const list = `fleet-agents:${state ?? ""}:${survey?.number ?? ""}`;
       return {
-        ...pageOf(context.tokens.seal, `fleet-agents:${state ?? ""}`, chosen, query),
-        counts: context.mesh.counts(),
+        ...pageOf(context.tokens.seal, list, chosen, query),
+        counts: { ...mesh.counts(), estimated: mesh.size() },
+        ...(survey !== undefined && { survey }),
       };
+    },
+  });
+
+  add({
+    method: "GET",
+    url: SURVEY_URL,
+    operationId: "getFleetSurvey",
+    tag: "fleet",
+    summary: "How far the survey of the fleet is, or how the last one ended",
+    scope: "viewer",
+    success: { status: 200, description: "The survey.", schema: fleetSurvey },
+    problems: ["fleet.no-survey"],
+    handler() {
+      const survey = context.mesh.currentSurvey();
+      if (survey === undefined) throw new ApiProblem("fleet.no-survey");
+      return survey;
     },
   });
 }

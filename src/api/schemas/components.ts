@@ -19,6 +19,7 @@ import { event } from "./events.ts";
 import {
   fleetAgent,
   fleetAgents,
+  fleetSurvey,
   joined,
   memberCounts,
   mesh,
@@ -67,6 +68,7 @@ export const componentSchemas: readonly TSchema[] = [
   meshPeer,
   joined,
   fleetAgents,
+  fleetSurvey,
   fleetAgent,
   memberCounts,
   grant,

@@ -16,6 +16,16 @@ export const memberCounts = Type.Object(
     suspect: count("Agents that did not answer lately."),
     dead: count("Agents that did not come back."),
     left: count("Agents that said good-bye."),
+    estimated: Type.Object(
+      {
+        agents: count("Agents of the fleet."),
+        relativeError: Type.Number({
+          minimum: 0,
+          description: "Standard error, as a share; 0 where they were counted.",
+        }),
+      },
+      { description: "Those that this agent has no room for too." },
+    ),
   },
   { $id: "MemberCounts" },
 );
@@ -111,9 +121,19 @@ export const fleetAgent = Type.Object(
     state: memberState,
     forMs: milliseconds("How long it has been in that state."),
     heardOfMsAgo: milliseconds("How long ago it last gave a sign of life."),
+    ageMs: milliseconds(
+      "How old the evidence for the state is: a sign of life, or for those that are gone the finding of that.",
+    ),
+    confidence: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: "How far the rest can be relied upon now.",
+    }),
     linked: Type.Boolean(),
     version: Type.String(),
-    addresses: Type.Array(Type.String()),
+    addresses: Type.Optional(
+      Type.Array(Type.String(), { description: "Absent for those that only a survey found." }),
+    ),
     capabilities: Type.Optional(
       Type.Object({
         architecture: Type.String(),
@@ -145,5 +165,30 @@ export const fleetAgent = Type.Object(
   { $id: "FleetAgent" },
 );
 
+/** GET /v1/fleet/survey. */
+export const fleetSurvey = Type.Object(
+  {
+    number: count("Surveys since the agent started."),
+    state: Type.Enum(["running", "done"]),
+    found: count("Agents known now."),
+    coverage: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: "Estimated share of the fleet that was found.",
+    }),
+    asked: count("Agents that were asked."),
+    answered: count("Agents that answered."),
+    requests: count("Requests that were sent."),
+    bytes: count("Bytes of requests and answers."),
+    tookMs: milliseconds("So far, or until the end."),
+    ended: Type.Optional(Type.String({ description: "Why it ended; absent while it runs." })),
+    endedMsAgo: Type.Optional(milliseconds("How long ago it ended.")),
+  },
+  { $id: "FleetSurvey" },
+);
+
 /** GET /v1/fleet/agents. */
-export const fleetAgents = list("FleetAgents", fleetAgent, { counts: named(memberCounts) });
+export const fleetAgents = list("FleetAgents", fleetAgent, {
+  counts: named(memberCounts),
+  survey: Type.Optional(named(fleetSurvey)),
+});

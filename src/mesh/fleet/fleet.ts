@@ -12,6 +12,7 @@ import {
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
 import type { MembershipEffects, MembershipInput } from "../membership/effects.ts";
+import type { FleetSize } from "../membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "../membership/member.ts";
 import { Membership } from "../membership/membership.ts";
 import type { MembershipOptions, MembershipPace } from "../membership/options.ts";
@@ -174,8 +175,40 @@ export class Fleet {
     return this.#membership.member(peer);
   }
 
+  /** This agent. */
+  get self(): PeerId {
+    return this.#parts.network.self;
+  }
+
+  /** The table is full: there may be agents beyond those in it. */
+  isPartial(): boolean {
+    return this.#membership.isPartial;
+  }
+
   counts(): MemberCounts {
     return this.#membership.counts();
+  }
+
+  /** How many agents there are, those beyond the table too. */
+  size(): FleetSize {
+    return this.#membership.fleetSize(this.#parts.clock.monotonicMs());
+  }
+
+  /** A uniform sample of the fleet. */
+  sample(): readonly PeerId[] {
+    return this.#membership.sample(this.#parts.clock.monotonicMs());
+  }
+
+  /** Opens a link for a while. @returns whether there was none before @throws NetworkError */
+  async linkFor(peer: PeerId, told: readonly string[]): Promise<boolean> {
+    if (this.#parts.network.links().some((link) => link.peer === peer)) return false;
+    await this.link(peer, told);
+    return true;
+  }
+
+  /** Closes a link that is not needed any more, so that nobody takes its end for a failure. */
+  part(peer: PeerId): void {
+    this.#input({ kind: "part", peer });
   }
 
   /** What gossip told that changed nothing, by kind: copies, records older than those known, …. */
@@ -189,13 +222,15 @@ export class Fleet {
   }
 
   /**
-   * Opens a link to a member, over the addresses known or found.
+   * Opens a link to an agent, over the addresses known or found.
+   * @param told where others say that it is, for one that is no member
    * @throws NetworkError
    */
-  async link(peer: PeerId): Promise<void> {
+  async link(peer: PeerId, told?: readonly string[]): Promise<void> {
     const { network } = this.#parts;
     if (network.links().some((link) => link.peer === peer)) return;
-    const addresses = this.#membership.member(peer)?.record.addresses ?? (await this.#find(peer));
+    const addresses =
+      this.#membership.member(peer)?.record.addresses ?? told ?? (await this.#find(peer));
     await network.connect({ peer, addresses }, { timeoutMs: CONNECT_TIMEOUT_MS });
   }
 

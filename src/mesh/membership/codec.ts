@@ -7,6 +7,7 @@ import {
 } from "../../wire/agent_mesh/v1/membership_pb.ts";
 import { RECORD_BYTES_MAX } from "../records/record-codec.ts";
 import { BUCKETS } from "./digest.ts";
+import { SAMPLE_MAX } from "./fleet-sample.ts";
 
 /** Largest membership message either way. */
 export const MESSAGE_BYTES_MAX = 65_536;
@@ -14,6 +15,9 @@ export const MESSAGE_BYTES_MAX = 65_536;
 export const LISTING_MEMBERS_MAX = 800;
 /** Most members in one Want. */
 export const WANT_MEMBERS_MAX = 128;
+
+/** Most agents asked for in one SampleWant. */
+export const SAMPLE_WANT_MAX = 128;
 
 const PEER_ID_LENGTH_MAX = 64;
 const RECORDS_MAX = 1_024;
@@ -97,6 +101,12 @@ function isSound({ body, records, accusations }: MembershipMessage): boolean {
       return body.value.peers.length <= WANT_MEMBERS_MAX && body.value.peers.every(isPeerName);
     case "recordPage":
       return body.value.agesS.length === records.length;
+    case "sample": {
+      const { places, agesS } = body.value;
+      return places.length <= SAMPLE_MAX && agesS.length === places.length;
+    }
+    case "sampleWant":
+      return body.value.places.length <= SAMPLE_WANT_MAX;
     case "probe":
     case "probeAnswer":
     case "parting":

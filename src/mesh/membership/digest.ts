@@ -5,7 +5,7 @@ export const BUCKETS = 64;
 
 /** @returns 0 … 63 */
 export function bucketOf(hash: number): number {
-  return scramble(hash) >>> 26;
+  return mix32(hash) >>> 26;
 }
 
 /**
@@ -42,8 +42,8 @@ export class TableDigest {
   }
 
   #mix(hash: number, { epoch, sequence }: RecordVersion, sign: 1 | -1): void {
-    const low = scramble(scramble(hash ^ epoch) ^ sequence);
-    const high = scramble(low ^ scramble(hash + 0x9e3779b9));
+    const low = mix32(mix32(hash ^ epoch) ^ sequence);
+    const high = mix32(low ^ mix32(hash + 0x9e3779b9));
     const at = 2 * bucketOf(hash);
     this.#words[at] = (this.#words[at] ?? 0) + sign * low;
     this.#words[at + 1] = (this.#words[at + 1] ?? 0) + sign * high;
@@ -56,7 +56,7 @@ export function inMask(mask: readonly [number, number], bucket: number): boolean
 }
 
 /** The finalizer of MurmurHash3, 32 bits. */
-function scramble(value: number): number {
+export function mix32(value: number): number {
   let word = value | 0;
   word = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);

@@ -25,6 +25,8 @@ export type MembershipInput = { readonly nowMs: number } & (
    * @throws RangeError as `signRecord` does
    */
   | { readonly kind: "self-changed"; readonly self: SelfDescription; readonly slow?: boolean }
+  /** A link is not needed any more: it is closed, and the neighbour told that this is on purpose. */
+  | { readonly kind: "part"; readonly peer: PeerId }
   /** The agent stops. Its neighbours are told; nothing is asked for after that. */
   | { readonly kind: "leave" }
 );

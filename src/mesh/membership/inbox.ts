@@ -6,6 +6,7 @@ import { DIGEST_UNITS, LISTING_UNITS, type LinkState } from "./links.ts";
 import type { MembershipPace } from "./options.ts";
 import type { PartialView } from "./partial-view.ts";
 import type { Roster } from "./roster.ts";
+import type { SampleSync } from "./sample-sync.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { MemberTable } from "./table.ts";
 import type { TableSync } from "./table-sync.ts";
@@ -17,6 +18,7 @@ interface Parts {
   readonly detector: FailureDetector;
   readonly roster: Roster;
   readonly sync: TableSync;
+  readonly samples: SampleSync;
   readonly view: PartialView;
   readonly sweeper: Sweeper;
   readonly detectorHost: (turn: Turn) => DetectorHost;
@@ -59,7 +61,7 @@ export class Inbox {
   }
 
   #body(turn: Turn, link: LinkState, body: MembershipMessage["body"]): void {
-    const { sync, sweeper } = this.#parts;
+    const { sync, sweeper, samples } = this.#parts;
     const from = link.peer;
     switch (body.case) {
       case "probe":
@@ -79,6 +81,12 @@ export class Inbox {
         break;
       case "recordPage":
         sync.page(turn, from, body.value);
+        break;
+      case "sample":
+        if (this.#pays(turn, link, LISTING_UNITS)) samples.take(turn, from, body.value);
+        break;
+      case "sampleWant":
+        if (this.#pays(turn, link, LISTING_UNITS)) samples.want(turn, from, body.value);
         break;
       case "parting":
         link.parting = true;

@@ -7,6 +7,7 @@ import { BroadcastQueue } from "./broadcast-queue.ts";
 import { type MessageBody, type News, newsBytes } from "./codec.ts";
 import type { MembershipEffects, MembershipInput } from "./effects.ts";
 import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
+import type { FleetSize } from "./fleet-sample.ts";
 import { Inbox } from "./inbox.ts";
 import { type LinkState, newLink } from "./links.ts";
 import type { Member, MemberCounts } from "./member.ts";
@@ -14,6 +15,7 @@ import type { MembershipOptions, MembershipPace } from "./options.ts";
 import type { OwnRecordCounters } from "./own-record-keeper.ts";
 import { PartialView } from "./partial-view.ts";
 import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
+import { SampleSync } from "./sample-sync.ts";
 import { SelfRecord } from "./self-record.ts";
 import { Suspicions } from "./suspicion.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -71,6 +73,7 @@ export class Membership {
   readonly #suspicions = new Suspicions();
   readonly #detector: FailureDetector;
   readonly #sync: TableSync;
+  readonly #samples: SampleSync;
   readonly #view: PartialView;
   readonly #roster: Roster;
   readonly #sweeper: Sweeper;
@@ -113,6 +116,7 @@ export class Membership {
       this.#rosterHost(),
     );
     this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
+    this.#samples = new SampleSync(this.#table, this.#self, random, startMs);
     this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs, (peer) =>
       this.#links.has(peer),
     );
@@ -122,6 +126,7 @@ export class Membership {
       detector: this.#detector,
       roster: this.#roster,
       sync: this.#sync,
+      samples: this.#samples,
       view: this.#view,
       sweeper: this.#sweeper,
       detectorHost: (turn) => this.#detectorHost(turn),
@@ -160,6 +165,21 @@ export class Membership {
 
   counts(): MemberCounts {
     return this.#table.counts();
+  }
+
+  /** The table is full: there may be agents beyond those in it. */
+  get isPartial(): boolean {
+    return this.#table.full;
+  }
+
+  /** How many agents the fleet has, this one included: counted while the table holds all of them, estimated else. */
+  fleetSize(nowMs: number): FleetSize {
+    return this.#samples.size(nowMs);
+  }
+
+  /** A uniform sample of the fleet, the same at every agent but for what is on its way; all of a small one. */
+  sample(nowMs: number): readonly PeerId[] {
+    return this.#samples.peers(nowMs);
   }
 
   counters(): MembershipCounters {
@@ -211,6 +231,9 @@ export class Membership {
         if (input.slow === true) this.#self.amend(input.self);
         else this.#roster.renew(turn, { self: input.self });
         break;
+      case "part":
+        if (this.#links.has(input.peer)) this.#part(turn, input.peer);
+        break;
       case "leave":
         this.#leave(turn);
         break;
@@ -224,6 +247,7 @@ export class Membership {
       this.#detector.nextAtMs,
       this.#roster.nextAtMs,
       this.#sync.nextAtMs,
+      this.#samples.nextAtMs,
       this.#view.nextAtMs,
       this.#sweeper.nextAtMs,
       this.#queue.idle ? Number.POSITIVE_INFINITY : this.#gossipAtMs,
@@ -254,6 +278,7 @@ export class Membership {
     const surplus = this.#view.surplus();
     if (surplus !== undefined) this.#part(turn, surplus);
     this.#sync.tick(turn, this.#pace, () => this.#anyLink());
+    this.#samples.tick(turn, this.#pace, () => this.#anyLink());
     if (!this.#queue.idle && this.#gossipAtMs <= turn.nowMs) this.#gossip(turn);
   }
 
@@ -374,6 +399,7 @@ export class Membership {
         this.#dropLink(turn, peer);
       },
       forgotten: (record) => this.#view.remember(contactOf(record)),
+      showed: (turn, record, heardOfAtMs) => this.#samples.offer(record, heardOfAtMs, turn.nowMs),
       accused: () => this.#detector.accused(),
     };
   }

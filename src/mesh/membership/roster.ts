@@ -49,6 +49,8 @@ export interface RosterHost {
   lonely(turn: Turn): void;
   died(turn: Turn, peer: PeerId): void;
   forgotten(record: KnownRecord): void;
+  /** A record was shown and is genuine, whether or not there is room for it. */
+  showed(turn: Turn, record: KnownRecord, heardOfAtMs: number): void;
   /** This agent is said not to answer. */
   accused(): void;
 }
@@ -137,6 +139,7 @@ export class Roster {
     const { peerId } = record;
     if (peerId === self.record.peerId) return this.#ownRecord.takeRecord(turn, record);
     const heardOfAtMs = turn.nowMs - (ageMs ?? 0);
+    this.#host.showed(turn, record, heardOfAtMs);
     if (known === undefined) member = table.get(peerId);
     if (member === undefined) return this.#admit(turn, link, record, heardOfAtMs, ageMs);
     const order = compareRecords(record, member.record);

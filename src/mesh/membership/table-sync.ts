@@ -10,7 +10,7 @@ import { isLiving, type MemberTable } from "./table.ts";
 import type { Turn } from "./turn.ts";
 
 /** Records in one page: a Want is answered in several when they are large. */
-const PAGE_BYTES_MAX = 49_152;
+export const PAGE_BYTES_MAX = 49_152;
 /** A neighbour that lists and then does not send what is wanted is given up after this time. */
 const PULL_PATIENCE_MS = 5_000;
 /** What is told at once to a neighbour that lists members as living that are not. */
@@ -19,7 +19,7 @@ const CORRECTIONS_MAX = 64;
 const WANTED_WHEN_FULL = 2;
 /** An exchange that brought members is soon followed by another one. */
 /** How much rarer tables are compared that can not become the same. */
-const FULL_FACTOR = 12;
+export const FULL_FACTOR = 12;
 const FRUITFUL_GAP_MS = 1_000;
 const AGE_MAX_S = 2_592_000;
 const NONE: readonly [number, number] = [0, 0];

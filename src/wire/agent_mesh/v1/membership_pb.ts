@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/membership.proto.
  */
 export const file_agent_mesh_v1_membership: GenFile = /*@__PURE__*/
-  fileDesc("Ch5hZ2VudF9tZXNoL3YxL21lbWJlcnNoaXAucHJvdG8SDWFnZW50X21lc2gudjEizgMKEU1lbWJlcnNoaXBNZXNzYWdlEiUKBXByb2JlGAEgASgLMhQuYWdlbnRfbWVzaC52MS5Qcm9iZUgAEjIKDHByb2JlX2Fuc3dlchgCIAEoCzIaLmFnZW50X21lc2gudjEuUHJvYmVBbnN3ZXJIABI0Cg1wcm9iZV9yZXF1ZXN0GAMgASgLMhsuYWdlbnRfbWVzaC52MS5Qcm9iZVJlcXVlc3RIABIyCgx0YWJsZV9kaWdlc3QYBCABKAsyGi5hZ2VudF9tZXNoLnYxLlRhYmxlRGlnZXN0SAASKQoHbGlzdGluZxgFIAEoCzIWLmFnZW50X21lc2gudjEuTGlzdGluZ0gAEiMKBHdhbnQYBiABKAsyEy5hZ2VudF9tZXNoLnYxLldhbnRIABIwCgtyZWNvcmRfcGFnZRgHIAEoCzIZLmFnZW50X21lc2gudjEuUmVjb3JkUGFnZUgAEikKB3BhcnRpbmcYCCABKAsyFi5hZ2VudF9tZXNoLnYxLlBhcnRpbmdIABIPCgdyZWNvcmRzGA4gAygMEi4KC2FjY3VzYXRpb25zGA8gAygLMhkuYWdlbnRfbWVzaC52MS5BY2N1c2F0aW9uQgYKBGJvZHkiFgoFUHJvYmUSDQoFbm9uY2UYASABKA0iWQoLUHJvYmVBbnN3ZXISDQoFbm9uY2UYASABKA0SLAoHb3V0Y29tZRgCIAEoDjIbLmFnZW50X21lc2gudjEuUHJvYmVPdXRjb21lEg0KBWxpbmtzGAMgASgNIisKDFByb2JlUmVxdWVzdBINCgVub25jZRgBIAEoDRIMCgRwZWVyGAIgASgJIlYKCkFjY3VzYXRpb24SDQoFYWJvdXQYASABKAkSDQoFZXBvY2gYAiABKA0SEAoIc2VxdWVuY2UYAyABKA0SCgoCYnkYBCABKAkSDAoEZGVhZBgFIAEoCCIcCgtUYWJsZURpZ2VzdBINCgV3b3JkcxgBIAMoByKIAQoHTGlzdGluZxIUCgxjb21wbGV0ZV9sb3cYASABKAcSFQoNY29tcGxldGVfaGlnaBgCIAEoBxINCgVwZWVycxgDIAMoCRIOCgZlcG9jaHMYBCADKA0SEQoJc2VxdWVuY2VzGAUgAygNEg4KBmFnZXNfcxgGIAMoDRIOCgZhbnN3ZXIYByABKAgiFQoEV2FudBINCgVwZWVycxgBIAMoCSIqCgpSZWNvcmRQYWdlEgwKBGxhc3QYASABKAgSDgoGYWdlc19zGAIgAygNIgkKB1BhcnRpbmcqhQEKDFByb2JlT3V0Y29tZRIdChlQUk9CRV9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGQoVUFJPQkVfT1VUQ09NRV9SRUFDSEVEEAESHQoZUFJPQkVfT1VUQ09NRV9OT1RfUkVBQ0hFRBACEhwKGFBST0JFX09VVENPTUVfTk9UX0xJTktFRBADYgZwcm90bzM");
+  fileDesc("Ch5hZ2VudF9tZXNoL3YxL21lbWJlcnNoaXAucHJvdG8SDWFnZW50X21lc2gudjEiqQQKEU1lbWJlcnNoaXBNZXNzYWdlEiUKBXByb2JlGAEgASgLMhQuYWdlbnRfbWVzaC52MS5Qcm9iZUgAEjIKDHByb2JlX2Fuc3dlchgCIAEoCzIaLmFnZW50X21lc2gudjEuUHJvYmVBbnN3ZXJIABI0Cg1wcm9iZV9yZXF1ZXN0GAMgASgLMhsuYWdlbnRfbWVzaC52MS5Qcm9iZVJlcXVlc3RIABIyCgx0YWJsZV9kaWdlc3QYBCABKAsyGi5hZ2VudF9tZXNoLnYxLlRhYmxlRGlnZXN0SAASKQoHbGlzdGluZxgFIAEoCzIWLmFnZW50X21lc2gudjEuTGlzdGluZ0gAEiMKBHdhbnQYBiABKAsyEy5hZ2VudF9tZXNoLnYxLldhbnRIABIwCgtyZWNvcmRfcGFnZRgHIAEoCzIZLmFnZW50X21lc2gudjEuUmVjb3JkUGFnZUgAEikKB3BhcnRpbmcYCCABKAsyFi5hZ2VudF9tZXNoLnYxLlBhcnRpbmdIABInCgZzYW1wbGUYCSABKAsyFS5hZ2VudF9tZXNoLnYxLlNhbXBsZUgAEjAKC3NhbXBsZV93YW50GAogASgLMhkuYWdlbnRfbWVzaC52MS5TYW1wbGVXYW50SAASDwoHcmVjb3JkcxgOIAMoDBIuCgthY2N1c2F0aW9ucxgPIAMoCzIZLmFnZW50X21lc2gudjEuQWNjdXNhdGlvbkIGCgRib2R5IhYKBVByb2JlEg0KBW5vbmNlGAEgASgNIlkKC1Byb2JlQW5zd2VyEg0KBW5vbmNlGAEgASgNEiwKB291dGNvbWUYAiABKA4yGy5hZ2VudF9tZXNoLnYxLlByb2JlT3V0Y29tZRINCgVsaW5rcxgDIAEoDSIrCgxQcm9iZVJlcXVlc3QSDQoFbm9uY2UYASABKA0SDAoEcGVlchgCIAEoCSJWCgpBY2N1c2F0aW9uEg0KBWFib3V0GAEgASgJEg0KBWVwb2NoGAIgASgNEhAKCHNlcXVlbmNlGAMgASgNEgoKAmJ5GAQgASgJEgwKBGRlYWQYBSABKAgiHAoLVGFibGVEaWdlc3QSDQoFd29yZHMYASADKAciiAEKB0xpc3RpbmcSFAoMY29tcGxldGVfbG93GAEgASgHEhUKDWNvbXBsZXRlX2hpZ2gYAiABKAcSDQoFcGVlcnMYAyADKAkSDgoGZXBvY2hzGAQgAygNEhEKCXNlcXVlbmNlcxgFIAMoDRIOCgZhZ2VzX3MYBiADKA0SDgoGYW5zd2VyGAcgASgIIhUKBFdhbnQSDQoFcGVlcnMYASADKAkiKgoKUmVjb3JkUGFnZRIMCgRsYXN0GAEgASgIEg4KBmFnZXNfcxgCIAMoDSIJCgdQYXJ0aW5nIjgKBlNhbXBsZRIOCgZwbGFjZXMYASADKAcSDgoGYWdlc19zGAIgAygNEg4KBmFuc3dlchgDIAEoCCIcCgpTYW1wbGVXYW50Eg4KBnBsYWNlcxgBIAMoByqFAQoMUHJvYmVPdXRjb21lEh0KGVBST0JFX09VVENPTUVfVU5TUEVDSUZJRUQQABIZChVQUk9CRV9PVVRDT01FX1JFQUNIRUQQARIdChlQUk9CRV9PVVRDT01FX05PVF9SRUFDSEVEEAISHAoYUFJPQkVfT1VUQ09NRV9OT1RfTElOS0VEEANiBnByb3RvMw");
 
 /**
  * What neighbours tell each other about the fleet, over an authenticated link. News rides on every kind.
@@ -69,6 +69,18 @@ export type MembershipMessage = Message<"agent_mesh.v1.MembershipMessage"> & {
      */
     value: Parting;
     case: "parting";
+  } | {
+    /**
+     * @generated from field: agent_mesh.v1.Sample sample = 9;
+     */
+    value: Sample;
+    case: "sample";
+  } | {
+    /**
+     * @generated from field: agent_mesh.v1.SampleWant sample_want = 10;
+     */
+    value: SampleWant;
+    case: "sampleWant";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -345,6 +357,59 @@ export type Parting = Message<"agent_mesh.v1.Parting"> & {
  */
 export const PartingSchema: GenMessage<Parting> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_membership, 9);
+
+/**
+ * The agents whose places are the smallest, as far as the sender knows: from how small they are follows how many agents
+ * there are. In parallel lists, smallest place first.
+ *
+ * @generated from message agent_mesh.v1.Sample
+ */
+export type Sample = Message<"agent_mesh.v1.Sample"> & {
+  /**
+   * @generated from field: repeated fixed32 places = 1;
+   */
+  places: number[];
+
+  /**
+   * Seconds since the sender heard of each.
+   *
+   * @generated from field: repeated uint32 ages_s = 2;
+   */
+  agesS: number[];
+
+  /**
+   * An answer to a sample; it is not answered with a sample again.
+   *
+   * @generated from field: bool answer = 3;
+   */
+  answer: boolean;
+};
+
+/**
+ * Describes the message agent_mesh.v1.Sample.
+ * Use `create(SampleSchema)` to create a new message.
+ */
+export const SampleSchema: GenMessage<Sample> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_membership, 10);
+
+/**
+ * Asks for the records of agents at these places, which come as a RecordPage.
+ *
+ * @generated from message agent_mesh.v1.SampleWant
+ */
+export type SampleWant = Message<"agent_mesh.v1.SampleWant"> & {
+  /**
+   * @generated from field: repeated fixed32 places = 1;
+   */
+  places: number[];
+};
+
+/**
+ * Describes the message agent_mesh.v1.SampleWant.
+ * Use `create(SampleWantSchema)` to create a new message.
+ */
+export const SampleWantSchema: GenMessage<SampleWant> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_membership, 11);
 
 /**
  * @generated from enum agent_mesh.v1.ProbeOutcome

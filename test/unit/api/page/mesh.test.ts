@@ -3,6 +3,7 @@ import { eventDetail, eventTitle, eventTone } from "../../../../src/api/page/eve
 import { fleetFigures } from "../../../../src/api/page/fleet-figures.ts";
 import {
   countWords,
+  evidenceWords,
   inFleetOrder,
   matchesSearch,
   partitionWords,
@@ -37,7 +38,15 @@ function meshOf(changes: Partial<Mesh>): Mesh {
 }
 
 function agentOf(agentId: string, state: MemberState = "alive"): FleetAgent {
-  const common = { self: false, forMs: 1, heardOfMsAgo: 1, linked: false, version: "0.1.0" };
+  const common = {
+    self: false,
+    forMs: 1,
+    heardOfMsAgo: 1,
+    ageMs: 1,
+    confidence: 0.9,
+    linked: false,
+    version: "0.1.0",
+  };
   return { agentId, peerId: `peer-${agentId}`, state, ...common };
 }
 
@@ -119,7 +128,15 @@ t.test("those in trouble stand first, and can be searched for", async (t) => {
   t.ok(matchesSearch(agentOf("Greenhouse"), " green "));
   t.ok(matchesSearch(agentOf("x", "dead"), "DEAD"));
   t.notOk(matchesSearch(agentOf("x"), "house"));
-  t.equal(countWords({ alive: 3, suspect: 0, dead: 1, left: 0 }), "3 alive, 1 dead");
+  const counted = { alive: 3, suspect: 0, dead: 1, left: 0 };
+  const words = (agents: number, relativeError: number) =>
+    countWords({ ...counted, estimated: { agents, relativeError } });
+  t.equal(words(3, 0), "3 alive, 1 dead");
+  t.equal(words(9_800, 0.063), "3 alive, 1 dead, about 9,800 in all");
+  t.equal(
+    evidenceWords({ ageMs: 7_000, confidence: 0.871 }, 1_000),
+    "8\u00a0s old, 87\u00a0% sure",
+  );
   t.equal(shortPeer("12D3KooWAbCdEfGhIjKl"), "…EfGhIjKl");
 });
 
