@@ -303,6 +303,53 @@ for (const one of [seed, ...PINNED_FAKES])
     },
   );
 
+t.test("whom one neighbour alone accuses is asked itself before it is buried", async (t) => {
+  const world = new World({ seed: `${seed}/alone`, membership: { neighboursWanted: 1 } });
+  const [accused, victim] = [world.add(), world.add()];
+  const words: ((news: readonly News[]) => void)[] = [];
+  // Two that know nobody else, and answer for themselves: the victim has no reason to look for further links.
+  for (let at = 0; at < 2; at++) {
+    const rogue = world.addRogue((signer, send) => {
+      const self = { agentId: `rogue-${at}`, version: "0.1.0", addresses: [] };
+      const own = signRecord(signer, self, { epoch: 1, sequence: 0 }, false);
+      words.push((news) => send(world.peer(victim), encodeMessage(undefined, news)));
+      return {
+        peer: signer.peerId,
+        linked: (peer) => send(peer, encodeMessage(undefined, [{ kind: "record", bytes: own }])),
+        hear: (from, bytes) => {
+          const body = decodeMessage(bytes)?.body;
+          if (body?.case !== "probe") return;
+          const { nonce } = body.value;
+          const value = { nonce, outcome: ProbeOutcome.REACHED, links: 0 };
+          send(from, encodeMessage({ case: "probeAnswer", value }, []));
+        },
+      };
+    });
+    world.introduce(victim, rogue);
+  }
+  world.run(5_000);
+  const { peerId, epoch, sequence, bytes } = world.record(accused);
+  const accuse = (): void => {
+    const by = world.peer(victim + 1);
+    words[0]?.([accusationNews({ about: peerId, epoch, sequence, by, dead: false })]);
+  };
+  const seen = (): string[] =>
+    world.sightings
+      .filter(({ by, change }) => by === victim && change.peer === peerId)
+      .map(({ change }) => change.kind);
+  words[0]?.([{ kind: "record", bytes }]);
+  world.run(1_000);
+  t.notOk(world.membership(victim).linked.includes(peerId), "there is no link between them");
+  accuse();
+  world.run(60_000);
+  t.ok(seen().includes("suspect"));
+  t.notOk(seen().includes("dead"), "it answered");
+
+  world.cutPower(accused);
+  world.run(120_000);
+  t.ok(seen().includes("dead"), "now it does not");
+});
+
 t.test("a flood of invented identities does not push out who is there", async (t) => {
   const honest = 10;
   const membersMax = 64;

@@ -92,7 +92,7 @@ export class Membership {
     this.#self = new SelfRecord(parts.signer, verifier, parts.self, parts.epoch);
     const self = this.#self.record.peerId;
     this.#table = new MemberTable(self, options.membersMax);
-    this.#table.add(this.#self.record, "alive", startMs, startMs);
+    this.#table.add(this.#self.record, "alive", startMs);
     this.#queue = new BroadcastQueue(random);
     this.#detector = new FailureDetector(random, options.indirectProbes, startMs);
     this.#view = new PartialView({
@@ -392,7 +392,11 @@ export class Membership {
         const host = this.#detectorHost(turn);
         this.#detector.probe(peer, turn.nowMs, this.#pace, host);
       },
-      lonely: (turn) => this.#sync.hurry(turn.nowMs),
+      lonely: (turn, suspect) => {
+        this.#sync.hurry(turn.nowMs);
+        const member = this.#table.get(suspect);
+        if (member !== undefined) this.#view.reconnect(turn, member);
+      },
       died: (turn, peer) => {
         if (!this.#links.has(peer)) return;
         turn.disconnect(peer);

@@ -101,7 +101,7 @@ export class PartialView {
     this.#soon(nowMs, MAINTAIN_GAP_MS);
   }
 
-  /** Dials a neighbour whose link broke, at once. */
+  /** Dials a member at once: a neighbour whose link broke, or one that is to show that it lives. */
   reconnect(turn: Turn, member: Member): void {
     const { peerId, addresses } = member.record;
     if (!this.#dials.isUnderWay(peerId)) this.#dial(turn, { peer: peerId, addresses });

@@ -24,7 +24,7 @@ import type { Turn } from "./turn.ts";
 const REFRESH_COPIES = 3;
 /** Enough to reach whoever suspects by way of one honest neighbour among many that keep it to themselves. */
 const REFUTATION_COPIES = 16;
-/** Long enough to compare tables with a neighbour. */
+/** Long enough to compare tables with a neighbour, and to dial. */
 const LONELY_EXTENSION_MS = 3_000;
 const LONELY_EXTENSIONS_MAX = 3;
 
@@ -45,8 +45,8 @@ export interface RosterHost {
   /** It is new, or living again; by comparison of tables, or by word of it. */
   joined(turn: Turn, peer: PeerId, bySync: boolean): void;
   suspected(turn: Turn, peer: PeerId): void;
-  /** A suspicion that nobody shares has run out: what do the neighbours know? */
-  lonely(turn: Turn): void;
+  /** A suspicion that nobody shares has run out: does the suspect answer, and what do the neighbours know? */
+  lonely(turn: Turn, suspect: PeerId): void;
   died(turn: Turn, peer: PeerId): void;
   forgotten(record: KnownRecord): void;
   /** A record was shown and is genuine, whether or not there is room for it. */
@@ -117,12 +117,13 @@ export class Roster {
 
   /**
    * Nobody else suspects it, and it is no neighbour that could be asked: then it has most likely refuted what was said,
-   * and only this agent did not hear of it. Tables are compared before it is buried.
+   * and only this agent did not hear of it. Before it is buried tables are compared, and, since neighbours may have no
+   * room for it in theirs, it is dialled.
    */
   #moreMs(turn: Turn, { about, accusers, buriers, extensions }: Suspicion): number {
     const lonely = accusers.length === 1 && buriers.length === 0 && !this.#parts.links.has(about);
     if (!lonely || extensions >= LONELY_EXTENSIONS_MAX) return 0;
-    this.#host.lonely(turn);
+    this.#host.lonely(turn, about);
     return LONELY_EXTENSION_MS;
   }
 
@@ -141,7 +142,7 @@ export class Roster {
     const heardOfAtMs = turn.nowMs - (ageMs ?? 0);
     this.#host.showed(turn, record, heardOfAtMs);
     if (known === undefined) member = table.get(peerId);
-    if (member === undefined) return this.#admit(turn, link, record, heardOfAtMs, ageMs);
+    if (member === undefined) return this.#admit(turn, link, record, ageMs);
     const order = compareRecords(record, member.record);
     if (order < 0) {
       this.#counters.staleRecords++;
@@ -229,13 +230,7 @@ export class Roster {
     this.#host.forgotten(record);
   }
 
-  #admit(
-    turn: Turn,
-    link: LinkState,
-    record: KnownRecord,
-    heardOfAtMs: number,
-    ageMs: number | undefined,
-  ): void {
+  #admit(turn: Turn, link: LinkState, record: KnownRecord, ageMs: number | undefined): void {
     const { table, queue, links, options } = this.#parts;
     const { peerId, leaving } = record;
     if (table.full) {
@@ -255,7 +250,7 @@ export class Roster {
       }
       this.forget(turn, victim);
     }
-    table.add(record, leaving ? "left" : "alive", turn.nowMs, heardOfAtMs);
+    table.add(record, leaving ? "left" : "alive", turn.nowMs, ageMs);
     // Others can learn old news as this agent did; only what is new in the fleet is worth telling unasked.
     if (ageMs === undefined)
       queue.add(peerId, { kind: "record", bytes: record.bytes }, this.#copies(), false, link.peer);
@@ -279,7 +274,8 @@ export class Roster {
     const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
     const copies = kind === "updated" ? this.#updateCopies(turn, member, record) : this.#copies();
     suspicions.end(peerId);
-    this.#change(turn, member, kind, { record, state: leaving ? "left" : "alive" });
+    const state = leaving ? "left" : "alive";
+    this.#change(turn, member, kind, { record, state, isNews: !bySync });
     queue.add(peerId, { kind: "record", bytes }, copies, refuted || leaving, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
   }
@@ -338,7 +334,11 @@ export class Roster {
     turn: Turn,
     member: Member,
     kind: MemberChange["kind"],
-    to: { readonly record?: KnownRecord; readonly state: Member["state"] },
+    to: {
+      readonly record?: KnownRecord;
+      readonly state: Member["state"];
+      readonly isNews?: boolean;
+    },
   ): void {
     const before = { record: member.record, state: member.state };
     const { peerId } = member.record;

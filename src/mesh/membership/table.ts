@@ -90,14 +90,17 @@ export class MemberTable {
     return this.#dead[Math.floor(random.next() * this.#dead.length)];
   }
 
-  /** Adds a member that is not there yet. The caller has made room. */
-  add(record: KnownRecord, state: MemberState, nowMs: number, heardOfAtMs: number): Member {
+  /**
+   * Adds a member that is not there yet. The caller has made room.
+   * @param ageMs when it came in a comparison of tables: how long ago the teller heard of it
+   */
+  add(record: KnownRecord, state: MemberState, nowMs: number, ageMs?: number): Member {
     const entry: Entry = {
       record,
       state,
       sinceMs: nowMs,
-      heardOfAtMs,
-      recordAtMs: nowMs,
+      heardOfAtMs: nowMs - (ageMs ?? 0),
+      recordAtMs: ageMs === undefined ? nowMs : Number.NEGATIVE_INFINITY,
       aliveUntilMs: Number.NEGATIVE_INFINITY,
       slot: 0,
     };
@@ -106,8 +109,15 @@ export class MemberTable {
     return entry;
   }
 
-  /** Puts another record, another state, or both in the place of what is known of a member. */
-  change(peer: PeerId, nowMs: number, to: { record?: KnownRecord; state?: MemberState }): void {
+  /**
+   * Puts another record, another state, or both in the place of what is known of a member.
+   * @param to with `isNews` false where a record came in a comparison of tables
+   */
+  change(
+    peer: PeerId,
+    nowMs: number,
+    to: { record?: KnownRecord; state?: MemberState; isNews?: boolean },
+  ): void {
     const entry = this.#entries.get(peer);
     if (entry === undefined) return;
     const { record = entry.record, state = entry.state } = to;
@@ -116,7 +126,8 @@ export class MemberTable {
       if (entry.state === "alive") entry.aliveUntilMs = nowMs;
       entry.sinceMs = nowMs;
     }
-    if (record !== entry.record) entry.recordAtMs = nowMs;
+    if (record !== entry.record)
+      entry.recordAtMs = to.isNews === false ? Number.NEGATIVE_INFINITY : nowMs;
     entry.record = record;
     entry.state = state;
     this.#list(entry);

@@ -184,7 +184,7 @@ t.test("table", async (t) => {
     const table = new MemberTable("me", 6);
     table.add(record("me"), "alive", 0, 0);
     for (const [at, peer] of ["a", "b", "c", "d", "e"].entries())
-      table.add(record(peer), "alive", 0, 100 - at);
+      table.add(record(peer), "alive", 100, at);
     t.ok(table.full);
     t.same(table.counts(), { alive: 6, suspect: 0, dead: 0, left: 0 });
     t.equal(table.leastWanted(() => false, 1_000)?.record.peerId, "e", "not heard of for longest");
