@@ -24,6 +24,8 @@ import type { Turn } from "./turn.ts";
 const REFRESH_COPIES = 3;
 /** Enough to reach whoever suspects by way of one honest neighbour among many that keep it to themselves. */
 const REFUTATION_COPIES = 16;
+/** After so many comparisons of tables everybody has a record that only some were told of. */
+const FRESH_SYNCS = 2;
 /** Long enough to compare tables with a neighbour, and to dial. */
 const LONELY_EXTENSION_MS = 3_000;
 const LONELY_EXTENSIONS_MAX = 3;
@@ -305,8 +307,17 @@ export class Roster {
     }
     suspicions.start(record.peerId, record, by, this.#span(), turn.nowMs);
     this.#change(turn, member, "suspect", { state: "suspect" });
+    this.#tellFresh(turn, member, from);
     queue.add(record.peerId, news, this.#copies(), true, from);
     this.#host.suspected(turn, record.peerId);
+  }
+
+  /** A suspicion is of one record: whoever has not heard of that one yet could make nothing of it. */
+  #tellFresh({ nowMs }: Turn, { record, recordAtMs }: Member, from: PeerId | undefined): void {
+    const { queue, pace } = this.#parts;
+    if (nowMs - recordAtMs > FRESH_SYNCS * pace().syncIntervalMs) return;
+    const { peerId, bytes } = record;
+    queue.add(peerId, { kind: "record", bytes }, this.#copies(), true, from);
   }
 
   #bury(turn: Turn, member: Member): void {
