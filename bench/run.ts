@@ -17,6 +17,7 @@ const suites = [
   "api",
   "mesh",
   "swarm",
+  "scale",
 ];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]

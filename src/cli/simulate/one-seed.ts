@@ -13,6 +13,7 @@ import { bytes, duration, plural, print, printPairs } from "../output.ts";
 import type { SimulateOptions } from "./options.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { commandOf } from "./scenario-source.ts";
+import { Speed } from "./speed.ts";
 
 const SHRINK_RUNS_MAX = 60;
 
@@ -30,7 +31,15 @@ export async function simulateOne(scenario: Scenario, options: SimulateOptions):
   const quiet = options.json === true;
   if (options.verify === true) return verify(parts, command, quiet);
   const progress = new ProgressLine(quiet);
-  const result = await simulate({ ...parts, onProgress: (each) => progress.show(each) });
+  const speed = new Speed(progress);
+  const result = await simulate({
+    ...parts,
+    onJoined: ({ clock }) => speed.begin(clock.monotonicMs()),
+    onProgress: (each) => {
+      progress.show(each);
+      speed.note(each);
+    },
+  });
   const realMs = progress.end();
   if (!quiet) tell(result, realMs);
   if (options.report !== undefined) {
@@ -39,7 +48,8 @@ export async function simulateOne(scenario: Scenario, options: SimulateOptions):
   }
   if (!quiet && result.violationCount > 0 && options.shrink)
     await tellOfShrunk(parts, result, options, progress);
-  print(JSON.stringify(summaryOf(result, realMs)));
+  const realMsPerVirtualS = speed.realMsPerVirtualS;
+  print(JSON.stringify({ ...summaryOf(result, realMs), realMsPerVirtualS }));
   return result.violationCount === 0 ? 0 : 1;
 }
 

@@ -38,10 +38,15 @@ export class ProgressLine {
     process.stderr.write(this.#isTerminal ? `\r\u001b[K${text}` : `${text}\n`);
   }
 
+  /** Real milliseconds since the beginning. */
+  get elapsedMs(): number {
+    return this.#nowMs() - this.#startMs;
+  }
+
   /** @returns real milliseconds since the beginning */
   end(): number {
     if (this.#isOpen) process.stderr.write("\r\u001b[K");
     this.#isOpen = false;
-    return this.#nowMs() - this.#startMs;
+    return this.elapsedMs;
   }
 }
