@@ -96,7 +96,9 @@ export class VirtualEther implements Space {
     if (this.random.next() < lossRate) return [];
     const late = (): number =>
       this.random.next() < reorderRate ? this.random.next() * reorderMs : 0;
-    return this.random.next() < duplicateRate ? [late(), late()] : [late()];
+    if (this.random.next() < duplicateRate) return [late(), late()];
+    const lateMs = late();
+    return lateMs > 0 ? [lateMs] : undefined;
   }
 
   arrived(from: PeerId, to: PeerId, payload: Uint8Array | number): void {

@@ -84,6 +84,26 @@ function describe(event: NetworkEvent): string {
 const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
 const text = (payload: Uint8Array): string => Buffer.from(payload).toString("utf8");
 
+t.test(
+  "what is said last arrives before the end of the link, however often it has to be sent again",
+  async (t) => {
+    const none = { lossRate: 0, duplicateRate: 0, reorderRate: 0, reorderMs: 0 };
+    const datagrams = { protocols: new Set([LOG.id]), ...none };
+    const world = new World({ lossRate: 0.5, datagrams });
+    const [a] = [await world.node("a"), await world.node("b")];
+    for (let round = 0; round < 50; round++) {
+      await world.after(5_000, a.connect({ addresses: ["/memory/b"] }, SOON));
+      await world.after(100, a.send("b", LOG, bytes(`bye ${round}`)));
+      await world.after(5_000, a.disconnect("b"));
+    }
+    const heard = world.heard("b", "").map((line) => line.split(" ").slice(2).join(" "));
+    t.same(
+      heard,
+      Array.from({ length: 50 }, (_, at) => ["up a", `bye ${at} of a`, "down a"]).flat(),
+    );
+  },
+);
+
 t.test("the heap gives back what is due first, of one time what came first", async () => {
   const step = fc.oneof(fc.nat(20), fc.constantFrom("pop", "drop odd"));
   fc.assert(
