@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Bar, type Figure, figure } from "../figure.ts";
+import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
+import { grown } from "../../test/simulator/membership-world.ts";
+import { type Bar, type Figure, figure, median } from "../figure.ts";
 import { root } from "../support/processes.ts";
 
 const execute = promisify(execFile);
@@ -13,6 +15,10 @@ const SIZES = [
   { agents: 10_000, hours: 0.02 },
 ] as const;
 
+/** Fleets whose every agent has room for all: a table of 10,000 in each of 10,000 agents would take more than there is. */
+const GOSSIP_SIZES = [100, 1_000] as const;
+const UPDATES = 5;
+
 /** What the last line of `agent-mesh simulate` says. */
 interface Summary {
   readonly agents: number;
@@ -23,8 +29,9 @@ interface Summary {
   readonly violations: number;
 }
 
-/** What a fleet costs as it grows: traffic of each agent, and time and memory of its simulation. */
+/** What a fleet costs as it grows: rounds until all know, traffic of each agent, and time and memory of its simulation. */
 export async function* run(): AsyncGenerator<Figure> {
+  for (const agents of GOSSIP_SIZES) yield gossip(agents);
   let before: Summary | undefined;
   for (const { agents, hours } of SIZES) {
     const summary = await simulated(agents, hours);
@@ -32,6 +39,34 @@ export async function* run(): AsyncGenerator<Figure> {
     before = summary;
   }
   if (before !== undefined) yield* costs(before);
+}
+
+/** Rounds of gossip until 99 % have heard of a change at one agent, against those of one push a round (Pittel 1987). */
+function gossip(agents: number): Figure {
+  const membership = { membersMax: agents + 16 };
+  const world = grown({ seed: `rounds/${agents}`, membership }, agents);
+  world.run(60_000);
+  const { gossipIntervalMs } = defaultMembershipOptions.pace;
+  const rounds: number[] = [];
+  for (let update = 0; update < UPDATES; update++) {
+    const fromMs = world.nowMs;
+    const agent = (update * 37) % agents;
+    const version = `0.2.${update}`;
+    const self = { agentId: `agent-${agent}`, version, addresses: [`/sim/${agent}`] };
+    world.sightings.length = 0;
+    world.input(agent, { kind: "self-changed", self });
+    world.run(20_000);
+    const heard = new Map<number, number>();
+    for (const { by, atMs, change } of world.sightings)
+      if (change.after.record.version === version && !heard.has(by)) heard.set(by, atMs - fromMs);
+    const times = [...heard.values()].sort((a, b) => a - b);
+    const reachedMs = times[Math.ceil(0.99 * agents) - 1] ?? Number.POSITIVE_INFINITY;
+    rounds.push(reachedMs / gossipIntervalMs);
+  }
+  const most = Math.log2(agents) + Math.log(agents) + 2;
+  const bar: Bar = { floor: most, goal: most, better: "lower" };
+  const metric = `gossip to 99 % of ${agents}`;
+  return figure({ suite: "scale", metric, unit: "rounds", value: median(rounds), bar });
 }
 
 async function simulated(agents: number, hours: number): Promise<Summary> {
