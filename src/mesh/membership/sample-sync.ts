@@ -1,6 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Sample, SampleWant } from "../../wire/agent_mesh/v1/membership_pb.ts";
+import { AGE_MAX_S, ageS } from "./age.ts";
 import { type News, newsBytes, SAMPLE_WANT_MAX } from "./codec.ts";
 import { FleetSample, type FleetSize, SAMPLE_KEPT_MS } from "./fleet-sample.ts";
 import type { MembershipPace } from "./options.ts";
@@ -11,7 +12,6 @@ import type { Turn } from "./turn.ts";
 
 /** After somebody new the next exchange comes this soon, so that all have the same sample after a few. */
 const FRUITFUL_GAP_MS = 5_000;
-const AGE_MAX_S = 2_592_000;
 
 /**
  * Keeps the sample of a fleet that is larger than the table: neighbours compare theirs, as seldom as they compare such
@@ -132,8 +132,4 @@ export class SampleSync {
       },
     });
   }
-}
-
-function ageS(heardOfAtMs: number, nowMs: number): number {
-  return Math.min(AGE_MAX_S, Math.max(0, Math.floor((nowMs - heardOfAtMs) / 1_000)));
 }

@@ -2,6 +2,7 @@ import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Listing, RecordPage, Want } from "../../wire/agent_mesh/v1/membership_pb.ts";
 import { compareVersions, type RecordVersion } from "../records/known-record.ts";
+import { AGE_MAX_S, ageS } from "./age.ts";
 import { LISTING_MEMBERS_MAX, type News, newsBytes, WANT_MEMBERS_MAX } from "./codec.ts";
 import { BUCKETS, bucketOf, inMask } from "./digest.ts";
 import type { Member } from "./member.ts";
@@ -17,11 +18,10 @@ const PULL_PATIENCE_MS = 5_000;
 const CORRECTIONS_MAX = 64;
 /** Unknown members that are asked for in one exchange when the table is full. */
 const WANTED_WHEN_FULL = 2;
-/** An exchange that brought members is soon followed by another one. */
 /** How much rarer tables are compared that can not become the same. */
 export const FULL_FACTOR = 12;
+/** An exchange that brought members is soon followed by another one. */
 const FRUITFUL_GAP_MS = 1_000;
-const AGE_MAX_S = 2_592_000;
 const NONE: readonly [number, number] = [0, 0];
 
 interface Wanted extends RecordVersion {
@@ -171,7 +171,7 @@ export class TableSync {
         bytes = 0;
       }
       news.push(one);
-      agesS.push(ageS(member, turn.nowMs));
+      agesS.push(ageS(member.heardOfAtMs, turn.nowMs));
       bytes += newsBytes(one);
     }
     turn.send(from, { case: "recordPage", value: { last: true, agesS } }, news);
@@ -231,13 +231,9 @@ export class TableSync {
         peers: members.map(({ record }) => record.peerId),
         epochs: members.map(({ record }) => record.epoch),
         sequences: members.map(({ record }) => record.sequence),
-        agesS: members.map((member) => ageS(member, turn.nowMs)),
+        agesS: members.map((member) => ageS(member.heardOfAtMs, turn.nowMs)),
         answer,
       },
     });
   }
-}
-
-function ageS({ heardOfAtMs }: Member, nowMs: number): number {
-  return Math.min(AGE_MAX_S, Math.max(0, Math.floor((nowMs - heardOfAtMs) / 1_000)));
 }

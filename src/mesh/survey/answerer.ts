@@ -1,5 +1,6 @@
 import { Refused } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { ageS } from "../membership/age.ts";
 import type { Member } from "../membership/member.ts";
 import { isLiving } from "../membership/table.ts";
 import { TokenBucket } from "../membership/token-bucket.ts";
@@ -61,7 +62,7 @@ export class Answerer {
         continue;
       }
       records.push(record.bytes);
-      agesS.push(Math.max(0, Math.floor((nowMs - heardOfAtMs) / 1_000)));
+      agesS.push(ageS(heardOfAtMs, nowMs));
       suspect.push(state === "suspect");
     }
     return encodeAnswer({ records, agesS, suspect, members, more });
