@@ -4,10 +4,10 @@ import { type ChildProcess, fork } from "node:child_process";
 export const REQUEST_BYTES = 100;
 
 /**
- * A young generation as small as the agent has it. With that of a server, encrypted pieces that nobody needs any more
- * count as old by the time they are found, and finding those takes as long as encrypting.
+ * A young generation as small as the agent has it. With a larger one so many encrypted pieces gather that nobody needs
+ * any more that all memory is gone through to find them, which takes as long as encrypting (docs/decisions/memory.md).
  */
-const YOUNG = ["--max-semi-space-size=4"];
+const YOUNG = ["--max-semi-space-size=2"];
 
 /** One end of a link whose speed is measured, in a process of its own. */
 export interface MeshEnd {
