@@ -56,6 +56,8 @@ export class RolesRunner {
   readonly #negotiation: RoleNegotiation;
   readonly #linked = new Set<PeerId>();
   #tick: Timer | undefined;
+  /** What the timer is set to; undefined when it has fired. */
+  #nextTickAtMs: number | undefined;
   #running = false;
 
   constructor(parts: RunnerParts) {
@@ -143,16 +145,26 @@ export class RolesRunner {
   }
 
   #perform({ send, changes, offences, nextTickAtMs }: RoleEffects): void {
-    const { network, gate, clock } = this.#parts;
+    const { network, gate } = this.#parts;
     for (const { to, bytes } of send)
       network
         .send(to, ROLES_PROTOCOL, bytes)
         .catch((error: NetworkError) => this.#unsent(to, error));
     for (const change of changes) this.#parts.onChange(change);
     for (const { peer, kind } of offences) gate.offence(peer, kind);
+    this.#tickAt(nextTickAtMs);
+  }
+
+  #tickAt(atMs: number): void {
+    if (atMs === this.#nextTickAtMs) return;
+    this.#nextTickAtMs = atMs;
     this.#tick?.cancel();
-    const waitMs = Math.max(1, nextTickAtMs - clock.monotonicMs());
-    this.#tick = clock.setTimer("roles.tick", waitMs, () => this.#input({ kind: "tick" }));
+    const { clock } = this.#parts;
+    const waitMs = Math.max(1, atMs - clock.monotonicMs());
+    this.#tick = clock.setTimer("roles.tick", waitMs, () => {
+      this.#nextTickAtMs = undefined;
+      this.#input({ kind: "tick" });
+    });
   }
 
   /** What got lost is made up for by the next comparison. A node that does not know roles is left alone until it speaks. */

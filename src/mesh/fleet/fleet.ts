@@ -78,6 +78,8 @@ export class Fleet {
   readonly #parts: FleetParts;
   readonly #membership: Membership;
   #tick: Timer | undefined;
+  /** What the timer is set to; undefined when it has fired. */
+  #nextTickAtMs: number | undefined;
   #remember: Timer | undefined;
   #directory: Timer | undefined;
   #dials = 0;
@@ -291,11 +293,16 @@ export class Fleet {
   }
 
   #tickAt(atMs: number): void {
+    if (atMs === this.#nextTickAtMs) return;
+    this.#nextTickAtMs = atMs;
     this.#tick?.cancel();
     if (atMs === Number.POSITIVE_INFINITY) return;
     const { clock } = this.#parts;
     const waitMs = Math.max(1, atMs - clock.monotonicMs());
-    this.#tick = clock.setTimer("mesh.membership", waitMs, () => this.#input({ kind: "tick" }));
+    this.#tick = clock.setTimer("mesh.membership", waitMs, () => {
+      this.#nextTickAtMs = undefined;
+      this.#input({ kind: "tick" });
+    });
   }
 
   /** Membership counts on messages as little as UDP does: who can not be sent to does not answer either. */
