@@ -104,7 +104,7 @@ export class Outbox implements QueueView {
         this.#leaseReady(lane, limit, leased);
         if (leased.length >= limit || !lane.mayLease) break;
         if (lane.isRead) {
-          this.#committer.noteLost(lane, lane.available);
+          this.#committer.removals.noteLost(lane, lane.available);
           break;
         }
         await this.#read(lane);
@@ -122,13 +122,13 @@ export class Outbox implements QueueView {
    */
   acknowledge(update: object): void {
     const entry = this.#leaseOf(update);
-    if (entry !== undefined) this.#committer.remove(entry, "acknowledged");
+    if (entry !== undefined) this.#committer.removals.remove(entry, "acknowledged");
   }
 
   /** The receiver will never take it: it becomes a dead letter. @param update as {@link lease} gave it */
   refuse(update: object, code: string, reason: string): void {
     const entry = this.#leaseOf(update);
-    if (entry !== undefined) this.#committer.bury(entry, code, reason);
+    if (entry !== undefined) this.#committer.removals.bury(entry, code, reason);
   }
 
   /** Streams of which something may wait at or above a priority, with the sequence that each was given last. */
@@ -282,8 +282,8 @@ export class Outbox implements QueueView {
     while (leased.length < limit && lane.mayLease) {
       const entry = lane.lease();
       if (entry === undefined) return;
-      if (isExpired(entry, clock)) this.#committer.remove(entry, "expired");
-      else if (this.#isSuperseded(entry)) this.#committer.remove(entry, "superseded");
+      if (isExpired(entry, clock)) this.#committer.removals.remove(entry, "expired");
+      else if (this.#isSuperseded(entry)) this.#committer.removals.remove(entry, "superseded");
       else leased.push(entry);
     }
   }
@@ -310,7 +310,7 @@ export class Outbox implements QueueView {
     for (const stored of page) {
       const found = readBlock(stored, lane);
       const entries = entriesOf(found, this.#ledger, agentId);
-      if (entries === undefined) this.#committer.buryDamaged(lane, found, ...stored);
+      if (entries === undefined) this.#committer.removals.buryDamaged(lane, found, ...stored);
       lane.offer(entries ?? [], found.until);
     }
     if (page.length === 0) lane.unread = end;
@@ -339,7 +339,7 @@ export class Outbox implements QueueView {
   async #sweep(): Promise<void> {
     const { clock, store } = this.#parts;
     const isOut = (entry: Entry): boolean => isExpired(entry, clock);
-    for (const lane of this.#ledger.lanes) this.#committer.expireReady(lane, isOut);
+    for (const lane of this.#ledger.lanes) this.#committer.removals.expireReady(lane, isOut);
     const { priority, ordinal } = this.#sweepFrom;
     const lane = this.#ledger.lane(priority);
     const from = Math.max(ordinal, lane.unread);
@@ -363,7 +363,8 @@ export class Outbox implements QueueView {
       // It came into memory while the page was read.
       if (found.block.first < lane.unread) continue;
       const entries = entriesOf(found, this.#ledger, this.#parts.agentId) ?? [];
-      if (entries.length > 0 && entries.every(isOut)) this.#committer.expireBlock(lane, found);
+      if (entries.length > 0 && entries.every(isOut))
+        this.#committer.removals.expireBlock(lane, found);
     }
     if (page.length > 0) this.#sweepFrom = { priority, ordinal: next };
     else this.#sweepFrom = { priority: priority === 0 ? LANES - 1 : priority - 1, ordinal: 0 };
