@@ -83,7 +83,7 @@ export class RelayPart implements RelayView {
   /** Updates of neighbours, where this agent may relay. */
   get guests(): { readonly updates: GuestUpdates; readonly ownWeight: number } | undefined {
     const { ownWeight } = this.#parts.options;
-    return this.#host && { updates: this.#host, ownWeight };
+    return this.#host && { updates: this.#host.leases, ownWeight };
   }
 
   get features(): readonly string[] {
@@ -106,7 +106,11 @@ export class RelayPart implements RelayView {
     const { node } = around;
     const host = this.#host;
     if (host !== undefined)
-      node.serve(RELAY_PROTOCOL, { request: (from, bytes) => host.request(from, bytes) }, "relay");
+      node.serve(
+        RELAY_PROTOCOL,
+        { request: (from, bytes) => host.requests.answer(from, bytes) },
+        "relay",
+      );
     for (const way of this.#ways.values())
       way.attach({
         self: node.id,

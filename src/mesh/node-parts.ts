@@ -1,14 +1,7 @@
 import type { Requirements } from "../access/requirements.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Logger } from "../platform/logger.ts";
-import type {
-  BulkOffer,
-  BulkSink,
-  Link,
-  Network,
-  NetworkEvent,
-  NetworkGate,
-} from "../platform/network.ts";
+import type { Link, Network, NetworkEvent, NetworkGate } from "../platform/network.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
 import type { FleetMemory } from "./fleet/fleet-memory.ts";
@@ -19,9 +12,6 @@ import type { RecordVerifier } from "./records/record-verifier.ts";
 
 /** Hears messages that were sent to this node. @throws Refused to have the sender's promise rejected */
 export type MessageListener = (from: PeerId, payload: Uint8Array) => void | Promise<void>;
-
-/** Takes content of any size that was sent to this node. @throws Refused to say no */
-export type ContentListener = (offer: BulkOffer) => BulkSink | Promise<BulkSink>;
 
 /** A neighbour: somebody to whom there is a link now. */
 export interface Peer {

@@ -3,44 +3,34 @@ import {
   type BulkOffer,
   type BulkSink,
   type BulkSource,
-  type Link,
   NetworkError,
   type NetworkEvent,
   type NetworkPace,
   type Protocol,
-  Refused,
   type Service,
 } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
+import { EventListeners } from "./event-listeners.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
-import { Fleet, MEMBERSHIP_PROTOCOL } from "./fleet/fleet.ts";
+import { wantsBootstrap } from "./fleet/bootstrap-need.ts";
 import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipPace } from "./membership/options.ts";
-import { CHANNEL_PROTOCOL_ID, Channels } from "./messaging/channels.ts";
+import { Content, type ContentListener } from "./messaging/content.ts";
 import type { Origin } from "./messaging/envelope.ts";
-import { MAIL_PROTOCOL_ID, Mail } from "./messaging/mail.ts";
-import { TOPIC_PREFIX, taskProtocolId } from "./messaging/names.ts";
+import { taskProtocolId } from "./messaging/names.ts";
 import type { ChannelOpener, SecureChannel } from "./messaging/secure-channel.ts";
 import { type Task, Tasks } from "./messaging/tasks.ts";
-import { type TopicListener, Topics } from "./messaging/topics.ts";
-import type { ContentListener, MeshParts, MessageListener, Peer } from "./node-parts.ts";
+import type { TopicListener } from "./messaging/topics.ts";
+import type { MeshParts, MessageListener, Peer } from "./node-parts.ts";
+import { requireOwn } from "./own-requirements.ts";
 import type { SelfDescription } from "./records/record-codec.ts";
-import { FLEET_PROTOCOL } from "./survey/bounds.ts";
-import { SurveyRunner } from "./survey/runner.ts";
+import { RunningNode } from "./running-node.ts";
+import type { SurveyRunner } from "./survey/runner.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAIL_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-const CONTENT_PROTOCOL_ID = "/agent-mesh/content/1.0.0";
-
-interface Running {
-  readonly fleet: Fleet;
-  readonly mail: Mail;
-  readonly topics: Topics;
-  readonly channels: Channels;
-  readonly surveys: SurveyRunner;
-}
 
 /**
  * A node of the mesh. It finds its neighbours, knows the fleet, and carries messages, tasks, topics and channels; every
@@ -51,19 +41,24 @@ export class MeshNode implements ChannelOpener {
   readonly #parts: MeshParts;
   readonly #bootstrap: BootstrapDialer;
   readonly #messageListeners = new Set<MessageListener>();
-  readonly #memberListeners = new Set<(change: MemberChange) => void>();
-  readonly #linkListeners = new Set<(event: NetworkEvent) => void>();
+  readonly #memberListeners: EventListeners<MemberChange>;
+  readonly #linkListeners: EventListeners<NetworkEvent>;
   readonly #tasks: Tasks;
-  #acceptContent: ContentListener | undefined;
+  readonly #content: Content;
   #acceptChannel: ((channel: SecureChannel) => void) | undefined;
   #self: SelfDescription;
-  #running: Running | undefined;
+  #running: RunningNode | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(parts: MeshParts) {
-    const { clock, random, network, limits } = parts;
+    const { clock, random, network, limits, membership } = parts;
+    const link = (peer: PeerId): Promise<void> => this.#linkTo(peer);
+    const onFault = (error: unknown): void => this.#failed(error);
     this.#parts = parts;
-    this.#tasks = new Tasks({ network, limits, link: (peer) => this.#linkTo(peer) });
+    this.#tasks = new Tasks({ network, limits, link });
+    this.#content = new Content(network, link);
+    this.#memberListeners = new EventListeners(onFault);
+    this.#linkListeners = new EventListeners(onFault);
     this.id = network.self;
     this.#self = parts.self;
     this.#bootstrap = new BootstrapDialer({
@@ -71,7 +66,12 @@ export class MeshNode implements ChannelOpener {
       random,
       dial: (address) =>
         network.connect({ addresses: [address] }, { timeoutMs: CONNECT_TIMEOUT_MS }),
-      wanted: (peer) => this.#wantsBootstrap(peer),
+      wanted: (peer) =>
+        wantsBootstrap(peer, {
+          links: network.links(),
+          fleet: this.#running?.fleet,
+          options: membership,
+        }),
     });
   }
 
@@ -81,41 +81,25 @@ export class MeshNode implements ChannelOpener {
    * @throws StoreError
    */
   async start(): Promise<void> {
-    const { network, memory, remember, clock, random, limits, logger, bootstrap } = this.#parts;
-    this.#requireBasics();
+    const { network, memory, remember, requirements, bootstrap } = this.#parts;
+    if (requirements !== undefined) requireOwn(requirements);
     const epoch = await memory.nextEpoch();
-    const remembered = remember ? await memory.records() : [];
-    const link = (peer: PeerId): Promise<void> => this.#linkTo(peer);
-    const onFault = (error: unknown): void =>
-      logger.error("a listener of the mesh failed", { error });
-    const mail = new Mail({
-      network,
-      clock,
-      random,
+    const running = new RunningNode(this.#parts, {
       epoch,
-      ...limits,
-      link,
-      receive: (from, payload) => this.#received(from, payload),
-    });
-    const channels = new Channels({ network, random, ...limits, link });
-    if (this.#acceptChannel !== undefined) channels.onChannel(this.#acceptChannel);
-    const topics = new Topics(network, epoch, onFault);
-    const fleet = new Fleet({
-      ...this.#parts,
-      options: this.#parts.membership,
-      epoch,
-      remembered,
+      remembered: remember ? await memory.records() : [],
+      link: (peer) => this.#linkTo(peer),
+      onMessage: (from, payload) => this.#received(from, payload),
       onChange: (change) => {
         this.#parts.onChange?.(change);
-        this.#tell(this.#memberListeners, change);
+        this.#memberListeners.tell(change);
       },
+      onFault: (error) => this.#failed(error),
     });
-    network.serveBulk(CONTENT_PROTOCOL_ID, (offer) => this.takeContent(offer));
-    const surveys = new SurveyRunner({ ...this.#parts, random: random.fork("survey"), fleet });
-    this.#running = { fleet, mail, topics, channels, surveys };
+    if (this.#acceptChannel !== undefined) running.channels.onChannel(this.#acceptChannel);
+    this.#running = running;
     await network.start((event) => this.#take(event));
     this.#describe(false);
-    fleet.start();
+    running.fleet.start();
     for (const address of bootstrap) this.#bootstrap.add(address).catch(() => undefined);
   }
 
@@ -130,16 +114,8 @@ export class MeshNode implements ChannelOpener {
    * @param addresses multiaddresses, for example `/ip4/192.0.2.7/tcp/4001`
    * @returns who answered @throws NetworkError when nobody did
    */
-  async join(addresses: readonly string[]): Promise<readonly PeerId[]> {
-    const outcomes = await Promise.allSettled(
-      addresses.map((address) => this.#bootstrap.add(address)),
-    );
-    const peers = outcomes.flatMap((outcome) =>
-      outcome.status === "fulfilled" ? [outcome.value] : [],
-    );
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (peers.length === 0 && failed !== undefined) throw failed.reason as NetworkError;
-    return [...new Set(peers)];
+  join(addresses: readonly string[]): Promise<readonly PeerId[]> {
+    return this.#bootstrap.addAll(addresses);
   }
 
   /** Closes the links to a node. It may come back. @returns false when there is none */
@@ -176,14 +152,12 @@ export class MeshNode implements ChannelOpener {
 
   /** Hears what happens to members, this agent's own news among it. @returns what ends it */
   onMember(listener: (change: MemberChange) => void): () => void {
-    this.#memberListeners.add(listener);
-    return () => this.#memberListeners.delete(listener);
+    return this.#memberListeners.add(listener);
   }
 
   /** Hears of links that come and go. @returns what ends it */
   onLink(listener: (event: NetworkEvent) => void): () => void {
-    this.#linkListeners.add(listener);
-    return () => this.#linkListeners.delete(listener);
+    return this.#linkListeners.add(listener);
   }
 
   /** @returns how many agents there are; none before the start */
@@ -203,10 +177,7 @@ export class MeshNode implements ChannelOpener {
 
   /** What came and was not taken, since the start, by kind: replayed, older than what is known, malformed. */
   untaken(): Readonly<Record<string, number>> {
-    if (this.#running === undefined) return {};
-    const { replayed, malformed } = this.#running.topics.counters();
-    const messages = { replayedMessages: replayed, malformedMessages: malformed };
-    return { ...this.#running.fleet.idleGossip(), ...messages };
+    return this.#running?.untaken() ?? {};
   }
 
   /** Share of the fleet that was there lately and is not reachable now, 0 to 1. */
@@ -313,25 +284,22 @@ export class MeshNode implements ChannelOpener {
    * @param onProgress hears how many bytes are there
    * @throws NetworkError; a later call with the same source goes on where this one stopped
    */
-  async sendContent(
+  sendContent(
     peer: PeerId,
     source: BulkSource,
     onProgress?: (bytes: number) => void,
   ): Promise<void> {
-    await this.#linkTo(peer);
-    await this.#parts.network.sendBulk(peer, CONTENT_PROTOCOL_ID, source, onProgress);
+    return this.#content.send(peer, source, onProgress);
   }
 
   /** Takes content that others send; without it they are refused with `content.unwanted`. */
   onContent(accept: ContentListener): void {
-    this.#acceptContent = accept;
+    this.#content.onContent(accept);
   }
 
   /** Takes content that is for this node, whichever way it came. @throws Refused */
   takeContent(offer: BulkOffer): BulkSink | Promise<BulkSink> {
-    if (this.#acceptContent === undefined)
-      throw new Refused("content.unwanted", "this agent takes no content");
-    return this.#acceptContent(offer);
+    return this.#content.take(offer);
   }
 
   /** Opens a channel, as `SecureChannel.establish` does. @throws NetworkError */
@@ -362,29 +330,12 @@ export class MeshNode implements ChannelOpener {
   }
 
   async #stop(): Promise<void> {
-    const running = this.#running;
     this.#bootstrap.stop();
-    if (running !== undefined) {
-      running.mail.close();
-      running.channels.close();
-      running.surveys.stop();
-      await running.fleet.stop();
-    }
+    await this.#running?.stop();
     await this.#parts.network.stop();
   }
 
-  #requireBasics(): void {
-    const { requirements } = this.#parts;
-    if (requirements === undefined) return;
-    requirements.protocol(MEMBERSHIP_PROTOCOL.id, { send: "membership" });
-    requirements.protocol(FLEET_PROTOCOL.id, { send: "membership" });
-    requirements.protocol(MAIL_PROTOCOL_ID, { send: "request" });
-    requirements.protocol(CHANNEL_PROTOCOL_ID, { send: "request" });
-    requirements.protocol(CONTENT_PROTOCOL_ID, { send: "transfer" });
-    requirements.topics(TOPIC_PREFIX, { send: "publish", receive: "subscribe" });
-  }
-
-  #require(): Running {
+  #require(): RunningNode {
     if (this.#running === undefined)
       throw new NetworkError("network.closed", "the node has not been started");
     return this.#running;
@@ -395,17 +346,12 @@ export class MeshNode implements ChannelOpener {
   }
 
   #take(event: NetworkEvent): void {
-    const running = this.#running;
-    if (running === undefined) return;
-    running.fleet.take(event);
-    if (event.kind === "link-up") running.mail.linked(event.link.peer);
-    if (event.kind === "link-down") {
-      running.channels.unlinked(event.peer);
-      this.#bootstrap.hurry();
-    }
+    if (this.#running === undefined) return;
+    this.#running.take(event);
+    if (event.kind === "link-down") this.#bootstrap.hurry();
     if (event.kind === "addresses") this.#describe(false);
     this.#parts.onLink?.(event);
-    this.#tell(this.#linkListeners, event);
+    this.#linkListeners.tell(event);
   }
 
   #describe(slow: boolean): void {
@@ -413,35 +359,8 @@ export class MeshNode implements ChannelOpener {
     this.#running?.fleet.describe({ ...this.#self, addresses }, slow);
   }
 
-  #tell<Event>(listeners: Iterable<(event: Event) => void>, event: Event): void {
-    for (const listener of listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#parts.logger.error("a listener of the mesh failed", { error });
-      }
-    }
-  }
-
-  /** One is wanted while it is not linked, or while nobody is. */
-  #wantsBootstrap(peer: PeerId | undefined): boolean {
-    const links = this.#parts.network.links();
-    if (peer === undefined) return links.length < this.#parts.membership.neighboursWanted;
-    return links.length === 0 || !this.#isMember(peer, links);
-  }
-
-  #isMember(peer: PeerId, links: readonly Link[]): boolean {
-    if (links.some((link) => link.peer === peer)) return true;
-    const member = this.#running?.fleet.member(peer);
-    // A mesh that knows the node needs no link to it; one that lost it does. A fleet larger than the table does not know
-    // everybody, and would dial those for ever.
-    if (member === undefined) return this.#knowsAllItCan();
-    return member.state === "alive" || member.state === "suspect";
-  }
-
-  #knowsAllItCan(): boolean {
-    const { alive, suspect, dead, left } = this.memberCounts();
-    return alive + suspect + dead + left >= this.#parts.membership.membersMax;
+  #failed(error: unknown): void {
+    this.#parts.logger.error("a listener of the mesh failed", { error });
   }
 
   async #received(from: PeerId, payload: Uint8Array): Promise<void> {

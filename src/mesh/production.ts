@@ -10,8 +10,8 @@ import { identityText } from "../platform/node/identity-file.ts";
 import { SystemClock } from "../platform/node/system-clock.ts";
 import { SystemRandom } from "../platform/node/system-random.ts";
 import { silentLogger } from "../platform/silent-logger.ts";
-import { directoryRules } from "./fleet/fleet.ts";
 import { FleetMemory } from "./fleet/fleet-memory.ts";
+import { directoryRules } from "./fleet/record-directory.ts";
 import type { MemberChange } from "./membership/member.ts";
 import { defaultMembershipOptions } from "./membership/options.ts";
 import { MeshNode } from "./node.ts";
@@ -21,11 +21,12 @@ export { NetworkError, Refused } from "../platform/network.ts";
 export type { PeerId } from "../platform/signer.ts";
 export { publishOverBridges } from "./bridge/hand-over.ts";
 export type { Member, MemberChange, MemberState } from "./membership/member.ts";
+export type { ContentListener } from "./messaging/content.ts";
 export { SecureChannel } from "./messaging/secure-channel.ts";
 export type { Task } from "./messaging/tasks.ts";
 export type { TopicDelivery, TopicListener } from "./messaging/topics.ts";
 export type { MeshNode } from "./node.ts";
-export type { ContentListener, MessageListener, Peer } from "./node-parts.ts";
+export type { MessageListener, Peer } from "./node-parts.ts";
 
 /** How a node is opened on this machine. */
 export interface OpenMeshOptions {

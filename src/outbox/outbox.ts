@@ -1,26 +1,22 @@
-import type { Timer } from "../platform/clock.ts";
 import type { StoreEntry } from "../platform/key-value-store.ts";
 import { entriesOf, readBlock } from "./block-reader.ts";
-import { blockStart } from "./block-search.ts";
 import { Committer } from "./committer.ts";
 import { type DeadLetterDraft, decodeDeadLetter } from "./dead-letters.ts";
 import { Entry } from "./entry.ts";
 import { isExpired } from "./expiry.ts";
-import { DEAD_LETTERS, deadLetterKey, LANES, laneEnd, parseUpdateKey, updateKey } from "./keys.ts";
+import { ExpirySweep } from "./expiry-sweep.ts";
+import { DEAD_LETTERS, deadLetterKey, LANES, updateKey } from "./keys.ts";
 import type { Lane } from "./lane.ts";
 import { Ledger } from "./ledger.ts";
 import type { OutboxParts } from "./parts.ts";
+import { QueueAge } from "./queue-age.ts";
+import { listQueue } from "./queue-listing.ts";
 import type { OutboxError, Update, UpdateDraft } from "./update.ts";
 import type { DeadLetterPage, QueuePage, QueueStatus, QueueView, WrittenStatus } from "./view.ts";
 
-const SWEEP_INTERVAL_MS = 30_000;
-const SWEEP_BLOCKS_MAX = 256;
 /** What is read ahead at once: a block is 128 kB at most, unless one update is larger. */
 const READ_BLOCKS_MAX = 256;
 const READ_BYTES_MAX = 16 * 1024;
-const LIST_SCAN_MAX = 5_000;
-/** Pages are read by count and by size: a device may have less memory than a page of large updates. */
-const PAGE_BYTES_MAX = 1024 * 1024;
 
 /**
  * The durable queue between what comes in and what goes out.
@@ -33,19 +29,18 @@ const PAGE_BYTES_MAX = 1024 * 1024;
 export class Outbox implements QueueView {
   readonly #parts: OutboxParts;
   readonly #committer: Committer;
+  readonly #sweep: ExpirySweep;
+  readonly #age: QueueAge;
   #appendedListener: () => void = () => undefined;
-  #sweeper: Timer | undefined;
-  #sweepFrom: { priority: number; ordinal: number } = { priority: LANES - 1, ordinal: 0 };
-  #oldestAtMs: number | undefined;
-  #oldestReadMonotonicMs = Number.NEGATIVE_INFINITY;
   #paused = false;
   #rewinds = 0;
-  /** Something that expires may be queued; without it there is nothing to sweep for. */
-  #mayExpire = true;
 
   private constructor(parts: OutboxParts, committer: Committer) {
     this.#parts = parts;
     this.#committer = committer;
+    const { removals } = committer;
+    this.#sweep = new ExpirySweep({ ...parts, removals, ledger: () => this.#ledger });
+    this.#age = new QueueAge(parts);
   }
 
   /** Opens the books and counts what is queued. @throws StoreError */
@@ -55,7 +50,7 @@ export class Outbox implements QueueView {
       parts,
       new Committer(parts, ledger, () => outbox.#appendedListener()),
     );
-    outbox.#scheduleSweep();
+    outbox.#sweep.start();
     return outbox;
   }
 
@@ -67,7 +62,6 @@ export class Outbox implements QueueView {
     draft: UpdateDraft,
     settle: (error: OutboxError | undefined, update?: Update) => void,
   ): void {
-    if (draft.expiresAfterMs !== undefined && draft.expiresAfterMs > 0) this.#mayExpire = true;
     this.#committer.append(draft, settle);
   }
 
@@ -104,7 +98,7 @@ export class Outbox implements QueueView {
         this.#leaseReady(lane, limit, leased);
         if (leased.length >= limit || !lane.mayLease) break;
         if (lane.isRead) {
-          this.#committer.noteLost(lane, lane.available);
+          this.#committer.removals.noteLost(lane, lane.available);
           break;
         }
         await this.#read(lane);
@@ -122,13 +116,13 @@ export class Outbox implements QueueView {
    */
   acknowledge(update: object): void {
     const entry = this.#leaseOf(update);
-    if (entry !== undefined) this.#committer.remove(entry, "acknowledged");
+    if (entry !== undefined) this.#committer.removals.remove(entry, "acknowledged");
   }
 
   /** The receiver will never take it: it becomes a dead letter. @param update as {@link lease} gave it */
   refuse(update: object, code: string, reason: string): void {
     const entry = this.#leaseOf(update);
-    if (entry !== undefined) this.#committer.bury(entry, code, reason);
+    if (entry !== undefined) this.#committer.removals.bury(entry, code, reason);
   }
 
   /** Streams of which something may wait at or above a priority, with the sequence that each was given last. */
@@ -145,7 +139,7 @@ export class Outbox implements QueueView {
   status(): QueueStatus {
     const committer = this.#committer;
     const { ledger } = committer;
-    this.#refreshOldest();
+    const oldestObservedAtMs = this.#age.oldestAtMs(ledger);
     const { bytesMax, evict } = this.#parts.options;
     return {
       updates: ledger.updates,
@@ -158,7 +152,7 @@ export class Outbox implements QueueView {
         .filter((lane) => lane.count > 0)
         .map((lane) => ({ priority: lane.priority, updates: lane.count }))
         .reverse(),
-      ...(this.#oldestAtMs === undefined ? {} : { oldestObservedAtMs: this.#oldestAtMs }),
+      ...(oldestObservedAtMs === undefined ? {} : { oldestObservedAtMs }),
       ...committer.counters,
       deadLetters: ledger.deadLetterCount,
       deadLetterBytes: ledger.deadLetterBytes,
@@ -184,35 +178,9 @@ export class Outbox implements QueueView {
     this.#paused = paused;
   }
 
-  async list(options: { cursor?: string; limit: number; stream?: string }): Promise<QueuePage> {
+  list(options: { cursor?: string; limit: number; stream?: string }): Promise<QueuePage> {
     const { store, agentId } = this.#parts;
-    const updates: Update[] = [];
-    const { priority: from, ordinal } = parseUpdateKey(options.cursor ?? updateKey(LANES - 1, 0));
-    let next = ordinal;
-    let scanned = 0;
-    for (let priority = from; priority >= 0; priority--) {
-      const lane = this.#ledger.lane(priority);
-      let gte = await blockStart(store, priority, next);
-      for (;;) {
-        const range = { gte, lt: laneEnd(priority), limit: 64, bytesMax: PAGE_BYTES_MAX };
-        const page = await store.range(range);
-        if (page.length === 0) break;
-        for (const stored of page) {
-          const found = readBlock(stored, lane);
-          gte = updateKey(priority, found.until);
-          for (const entry of entriesOf(found, this.#ledger, agentId) ?? []) {
-            if (entry.ordinal < next) continue;
-            scanned++;
-            if (options.stream === undefined || entry.stream === options.stream)
-              updates.push(entry);
-            if (updates.length === options.limit || scanned === LIST_SCAN_MAX)
-              return { updates, cursor: updateKey(priority, entry.ordinal + 1) };
-          }
-        }
-      }
-      next = 0;
-    }
-    return { updates };
+    return listQueue({ store, agentId, ledger: () => this.#ledger }, options);
   }
 
   async listDeadLetters(options: { cursor?: string; limit: number }): Promise<DeadLetterPage> {
@@ -251,7 +219,7 @@ export class Outbox implements QueueView {
 
   /** Commits what is pending and writes the books. The store itself is closed by whoever opened it. */
   async close(): Promise<void> {
-    this.#sweeper?.cancel();
+    this.#sweep.stop();
     await this.#committer.close();
   }
 
@@ -282,8 +250,8 @@ export class Outbox implements QueueView {
     while (leased.length < limit && lane.mayLease) {
       const entry = lane.lease();
       if (entry === undefined) return;
-      if (isExpired(entry, clock)) this.#committer.remove(entry, "expired");
-      else if (this.#isSuperseded(entry)) this.#committer.remove(entry, "superseded");
+      if (isExpired(entry, clock)) this.#committer.removals.remove(entry, "expired");
+      else if (this.#isSuperseded(entry)) this.#committer.removals.remove(entry, "superseded");
       else leased.push(entry);
     }
   }
@@ -310,7 +278,7 @@ export class Outbox implements QueueView {
     for (const stored of page) {
       const found = readBlock(stored, lane);
       const entries = entriesOf(found, this.#ledger, agentId);
-      if (entries === undefined) this.#committer.buryDamaged(lane, found, ...stored);
+      if (entries === undefined) this.#committer.removals.buryDamaged(lane, found, ...stored);
       lane.offer(entries ?? [], found.until);
     }
     if (page.length === 0) lane.unread = end;
@@ -322,81 +290,5 @@ export class Outbox implements QueueView {
     const key = deadLetterKey(ordinal);
     const value = await this.#parts.store.get(key);
     return value === undefined ? undefined : [key, value];
-  }
-
-  #scheduleSweep(): void {
-    this.#sweeper = this.#parts.clock.setTimer("outbox.sweep", SWEEP_INTERVAL_MS, () => {
-      const sweep = this.#mayExpire ? this.#sweep() : Promise.resolve();
-      sweep
-        .catch((error: unknown) =>
-          this.#parts.logger.warn("could not look for expired updates", { reason: String(error) }),
-        )
-        .finally(() => this.#scheduleSweep());
-    });
-  }
-
-  /** Walks over the queue piece by piece, so that what has expired goes even when nothing is sent. */
-  async #sweep(): Promise<void> {
-    const { clock, store } = this.#parts;
-    const isOut = (entry: Entry): boolean => isExpired(entry, clock);
-    for (const lane of this.#ledger.lanes) this.#committer.expireReady(lane, isOut);
-    const { priority, ordinal } = this.#sweepFrom;
-    const lane = this.#ledger.lane(priority);
-    const from = Math.max(ordinal, lane.unread);
-    const { generation, end } = lane;
-    const page =
-      from >= end
-        ? []
-        : await store.range({
-            gte: updateKey(priority, from),
-            lt: updateKey(priority, end),
-            limit: SWEEP_BLOCKS_MAX,
-            bytesMax: PAGE_BYTES_MAX,
-          });
-    // What was read may be out of date by now; the next sweep looks again.
-    if (lane !== this.#ledger.lane(priority) || generation !== lane.generation || lane.shedding)
-      return;
-    let next = from;
-    for (const stored of page) {
-      const found = readBlock(stored, lane);
-      next = found.until;
-      // It came into memory while the page was read.
-      if (found.block.first < lane.unread) continue;
-      const entries = entriesOf(found, this.#ledger, this.#parts.agentId) ?? [];
-      if (entries.length > 0 && entries.every(isOut)) this.#committer.expireBlock(lane, found);
-    }
-    if (page.length > 0) this.#sweepFrom = { priority, ordinal: next };
-    else this.#sweepFrom = { priority: priority === 0 ? LANES - 1 : priority - 1, ordinal: 0 };
-  }
-
-  #refreshOldest(): void {
-    const { clock, store } = this.#parts;
-    const head = this.#ledger.lanes
-      .filter((lane) => lane.count > 0)
-      .reduce<Lane | undefined>((a, b) => (a === undefined || b.head < a.head ? b : a), undefined);
-    if (head === undefined) {
-      this.#oldestAtMs = undefined;
-      return;
-    }
-    const { oldest } = head;
-    if (oldest !== undefined) {
-      this.#oldestAtMs = oldest.observedAtMs;
-      return;
-    }
-    // Reading the disk takes its time: the next look at the status gets the answer.
-    if (clock.monotonicMs() - this.#oldestReadMonotonicMs < 1_000) return;
-    this.#oldestReadMonotonicMs = clock.monotonicMs();
-    store
-      .range({
-        gte: updateKey(head.priority, head.unread),
-        lt: laneEnd(head.priority),
-        limit: 1,
-      })
-      .then(([entry]) => {
-        if (entry !== undefined) this.#oldestAtMs = readBlock(entry, head).header?.observedAtMs;
-      })
-      .catch((error: unknown) =>
-        this.#parts.logger.debug("could not read the oldest update", { reason: String(error) }),
-      );
   }
 }

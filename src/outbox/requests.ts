@@ -25,13 +25,15 @@ export interface Requests {
 /** At most so many updates share a disk sync. */
 export const BATCH_UPDATES_MAX = 4_096;
 
-/** Requests that wait for the disk, and the bytes that were let in and are not in the books yet. */
+/** What waits for the disk: requests, with the bytes that were let in and are not in the books yet, and removals. */
 export class WaitingRequests {
   #appends: Entry[] = [];
   #letters: PendingLetter[] = [];
   #letterRemovals: LetterRemoval[] = [];
   #waitingBytes = 0;
   #committingBytes = 0;
+  /** Updates that left since the books were written last. */
+  removals = 0;
 
   /** Waiting, and being written. */
   get bytes(): number {

@@ -55,7 +55,7 @@ uplinkConnectionConformance(t, "NeighbourUplink", async (t) => {
   const ground = await new HostUnderTest().start();
   const { clock, host } = ground;
   ground.known.set(GUEST, "agent-1");
-  host.onWaiting(() => void ground.deliver());
+  host.leases.onWaiting(() => void ground.deliver());
   const ticking = setInterval(() => void clock.advance(10), 1);
   t.teardown(() => clearInterval(ticking));
   const connection = new NeighbourUplink({
@@ -73,7 +73,9 @@ uplinkConnectionConformance(t, "NeighbourUplink", async (t) => {
     self: GUEST,
     candidates: () => [candidate],
     request: (_, bytes) =>
-      reachable ? host.request(GUEST, bytes) : Promise.reject(new Error("there is no link")),
+      reachable
+        ? host.requests.answer(GUEST, bytes)
+        : Promise.reject(new Error("there is no link")),
   });
   return {
     connection,

@@ -15,7 +15,7 @@ import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p, type Libp2p } from "libp2p";
 import t, { type Test } from "tap";
-import { directoryRules } from "../../src/mesh/fleet/fleet.ts";
+import { directoryRules } from "../../src/mesh/fleet/record-directory.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
 import { generateIdentityPem, identityKeyFrom } from "../../src/platform/libp2p/identity-key.ts";

@@ -173,7 +173,7 @@ t.test(
         guest.step({ kind: "answered", attempt, bytes, nowMs: 0 });
         if (decodeRequest(bytes)?.case === "poll") return;
         try {
-          await Promise.all([under.host.request(GUEST, bytes), under.clock.advance(10)]);
+          await Promise.all([under.host.requests.answer(GUEST, bytes), under.clock.advance(10)]);
           answered++;
         } catch (error) {
           if (!(error instanceof Refused)) throw error;

@@ -1,6 +1,6 @@
 import type { Test } from "tap";
-import { directoryRules } from "../../src/mesh/fleet/fleet.ts";
 import { FleetMemory } from "../../src/mesh/fleet/fleet-memory.ts";
+import { directoryRules } from "../../src/mesh/fleet/record-directory.ts";
 import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
 import { MeshNode } from "../../src/mesh/node.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";

@@ -55,7 +55,7 @@ export class HostUnderTest {
     body: Parameters<typeof encodeRequest>[0],
     from: string = GUEST,
   ): Promise<RelayAnswer["body"]> {
-    const asked = this.host.request(from, encodeRequest(body));
+    const asked = this.host.requests.answer(from, encodeRequest(body));
     const progress = { done: false };
     const end = (): void => {
       progress.done = true;
@@ -77,12 +77,12 @@ export class HostUnderTest {
   async deliver(limit = 1_000, from: string = GUEST): Promise<number> {
     let settled = 0;
     for (;;) {
-      const updates = await this.host.lease(from, limit - settled);
+      const updates = await this.host.leases.lease(from, limit - settled);
       if (updates.length === 0) return settled;
       settled += updates.length;
       for (const update of updates) {
         this.delivered.push(update);
-        this.host.acknowledge(update);
+        this.host.leases.acknowledge(update);
       }
     }
   }

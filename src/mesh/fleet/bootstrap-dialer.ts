@@ -67,6 +67,17 @@ export class BootstrapDialer {
     return this.#dial(entry);
   }
 
+  /** @returns who answered @throws NetworkError when nobody did; all are dialled again */
+  async addAll(addresses: readonly string[]): Promise<readonly PeerId[]> {
+    const outcomes = await Promise.allSettled(addresses.map((address) => this.add(address)));
+    const peers = outcomes.flatMap((outcome) =>
+      outcome.status === "fulfilled" ? [outcome.value] : [],
+    );
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (peers.length === 0 && failed !== undefined) throw failed.reason as NetworkError;
+    return [...new Set(peers)];
+  }
+
   status(): readonly BootstrapStatus[] {
     return [...this.#entries.values()].map(({ address, peer, fault, attempts }) => ({
       address,

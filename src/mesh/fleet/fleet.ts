@@ -1,7 +1,6 @@
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import {
-  type DirectoryRules,
   messagesOnly,
   type Network,
   type NetworkError,
@@ -18,19 +17,11 @@ import { Membership } from "../membership/membership.ts";
 import type { MembershipOptions, MembershipPace } from "../membership/options.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
+import { FleetKeeper } from "./fleet-keeper.ts";
 import type { FleetMemory } from "./fleet-memory.ts";
-
-/** Addresses are tried one after the other, and the one through a relay is the last. */
-const CONNECT_TIMEOUT_MS = 30_000;
-const LOOKUP_TIMEOUT_MS = 10_000;
-/** Dials under way at once; what the membership wants beyond that counts as failed and comes up again. */
-const DIALS_MAX = 8;
-/** For the good-bye to be taken by every neighbour's link, at most. */
-const GOODBYE_MS = 1_000;
-/** For what a link has taken to leave. */
-const FLUSH_MS = 100;
-const REMEMBER_INTERVAL_MS = 600_000;
-const DIRECTORY_INTERVAL_MS = 900_000;
+import { CONNECT_TIMEOUT_MS, MemberDialer } from "./member-dialer.ts";
+import { Parting } from "./parting.ts";
+import { RecordDirectory } from "./record-directory.ts";
 
 /** Carries probes, gossip and comparisons of tables. */
 export const MEMBERSHIP_PROTOCOL: Protocol = {
@@ -77,26 +68,29 @@ export interface FleetParts {
 export class Fleet {
   readonly #parts: FleetParts;
   readonly #membership: Membership;
+  readonly #dialer: MemberDialer;
+  readonly #parting: Parting;
+  readonly #keeper: FleetKeeper;
+  readonly #directory: RecordDirectory;
   #tick: Timer | undefined;
   /** What the timer is set to; undefined when it has fired. */
   #nextTickAtMs: number | undefined;
-  #remember: Timer | undefined;
-  #directory: Timer | undefined;
-  #dials = 0;
   #stopped = false;
-  #keptEpoch: number;
   /** Linked nodes that do not speak of membership: libp2p nodes of other programs, which are welcome all the same. */
   readonly #foreign = new Set<PeerId>();
-  /** Who was met otherwise than through neighbours' tales; kept only where those do not count. */
-  readonly #met = new Set<PeerId>();
 
   constructor(parts: FleetParts) {
     const { signer, random, verifier, options, epoch, self, remembered, network, clock } = parts;
     this.#parts = parts;
-    this.#keptEpoch = epoch;
+    this.#dialer = new MemberDialer({
+      ...parts,
+      membersMax: options.membersMax,
+      failed: (peer) => this.#input({ kind: "connect-failed", peer }),
+    });
+    this.#parting = new Parting(parts);
     for (const bytes of remembered) {
       const record = verifier.verify(bytes);
-      if (typeof record !== "string") this.#meet(record.peerId);
+      if (typeof record !== "string") this.#dialer.meet(record.peerId);
     }
     this.#membership = new Membership({
       signer,
@@ -108,6 +102,8 @@ export class Fleet {
       remembered,
       startMs: clock.monotonicMs(),
     });
+    this.#keeper = new FleetKeeper({ ...parts, members: () => this.#membership.members() });
+    this.#directory = new RecordDirectory({ ...parts, own: () => this.#membership.self.bytes });
     network.serve(MEMBERSHIP_PROTOCOL, {
       message: (from, bytes) => {
         this.#naturalize(from);
@@ -120,8 +116,8 @@ export class Fleet {
   /** Begins to probe, to gossip and to look for neighbours. */
   start(): void {
     this.#input({ kind: "tick" });
-    if (this.#parts.remember) this.#rememberLater();
-    if (this.#parts.network.directory !== undefined) this.#publishLater(5_000);
+    this.#keeper.start();
+    this.#directory.start();
   }
 
   /** Says good-bye, and keeps what the next start can use. @throws StoreError */
@@ -129,23 +125,22 @@ export class Fleet {
     if (this.#stopped) return;
     await this.#sayGoodbye();
     this.#tick?.cancel();
-    this.#remember?.cancel();
-    this.#directory?.cancel();
-    if (this.#parts.remember) await this.#keep();
+    this.#directory.stop();
+    await this.#keeper.stop();
   }
 
   /** Passes on what the network tells. */
   take(event: NetworkEvent): void {
     switch (event.kind) {
       case "link-up":
-        this.#meet(event.link.peer);
+        this.#dialer.meet(event.link.peer);
         this.#input({ kind: "link-up", peer: event.link.peer, direction: event.link.direction });
         break;
       case "link-down":
         if (!this.#foreign.delete(event.peer)) this.#input({ kind: "link-down", peer: event.peer });
         break;
       case "discovered":
-        this.#meet(event.peer);
+        this.#dialer.meet(event.peer);
         this.#input({ kind: "discovered", peer: event.peer, addresses: event.addresses });
         break;
       case "addresses":
@@ -232,7 +227,7 @@ export class Fleet {
     const { network } = this.#parts;
     if (network.links().some((link) => link.peer === peer)) return;
     const addresses =
-      this.#membership.member(peer)?.record.addresses ?? told ?? (await this.#find(peer));
+      this.#membership.member(peer)?.record.addresses ?? told ?? (await this.#directory.find(peer));
     await network.connect({ peer, addresses }, { timeoutMs: CONNECT_TIMEOUT_MS });
   }
 
@@ -255,41 +250,22 @@ export class Fleet {
     for (const change of effects.changes) this.#parts.onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {
-      const mayDial = this.#parts.peerExchange || this.#met.has(peer);
-      if (mayDial && !this.#foreign.has(peer)) void this.#connect(peer, addresses);
-      else this.#notNow(peer);
+      if (this.#foreign.has(peer)) this.#dialer.notNow(peer);
+      else void this.#dialer.dial(peer, addresses);
     }
-    for (const { peer } of effects.disconnect) void this.#part(peer, parting.get(peer));
+    for (const { peer } of effects.disconnect) void this.#parting.hangUp(peer, parting.get(peer));
     this.#tickAt(effects.nextTickAtMs);
-    const { epoch } = this.#membership.self;
-    if (epoch > this.#keptEpoch) void this.#keepEpoch(epoch);
+    this.#keeper.reached(this.#membership.self.epoch);
   }
 
-  /** Closes a link once what was said last has left: otherwise the other side takes the end for a failure. */
-  async #part(peer: PeerId, said: Promise<void> | undefined): Promise<void> {
-    const { clock, network, logger } = this.#parts;
-    await said;
-    await new Promise<void>((resolve) => {
-      clock.setTimer("mesh.part", FLUSH_MS, resolve);
-    });
-    await network
-      .disconnect(peer)
-      .catch((error: unknown) => logger.debug("could not hang up", { peer, error }));
-  }
-
-  /** A good-bye that is still in some buffer when the link closes makes the agent dead instead of gone. */
   async #sayGoodbye(): Promise<void> {
     const { clock, network } = this.#parts;
     const { send } = this.#membership.step({ kind: "leave", nowMs: clock.monotonicMs() });
     this.#stopped = true;
     if (send.length === 0) return;
-    const said = Promise.allSettled(
+    await this.#parting.goodbye(
       send.map(({ to, bytes }) => network.send(to, MEMBERSHIP_PROTOCOL, bytes)),
     );
-    await new Promise<void>((resolve) => {
-      clock.setTimer("mesh.good-bye", GOODBYE_MS, resolve);
-      void said.then(() => clock.setTimer("mesh.good-bye", FLUSH_MS, resolve));
-    });
   }
 
   #tickAt(atMs: number): void {
@@ -315,115 +291,10 @@ export class Fleet {
     this.#parts.logger.debug("a membership message was not sent", { peer, code: error.code });
   }
 
-  async #connect(peer: PeerId, addresses: readonly string[]): Promise<void> {
-    const { network } = this.#parts;
-    if (this.#dials >= DIALS_MAX) {
-      this.#notNow(peer);
-      return;
-    }
-    this.#dials++;
-    try {
-      await network.connect({ peer, addresses }, { timeoutMs: CONNECT_TIMEOUT_MS });
-    } catch {
-      this.#input({ kind: "connect-failed", peer });
-    } finally {
-      this.#dials--;
-    }
-  }
-
-  /** In a turn of its own: the membership is still busy with the step that asked. */
-  #notNow(peer: PeerId): void {
-    this.#parts.clock.setTimer("mesh.dial-later", 1, () =>
-      this.#input({ kind: "connect-failed", peer }),
-    );
-  }
-
   /** A program that was linked as something else has become an agent. */
   #naturalize(peer: PeerId): void {
     if (!this.#foreign.delete(peer)) return;
     const link = this.#parts.network.links().find((link) => link.peer === peer);
     if (link !== undefined) this.#input({ kind: "link-up", peer, direction: link.direction });
   }
-
-  #meet(peer: PeerId): void {
-    if (this.#parts.peerExchange || this.#met.size >= this.#parts.options.membersMax) return;
-    this.#met.add(peer);
-  }
-
-  async #find(peer: PeerId): Promise<readonly string[]> {
-    const { network, verifier } = this.#parts;
-    const bytes = await network.directory?.find(peer, { timeoutMs: LOOKUP_TIMEOUT_MS });
-    if (bytes === undefined) return [];
-    const record = verifier.verify(bytes);
-    return typeof record === "string" || record.peerId !== peer ? [] : record.addresses;
-  }
-
-  #publishLater(waitMs: number): void {
-    const { clock, network, logger } = this.#parts;
-    this.#directory = clock.setTimer("mesh.directory", waitMs, () => {
-      const record = this.#membership.self.bytes;
-      network.directory?.publish(record, { timeoutMs: LOOKUP_TIMEOUT_MS }).then(
-        () => this.#publishLater(DIRECTORY_INTERVAL_MS),
-        (error: NetworkError) => {
-          logger.debug("the own record is not in the directory yet", { code: error.code });
-          this.#publishLater(30_000);
-        },
-      );
-    });
-  }
-
-  #rememberLater(): void {
-    const { clock, logger } = this.#parts;
-    this.#remember = clock.setTimer("mesh.remember", REMEMBER_INTERVAL_MS, () => {
-      this.#keep().catch((error: unknown) =>
-        logger.warn("the addresses of neighbours could not be kept", { error }),
-      );
-      this.#rememberLater();
-    });
-  }
-
-  /** Neighbours first: their addresses work. */
-  async #keep(): Promise<void> {
-    const { network, memory } = this.#parts;
-    const linked = new Set(network.links().map(({ peer }) => peer));
-    const records = new Map<PeerId, Uint8Array>();
-    const members = [...this.#membership.members()]
-      .filter(({ record }) => record.peerId !== network.self && record.addresses.length > 0)
-      .sort(
-        (a, b) =>
-          Number(linked.has(b.record.peerId)) - Number(linked.has(a.record.peerId)) ||
-          b.heardOfAtMs - a.heardOfAtMs,
-      );
-    for (const { record } of members) records.set(record.peerId, record.bytes);
-    await memory.keep(records);
-  }
-
-  async #keepEpoch(epoch: number): Promise<void> {
-    this.#keptEpoch = epoch;
-    try {
-      await this.#parts.memory.keepEpoch(epoch);
-    } catch (error) {
-      this.#parts.logger.warn("the epoch could not be kept", { error });
-    }
-  }
-}
-
-/** @returns what a directory has to know of records */
-export function directoryRules(verifier: RecordVerifier): DirectoryRules {
-  const read = (bytes: Uint8Array) => {
-    const record = verifier.verify(bytes);
-    return typeof record === "string" ? undefined : record;
-  };
-  return {
-    valid: (peer, bytes) => read(bytes)?.peerId === peer,
-    newest: (records) => {
-      let newest = 0;
-      records.forEach((bytes, at) => {
-        const [a, b] = [read(bytes), read(records[newest] ?? bytes)];
-        if (a === undefined || b === undefined) return;
-        if (a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence)) newest = at;
-      });
-      return newest;
-    },
-  };
 }

@@ -26,6 +26,9 @@ export interface ChoiceTerms {
   readonly avoided: ReadonlySet<PeerId>;
 }
 
+/** What a way has to go by. */
+export type WayTerms = Pick<ChoiceTerms, "self" | "hopsMax">;
+
 /** From here on another one of as many hops is better. */
 const CROWDED_PERCENT = 80;
 
@@ -48,6 +51,22 @@ export function chooseHost(
     bestRank = rank;
   }
   return best;
+}
+
+/**
+ * @param route agents on the way, the host first
+ * @param passedMax agents that an update may have come through before it is sent there
+ * @returns why no update can go that way
+ */
+export function routeFault(
+  route: readonly PeerId[],
+  passedMax: number,
+  { self, hopsMax }: WayTerms,
+): string | undefined {
+  if (route.includes(self)) return "its way leads through this agent";
+  if (route.length > hopsMax || passedMax < 1)
+    return `its way has ${route.length} agents; relay.hopsMax is ${hopsMax}`;
+  return undefined;
 }
 
 function isPossible({ peer, agentId, route }: HostCandidate, terms: ChoiceTerms): boolean {

@@ -8,12 +8,8 @@ import type {
   UplinkConnection,
   UplinkListener,
 } from "../../platform/uplink-connection.ts";
-import {
-  type GuestEffect,
-  type GuestInput,
-  GuestSession,
-  type GuestSettings,
-} from "./guest-session.ts";
+import type { GuestEffect, GuestInput } from "./guest-effects.ts";
+import { GuestSession, type GuestSettings } from "./guest-session.ts";
 import type { Sending } from "./handed-over.ts";
 import type { HostCandidate } from "./host-choice.ts";
 import type { WayOut } from "./offer.ts";

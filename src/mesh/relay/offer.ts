@@ -52,6 +52,15 @@ export interface Offer {
   readonly passedMax: number;
 }
 
+/** The way of an agent that relays, as guests see it. */
+export interface Way {
+  /** Peer ids of the agents on it, that one first. */
+  readonly route: string[];
+  /** Agents that an update may have come through before it comes there. */
+  readonly passedMax: number;
+  readonly withdrawn?: Withdrawal;
+}
+
 /** An uplink that was up so lately still counts: guests do not come and go with every short break. */
 const GRACE_MS = 60_000;
 /** What is left of the day's flash budget is the device's own. */
@@ -121,6 +130,13 @@ export class OfferPolicy {
       ? undefined
       : withdrawal("relay.store", "the neighbour can not write its disk", SOON_MS);
   }
+}
+
+/** @returns what an offer, or that there is none, is to guests */
+export function wayOf(self: PeerId, offer: Offer | Withdrawal): Way {
+  return "code" in offer
+    ? { route: [self], passedMax: 0, withdrawn: offer }
+    : { route: [self, ...offer.route], passedMax: offer.passedMax };
 }
 
 function withdrawal(code: Withdrawal["code"], detail: string, retryAfterMs: number): Withdrawal {

@@ -1,5 +1,6 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Protocol } from "../../platform/network.ts";
+import type { Marks, StreamMarks } from "../../platform/uplink-connection.ts";
 import {
   type RelayAnswer,
   RelayAnswerSchema,
@@ -88,6 +89,11 @@ export function tell(streams: Iterable<StreamProgress>): Told {
   return { marks, dead, left };
 }
 
+/** @returns marks as uplinks know them, by stream */
+export function uplinkMarks(marks: readonly RelayMark[]): Marks {
+  return new Map(marks.map(uplinkMark));
+}
+
 function markOf(
   { agentId, stream, settledObservedAtMs }: StreamProgress,
   settled: number,
@@ -112,4 +118,27 @@ function costOf({ agentId, stream }: StreamProgress, dead: readonly DeadUpdate[]
   let bytes = 40 + 3 * (agentId.length + stream.length);
   for (const { reason } of dead) bytes += 20 + 3 * Math.min(REASON_MAX, reason.length);
   return bytes;
+}
+
+/** @returns a mark as uplinks know it: those that were refused are no part of it */
+function uplinkMark({ stream, settled, observedAtMs, dead }: RelayMark): [string, StreamMarks] {
+  const through = Number(settled);
+  const holes = dead.map(({ sequence }) => Number(sequence)).toSorted((a, b) => a - b);
+  const ranges: [number, number][] = [];
+  let from = 1;
+  for (const hole of [...holes, through + 1]) {
+    if (hole > from) ranges.push([from, hole - 1]);
+    from = hole + 1;
+  }
+  const [first] = ranges;
+  const fromStart = first?.[0] === 1 ? first[1] : 0;
+  const lastObservedAtMs = Number(observedAtMs);
+  return [
+    stream,
+    {
+      through: fromStart,
+      ranges: fromStart > 0 ? ranges.slice(1) : ranges,
+      ...(lastObservedAtMs > 0 && { lastObservedAtMs }),
+    },
+  ];
 }

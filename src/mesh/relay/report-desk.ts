@@ -2,20 +2,13 @@ import type { Clock, Timer } from "../../platform/clock.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Guest } from "./guest.ts";
 import type { Refusal } from "./host-desk.ts";
-import type { Withdrawal } from "./offer.ts";
+import type { Way } from "./offer.ts";
 import { encodeAnswer, tell } from "./relay-codec.ts";
 
 /** A question is answered after so long, news or not: that is how a guest knows that somebody is there. */
 const PATIENCE_MS = 15_000;
 /** What is delivered shortly after each other is told together. */
 const GATHER_MS = 5;
-
-/** The host's way, as guests see it. */
-interface Way {
-  readonly route: readonly PeerId[];
-  readonly passedMax: number;
-  readonly withdrawn?: Withdrawal;
-}
 
 interface Waiting {
   readonly guest: Guest;

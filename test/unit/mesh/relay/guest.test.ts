@@ -1,10 +1,7 @@
 // The guest's side as a pure machine: inputs by hand, effects looked at.
 import t from "tap";
-import {
-  type GuestEffect,
-  type GuestInput,
-  GuestSession,
-} from "../../../../src/mesh/relay/guest-session.ts";
+import type { GuestEffect, GuestInput } from "../../../../src/mesh/relay/guest-effects.ts";
+import { GuestSession } from "../../../../src/mesh/relay/guest-session.ts";
 import type { HostCandidate } from "../../../../src/mesh/relay/host-choice.ts";
 import { decodeRequest, encodeAnswer } from "../../../../src/mesh/relay/relay-codec.ts";
 import type { SendOutcome } from "../../../../src/platform/uplink-connection.ts";

@@ -102,20 +102,20 @@ t.test(
     const under = await new HostUnderTest().start();
     const session = await under.hello();
     await handOver(under, session, range(1, 4));
-    const leased = await under.host.lease(GUEST, 10);
+    const leased = await under.host.leases.lease(GUEST, 10);
     const [first, second, third, fourth] = leased;
     if (!first || !second || !third || !fourth) throw new Error("four were handed over");
-    under.host.acknowledge(third);
-    under.host.refuse(second, "not authorized");
+    under.host.leases.acknowledge(third);
+    under.host.leases.refuse(second, "not authorized");
     t.equal(under.host.status()[0]?.delivered, 0, "the first one is on its way");
-    under.host.acknowledge(first);
+    under.host.leases.acknowledge(first);
     const dead = [{ sequence: 2n, reason: "not authorized" }];
     t.match(await report(under, session), { marks: [{ settled: 3n, dead }] });
     t.match(await handOver(under, session, range(2, 2)), {
       taken: 1,
       unfit: [{ index: 0, reason: "not authorized" }],
     });
-    under.host.acknowledge(fourth);
+    under.host.leases.acknowledge(fourth);
     t.match(await report(under, session, 1), { marks: [{ settled: 4n, dead: [] }] }, "heard once");
   },
 );
@@ -126,12 +126,12 @@ t.test("a refusal is told after a restart too, until the guest has confirmed it"
   const session = await before.hello();
   await handOver(before, session, range(1, 2));
   await handOver(before, session, range(3, 4));
-  const [first, second] = await before.host.lease(GUEST, 2);
-  const [third] = await before.host.lease(GUEST, 1);
+  const [first, second] = await before.host.leases.lease(GUEST, 2);
+  const [third] = await before.host.leases.lease(GUEST, 1);
   if (!first || !second || !third) throw new Error("three were handed over");
-  before.host.acknowledge(first);
-  before.host.refuse(second, "not authorized");
-  before.host.acknowledge(third);
+  before.host.leases.acknowledge(first);
+  before.host.leases.refuse(second, "not authorized");
+  before.host.leases.acknowledge(third);
   await before.clock.advance(5_000);
   // The second chunk is on disk still, and half of it has settled.
   const after = await new HostUnderTest({}, new MemoryKeyValueStore(store.disk)).start();
@@ -151,8 +151,8 @@ t.test("however much is to be told, it fits, and all of it is told", async (t) =
   const under = await new HostUnderTest().start();
   const session = await under.hello();
   await handOver(under, session, range(1, 1_000));
-  for (const leased of await under.host.lease(GUEST, 1_000))
-    under.host.refuse(leased, `not authorized ${"x".repeat(300)}`);
+  for (const leased of await under.host.leases.lease(GUEST, 1_000))
+    under.host.leases.refuse(leased, `not authorized ${"x".repeat(300)}`);
   const told: number[] = [];
   let settled = 0n;
   for (let received = 0; settled < 1_000n; received++) {
@@ -233,8 +233,10 @@ t.test("what a guest may not hand over", async (t) => {
       { code: "relay.malformed" },
       what,
     );
-  t.throws(() => under.host.request(GUEST, Buffer.from("nonsense")), { code: "relay.malformed" });
-  t.throws(() => under.host.request(GUEST, new Uint8Array(0)), { code: "relay.malformed" });
+  t.throws(() => under.host.requests.answer(GUEST, Buffer.from("nonsense")), {
+    code: "relay.malformed",
+  });
+  t.throws(() => under.host.requests.answer(GUEST, new Uint8Array(0)), { code: "relay.malformed" });
   t.equal(under.host.status()[0]?.taken, 1, "nothing of it was stored");
 });
 
@@ -385,7 +387,7 @@ t.test("an unreadable chunk, on the way or at the start, costs nothing", async (
   await handOver(after, again, range(1, 10));
   const restarted = await new HostUnderTest({}, new MemoryKeyValueStore(store.disk)).start();
   await store.write([{ type: "del", key: await firstChunk(store) }], { durable: true });
-  t.same(await restarted.host.lease(GUEST, 10), []);
+  t.same(await restarted.host.leases.lease(GUEST, 10), []);
   t.same(restarted.host.status(), []);
   t.match(restarted.events, [{ type: "relay.forgotten", data: { updates: 10 } }]);
 });
