@@ -1,7 +1,7 @@
 import t from "tap";
 import { RefusalEvents } from "../../../../src/mesh/relay/refusal-events.ts";
 
-const refusal = { code: "relay.full", detail: "no room", retryAfterMs: 1_000 };
+const refusal = { code: "relay.guests" as const, detail: "no room", retryAfterMs: 1_000 };
 
 function told(): { readonly events: RefusalEvents; readonly peers: unknown[] } {
   const peers: unknown[] = [];
