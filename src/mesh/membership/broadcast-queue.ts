@@ -24,6 +24,8 @@ interface Pending {
   first: Item[];
   /** Sent once, to be sent again. */
   second: Item[];
+  /** How many in both can not wait. */
+  prompt: number;
 }
 
 /**
@@ -45,7 +47,7 @@ export class BroadcastQueue {
   }
 
   linkUp(peer: PeerId): void {
-    if (!this.#links.has(peer)) this.#links.set(peer, { first: [], second: [] });
+    if (!this.#links.has(peer)) this.#links.set(peer, { first: [], second: [], prompt: 0 });
   }
 
   linkDown(peer: PeerId): void {
@@ -64,6 +66,11 @@ export class BroadcastQueue {
   hasNewsFor(peer: PeerId): boolean {
     const pending = this.#links.get(peer);
     return pending !== undefined && (pending.first.length > 0 || pending.second.length > 0);
+  }
+
+  /** Whether there is anything else for it than records, which can wait: who is accused, and what answers that. */
+  hasPromptNewsFor(peer: PeerId): boolean {
+    return (this.#links.get(peer)?.prompt ?? 0) > 0;
   }
 
   /** Members that news is kept about. */
@@ -94,8 +101,12 @@ export class BroadcastQueue {
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
+      if (isPrompt(item)) pending.prompt++;
       if (pending.first.length > PENDING_MAX)
-        for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) this.#finish(dropped);
+        for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) {
+          if (isPrompt(dropped)) pending.prompt--;
+          this.#finish(dropped);
+        }
     }
   }
 
@@ -134,11 +145,13 @@ export class BroadcastQueue {
         taken.push(item.news);
         if (item.urgent && !again && pending.second.length < PENDING_MAX) {
           pending.second.push(item);
+          pending.prompt++;
           item.open++;
           this.#openSlots++;
         }
       }
       pending.first.pop();
+      if (isPrompt(item)) pending.prompt--;
       this.#finish(item);
     }
     return taken;
@@ -172,6 +185,10 @@ export class BroadcastQueue {
     }
     return targets;
   }
+}
+
+function isPrompt({ urgent, news }: Item): boolean {
+  return urgent || news.kind !== "record";
 }
 
 function isTold(item: Item, peer: PeerId): boolean {

@@ -27,6 +27,8 @@ export interface LinkState {
   answeredAtMs: number;
   /** When it was last told this agent's record out of turn. */
   toldOwnAtMs: number;
+  /** When it was last sent news that went by themselves. */
+  gossipedAtMs: number;
   /** The peer says that it will close it on purpose. */
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
@@ -55,6 +57,7 @@ export function newLink(
     openedAtMs: nowMs,
     answeredAtMs: Number.NEGATIVE_INFINITY,
     toldOwnAtMs: Number.NEGATIVE_INFINITY,
+    gossipedAtMs: Number.NEGATIVE_INFINITY,
     parting: false,
     indirectInARow: 0,
     hasProbed: false,

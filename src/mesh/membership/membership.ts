@@ -25,6 +25,11 @@ import { Turn } from "./turn.ts";
 
 /** News in one message of gossip. */
 const GOSSIP_BYTES_MAX = 8_192 - 64;
+/**
+ * Records go at once to a neighbour that was told nothing lately; else they wait, so that in a fleet where much happens
+ * they go in few messages.
+ */
+const RECORDS_GAP_MS = 1_000;
 /** News that rides on a probe or its answer. */
 const PIGGYBACK_BYTES_MAX = 1_024;
 /** Probes that others answered for a neighbour in a row; one more, and it is suspected. */
@@ -283,10 +288,14 @@ export class Membership {
   }
 
   #gossip(turn: Turn): void {
-    for (const peer of this.#links.keys()) {
+    for (const [peer, link] of this.#links) {
       if (!this.#queue.hasNewsFor(peer)) continue;
+      const canWait = !this.#queue.hasPromptNewsFor(peer);
+      if (canWait && turn.nowMs - link.gossipedAtMs < RECORDS_GAP_MS) continue;
       const news = this.#queue.take(peer, GOSSIP_BYTES_MAX);
-      if (news.length > 0) turn.send(peer, undefined, news);
+      if (news.length === 0) continue;
+      link.gossipedAtMs = turn.nowMs;
+      turn.send(peer, undefined, news);
     }
     this.#gossipAtMs = turn.nowMs + this.#pace.gossipIntervalMs;
   }

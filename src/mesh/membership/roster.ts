@@ -274,21 +274,24 @@ export class Roster {
     const refuted = before === "suspect";
     const gone = !isLiving(before);
     const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
-    const copies = kind === "updated" ? this.#updateCopies(turn, member, record) : this.#copies();
+    const refresh = kind === "updated" && isRefresh(record, member.record);
+    const refutes = refuted || (refresh && this.#isEarly(turn, member));
+    const copies = refutes
+      ? Math.max(this.#copies(), REFUTATION_COPIES)
+      : refresh
+        ? REFRESH_COPIES
+        : this.#copies();
     suspicions.end(peerId);
     const state = leaving ? "left" : "alive";
     this.#change(turn, member, kind, { record, state, isNews: !bySync });
-    queue.add(peerId, { kind: "record", bytes }, copies, refuted || leaving, link.peer);
+    queue.add(peerId, { kind: "record", bytes }, copies, refutes || leaving, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
   }
 
-  #updateCopies({ nowMs }: Turn, member: Member, record: KnownRecord): number {
-    if (!isRefresh(record, member.record)) return this.#copies();
+  /** What is signed before its time answers somebody who suspects it, whether or not this agent has heard of that. */
+  #isEarly({ nowMs }: Turn, { recordAtMs }: Member): boolean {
     const { table, options } = this.#parts;
-    const soonMs = refreshMs(table.livingCount, options.refreshIntervalMs) / 2;
-    // Signed before its time, it answers somebody who suspects it, whether or not this agent has heard of that.
-    const refutes = member.state === "suspect" || nowMs - member.recordAtMs < soonMs;
-    return refutes ? Math.max(this.#copies(), REFUTATION_COPIES) : REFRESH_COPIES;
+    return nowMs - recordAtMs < refreshMs(table.livingCount, options.refreshIntervalMs) / 2;
   }
 
   #accuse(
