@@ -156,6 +156,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "mesh/membership/roster.ts",
     find: "} else this.#bury(turn, member);",
     replace: "}",
+    options: ["--scenario=SCENARIOS/departures.yaml"],
   },
   {
     name: "forget-the-tombstone",
@@ -194,7 +195,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "mesh/membership/table.ts",
     find: "return this.#entries.size >= this.membersMax;",
     replace: "return this.#entries.size < 0;",
-    options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=40"],
+    options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=24", "--hours=0.1"],
   },
   {
     name: "call-stored-delivered",

@@ -39,7 +39,10 @@ function lacking(simulated: SimulatedAgent, fleet: SimulatedFleet): string | und
   const maker = (assignment?.coordinator ?? assignment?.caretaker)?.peerId;
   if (maker !== undefined && fleet.byPeer(maker)?.agent === undefined)
     return `it goes by roles that ${maker} gave, which does not run`;
-  if (fleet.agents.length <= config.mesh.limits.membersMax) return untrueTable(simulated, fleet);
+  if (fleet.agents.length <= config.mesh.limits.membersMax) {
+    const { suspect } = mesh.counts();
+    return suspect > 0 ? `it suspects ${suspect} agents` : untrueTable(simulated, fleet);
+  }
   const { partitionScore, links } = mesh.status();
   if (links === 0) return "it has no link";
   return partitionScore > PARTITION_SCORE_MAX
