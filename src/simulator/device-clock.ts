@@ -70,7 +70,19 @@ export class ProcessClock implements Clock {
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
-    return this.#device.setTimer(name, delayMs, () => this.#fire(name, callback));
+    const fire = (): void => {
+      if (this.#ended) return;
+      const waitMs = this.#stalledUntilMs - this.monotonicMs();
+      if (waitMs > 0) {
+        timer = this.#device.setTimer(name, waitMs, fire);
+        return;
+      }
+      this.#onFire(name);
+      callback();
+    };
+    let timer = this.#device.setTimer(name, delayMs, fire);
+    // Of one that was held up by a stall it is the later one that has to go.
+    return { cancel: () => timer.cancel() };
   }
 
   /** Nothing fires for that long, as while a process is stopped or swapped out; then all of it does. */
@@ -81,15 +93,5 @@ export class ProcessClock implements Clock {
   /** The process is gone: what it waited for never happens. */
   end(): void {
     this.#ended = true;
-  }
-
-  #fire(name: string, callback: () => void): void {
-    if (this.#ended) return;
-    const waitMs = this.#stalledUntilMs - this.monotonicMs();
-    if (waitMs > 0) this.#device.setTimer(name, waitMs, () => this.#fire(name, callback));
-    else {
-      this.#onFire(name);
-      callback();
-    }
   }
 }

@@ -2,6 +2,7 @@ import type { AgentPlatform, MeshGround } from "../agent/agent-platform.ts";
 import { type Agent, startAgent } from "../agent/compose.ts";
 import type { Config } from "../config/schema.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import type { KnownRecord } from "../mesh/records/known-record.ts";
 import type { RecordVerifier } from "../mesh/records/record-verifier.ts";
 import type { Hasher } from "../platform/hasher.ts";
 import type { StoreRepair } from "../platform/key-value-store.ts";
@@ -21,6 +22,7 @@ import { VirtualDevice } from "./virtual-device.ts";
 import type { VirtualEther } from "./virtual-ether.ts";
 import { VirtualNetwork } from "./virtual-network.ts";
 import type { VirtualReceiver, VirtualUplink } from "./virtual-uplink.ts";
+import { WitnessingVerifier } from "./witnessing-verifier.ts";
 
 /** systemd's `RestartSec=`. */
 const RESTART_MS = 2_000;
@@ -42,6 +44,8 @@ export interface SharedGround {
   logged(index: number, level: "warn" | "error", message: string, fields: unknown): void;
   /** A process came up, or could not. @param damaged it found its disk damaged */
   started(index: number, error: unknown, damaged: boolean): void;
+  /** A neighbour showed a record to the membership of a process. */
+  showed(index: number, record: KnownRecord): void;
 }
 
 /** The parts of one process; all of it goes with the process. */
@@ -241,7 +245,9 @@ export class SimulatedAgent {
     const { messageBytesMax, queueBytesMax } = this.config.mesh.limits;
     return {
       signer: this.signer,
-      verifier,
+      verifier: new WitnessingVerifier(verifier, (record) =>
+        this.#ground.showed(this.index, record),
+      ),
       createNetwork: ({ gate }) =>
         Promise.resolve(
           new VirtualNetwork(ether, {

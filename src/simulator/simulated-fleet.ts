@@ -3,6 +3,7 @@ import { MEMBERSHIP_PROTOCOL } from "../mesh/fleet/fleet.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
+import { Burials } from "./checkers/burials.ts";
 import { ReadingLedger } from "./checkers/reading-ledger.ts";
 import { Violations } from "./checkers/violation.ts";
 import { plainHasher } from "./plain-hasher.ts";
@@ -57,6 +58,7 @@ export class SimulatedFleet {
   readonly #numbers: number[][] = [];
   readonly #generations: number[] = [];
   readonly #goneAtMs = new Map<PeerId, number>();
+  readonly #burials = new Burials(this.violations);
   #sensing = true;
 
   /**
@@ -105,6 +107,9 @@ export class SimulatedFleet {
         this.logs.set(key, (this.logs.get(key) ?? 0) + 1);
       },
       started: (index, error, damaged) => this.#started(index, error, damaged),
+      showed: (index, record) => {
+        if (this.#fitsTables) this.#burials.showed(index, record);
+      },
     };
   }
 
@@ -221,6 +226,7 @@ export class SimulatedFleet {
       return;
     }
     this.starts++;
+    this.#burials.started(index);
     const { agent, agentId } = this.#agent(index);
     const told = agent?.context.events.since(0).events ?? [];
     if (damaged && !told.some(({ type }) => type === "store.repaired"))
@@ -232,21 +238,31 @@ export class SimulatedFleet {
     agent?.context.events.subscribe(({ type, data }) => {
       if (type === "resources.sampled" || type === "readings.received") return;
       this.note(type, index);
+      const peer = String(data["peerId"]);
       if (type === "mesh.agent-joined" || type === "mesh.agent-back")
-        this.#welcomed(agentId, String(data["peerId"]));
-      if (type === "mesh.agent-dead") this.#buried(agentId, String(data["peerId"]));
+        this.#welcomed(index, agentId, peer);
+      if (type === "mesh.agent-dead") this.#buried(agentId, peer);
+      if (type === "mesh.agent-dead" || type === "mesh.agent-left")
+        this.#burials.buried(index, peer);
       if (type === "queue.shed" || type === "queue.lost")
         this.ledger.shed(agentId, Number(data["updates"]));
     });
   }
 
-  /** Who has been gone for good for long is not taken in again. */
-  #welcomed(by: string, peer: PeerId): void {
-    const goneForMs =
-      this.clock.monotonicMs() - (this.#goneAtMs.get(peer) ?? Number.POSITIVE_INFINITY);
+  /** Each agent that ever was has its place in every table, so that none has to give way. */
+  get #fitsTables(): boolean {
+    const { agents, membersMax } = this.scenario;
+    return Math.max(agents, this.#indexOf.size) <= membersMax;
+  }
+
+  /** Who has been gone for good for long is not taken in again, nor anybody for an old record. */
+  #welcomed(index: number, by: string, peer: PeerId): void {
+    const atMs = this.clock.monotonicMs();
+    if (this.#fitsTables) this.#burials.welcomed(atMs, index, by, peer);
+    const goneForMs = atMs - (this.#goneAtMs.get(peer) ?? Number.POSITIVE_INFINITY);
     if (goneForMs < GHOST_MS) return;
     this.violations.add(
-      this.clock.monotonicMs(),
+      atMs,
       "ghost",
       `${by} took in ${peer}, which has been gone for ${Math.round(goneForMs / 1_000)} s`,
     );

@@ -156,6 +156,38 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "mesh/membership/roster.ts",
     find: "} else this.#bury(turn, member);",
     replace: "}",
+    options: ["--scenario=SCENARIOS/departures.yaml"],
+  },
+  {
+    name: "forget-the-tombstone",
+    about:
+      "who is gone is forgotten at once, and taken in again from a table that does not know it yet",
+    file: "mesh/membership/options.ts",
+    find: "tombstoneMs: 3_600_000,",
+    replace: "tombstoneMs: 0,",
+  },
+  {
+    name: "forget-the-epoch",
+    about: "a record of an agent that was started again does not replace one of before",
+    file: "mesh/records/known-record.ts",
+    find: "return a.epoch - b.epoch || a.sequence - b.sequence;",
+    replace: "return a.sequence - b.sequence;",
+  },
+  {
+    name: "stay-below-ones-former-self",
+    about: "an agent whose disk lost its epoch does not go above the one that others know",
+    file: "mesh/membership/own-record-keeper.ts",
+    find: "this.#self.raiseAbove(foreign);",
+    replace: "this.#self.renew();",
+    options: ["--scenario=SCENARIOS/damage.yaml"],
+  },
+  {
+    name: "never-compare-tables",
+    about: "what gossip does not bring is not asked for",
+    file: "mesh/membership/table-sync.ts",
+    find: 'turn.send(peer, { case: "tableDigest", value: { words: this.#table.digest.words() } });',
+    replace: "",
+    options: ["--scenario=calm", "--hours=0.01"],
   },
   {
     name: "overfill-the-table",
@@ -163,7 +195,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     file: "mesh/membership/table.ts",
     find: "return this.#entries.size >= this.membersMax;",
     replace: "return this.#entries.size < 0;",
-    options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=40"],
+    options: ["--scenario=SCENARIOS/small-table.yaml", "--agents=24", "--hours=0.1"],
   },
   {
     name: "call-stored-delivered",

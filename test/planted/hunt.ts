@@ -1,6 +1,5 @@
 /**
- * Hunts planted bugs: plants each, and runs seeds until one fails. The last line is a summary; `docs/simulator.md` has a
- * table of it.
+ * Hunts planted bugs: plants each, and runs seeds until one fails. The last line is a summary.
  *
  *     node test/planted/hunt.ts [--seeds N] [--first S] [--json] [NAME ...]
  */

@@ -1,5 +1,6 @@
 import type { SimulatedAgent } from "../simulated-agent.ts";
 import type { SimulatedFleet } from "../simulated-fleet.ts";
+import { untrueTable } from "./table.ts";
 
 /** In a fleet larger than the tables, what an agent may miss of those it knew. */
 const PARTITION_SCORE_MAX = 0.05;
@@ -25,7 +26,8 @@ function leaderOf({ agent }: SimulatedAgent): string {
   return `${assignment?.term} of ${maker?.peerId}`;
 }
 
-function lacking({ agent, config }: SimulatedAgent, fleet: SimulatedFleet): string | undefined {
+function lacking(simulated: SimulatedAgent, fleet: SimulatedFleet): string | undefined {
+  const { agent, config } = simulated;
   if (agent === undefined) return "does not run";
   const { queue, mesh, uplinks, roles } = agent.context;
   const { updates, storeFault } = queue.status();
@@ -37,12 +39,9 @@ function lacking({ agent, config }: SimulatedAgent, fleet: SimulatedFleet): stri
   const maker = (assignment?.coordinator ?? assignment?.caretaker)?.peerId;
   if (maker !== undefined && fleet.byPeer(maker)?.agent === undefined)
     return `it goes by roles that ${maker} gave, which does not run`;
-  const { alive, suspect } = mesh.counts();
   if (fleet.agents.length <= config.mesh.limits.membersMax) {
-    if (suspect > 0) return `it suspects ${suspect} agents`;
-    if (alive !== fleet.agents.length)
-      return `it knows ${alive} of ${fleet.agents.length} agents to be alive`;
-    return undefined;
+    const { suspect } = mesh.counts();
+    return suspect > 0 ? `it suspects ${suspect} agents` : untrueTable(simulated, fleet);
   }
   const { partitionScore, links } = mesh.status();
   if (links === 0) return "it has no link";

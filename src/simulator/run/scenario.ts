@@ -147,6 +147,13 @@ const scenarioSchema = Type.Object(
       maximum: 1_000,
       description: "Agents that go for good and are replaced by new ones.",
     }),
+    joinWithinSeconds: Type.Number({
+      default: 30,
+      exclusiveMinimum: 0,
+      maximum: 36_000,
+      description:
+        "Where no fault is planned, and the tables hold the fleet, all know all within this time after the last came.",
+    }),
     faults: faultOptions,
     healWithinMinutes: Type.Number({
       default: 30,

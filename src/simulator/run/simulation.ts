@@ -1,5 +1,6 @@
 import { unconverged } from "../checkers/convergence.ts";
 import { Invariants } from "../checkers/invariants.ts";
+import { untrueTable } from "../checkers/table.ts";
 import type { Violation } from "../checkers/violation.ts";
 import { FaultInjector } from "../faults/injector.ts";
 import { type Fault, planFaults } from "../faults/plan.ts";
@@ -170,7 +171,23 @@ async function join(fleet: SimulatedFleet, tell: () => void): Promise<void> {
       tell();
     }
   }
+  const { joinWithinSeconds, membersMax } = fleet.scenario;
+  if (fleet.undisturbed && agents <= membersMax)
+    fleet.clock.setTimer("joined", 1_000 * joinWithinSeconds, () => checkJoined(fleet));
   await fleet.clock.advance(Math.max(0, JOIN_MS - fleet.clock.monotonicMs()));
+}
+
+/** Newcomers know all others by now, and are known to them. */
+function checkJoined(fleet: SimulatedFleet): void {
+  for (const agent of fleet.agents) {
+    const why = untrueTable(agent, fleet);
+    if (why !== undefined)
+      fleet.violations.add(
+        fleet.clock.monotonicMs(),
+        "not-joined",
+        `${agent.agentId}, ${fleet.scenario.joinWithinSeconds} s after the last one came: ${why}`,
+      );
+  }
 }
 
 /** @returns how long it took; undefined when it did not become whole in time, which is a violation */
