@@ -10,7 +10,7 @@ import { LeftScan } from "./left-scan.ts";
 import { StreamTable } from "./stream-table.ts";
 
 /** More than a stream has in its life, so that no repair gives a number out again. */
-const SEQUENCES_PER_GENERATION = 2 ** 40;
+export const SEQUENCES_PER_GENERATION = 2 ** 40;
 const ORDINALS_PER_GENERATION = 2 ** 40;
 /** More than streams and boots are ever kept. */
 const IDS_PER_GENERATION = 2 ** 20;

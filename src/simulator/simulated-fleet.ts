@@ -1,5 +1,7 @@
 import { parseFirmwareProfile } from "../device/firmware-profile.ts";
 import { MEMBERSHIP_PROTOCOL } from "../mesh/fleet/fleet.ts";
+import { defaultMembershipOptions } from "../mesh/membership/options.ts";
+import { refreshMs } from "../mesh/membership/refresh.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
@@ -22,8 +24,10 @@ const BOOTSTRAP_NODES = 3;
 /** Records that the agents hold together, and some more. */
 const RECORDS_PER_AGENT = 4;
 const REORDER_MS = 200;
-/** Some table may hold an agent that is gone for this long, where nobody was linked to it: four refreshes, and suspicion. */
-const GHOST_MS = 600_000;
+/** Where nobody was linked to an agent that is gone, some table may hold it until so many refreshes were missed. */
+const REFRESHES_MISSED_MAX = 4;
+/** For the suspicion that follows, and for others to be told. */
+const BURIAL_MS = 360_000;
 const BUSY_MS = 1_000;
 const STORM_LOSS_RATE = 0.3;
 const STORM_DELAY = 3;
@@ -255,12 +259,19 @@ export class SimulatedFleet {
     return Math.max(agents, this.#indexOf.size) <= membersMax;
   }
 
+  get #ghostAfterMs(): number {
+    const { agents, membersMax } = this.scenario;
+    const { refreshIntervalMs } = defaultMembershipOptions;
+    const known = Math.min(agents, membersMax);
+    return REFRESHES_MISSED_MAX * refreshMs(known, refreshIntervalMs) + BURIAL_MS;
+  }
+
   /** Who has been gone for good for long is not taken in again, nor anybody for an old record. */
   #welcomed(index: number, by: string, peer: PeerId): void {
     const atMs = this.clock.monotonicMs();
     if (this.#fitsTables) this.#burials.welcomed(atMs, index, by, peer);
     const goneForMs = atMs - (this.#goneAtMs.get(peer) ?? Number.POSITIVE_INFINITY);
-    if (goneForMs < GHOST_MS) return;
+    if (goneForMs < this.#ghostAfterMs) return;
     this.violations.add(
       atMs,
       "ghost",

@@ -302,6 +302,7 @@ export class Uplink {
     const retryInMs = retryAfterMs ?? backoffMs(this.#failures, options, random);
     this.#retryInMs = retryInMs;
     this.#retryAtMs = nowMs + retryInMs;
+    this.#retry?.cancel();
     this.#retry = clock.setTimer("uplink.retry", retryInMs, () => this.#connect());
     logger.warn("uplink is down", { uplink: options.name, reason, retryInMs });
     // An outage is one event, however many attempts it takes.

@@ -1,3 +1,4 @@
+import { SEQUENCES_PER_GENERATION } from "../../outbox/ledger.ts";
 import type { Marks, OutboundUpdate, StreamMarks } from "../../platform/uplink-connection.ts";
 import type { Violations } from "./violation.ts";
 
@@ -12,6 +13,8 @@ interface StreamBook {
   /** Every update up to this one arrived. */
   through: number;
   sequenceMax: number;
+  /** The same, of the numbers that were given out between two repairs of the agent's disk. */
+  readonly sequenceMaxes: Map<number, number>;
 }
 
 const PAYLOAD = /^r(\d+) [ -~]*$/;
@@ -82,9 +85,7 @@ export class ReadingLedger {
       this.#violations.add(atMs, "reading-twice", `reading ${number} came again as ${id}`);
     book.delivered.add(number);
     book.owed.delete(number);
-    if (sequence < book.sequenceMax)
-      this.#violations.add(atMs, "out-of-order", `${id} came after ${book.sequenceMax}`);
-    book.sequenceMax = Math.max(book.sequenceMax, sequence);
+    this.#inOrder(atMs, book, { id, agentId, sequence });
     while (book.arrived.has(book.through + 1)) book.through++;
   }
 
@@ -151,6 +152,23 @@ export class ReadingLedger {
     }
   }
 
+  /**
+   * A neighbour may hold what the agent's own disk has lost since, and deliver it after what the agent sent later by
+   * another way: late is better than never. Among themselves those arrive in order as well.
+   */
+  #inOrder(
+    atMs: number,
+    book: StreamBook,
+    { id, agentId, sequence }: Pick<OutboundUpdate, "id" | "agentId" | "sequence">,
+  ): void {
+    const generation = Math.floor(sequence / SEQUENCES_PER_GENERATION);
+    const before = book.sequenceMaxes.get(generation) ?? 0;
+    const last = this.#excused.has(agentId) ? before : book.sequenceMax;
+    if (sequence < last) this.#violations.add(atMs, "out-of-order", `${id} came after ${last}`);
+    book.sequenceMaxes.set(generation, Math.max(before, sequence));
+    book.sequenceMax = Math.max(book.sequenceMax, sequence);
+  }
+
   #book(agentId: string, stream: string): StreamBook {
     const name = `${agentId}/${stream}`;
     let book = this.#streams.get(name);
@@ -161,6 +179,7 @@ export class ReadingLedger {
         delivered: new Set(),
         through: 0,
         sequenceMax: 0,
+        sequenceMaxes: new Map(),
       };
       this.#streams.set(name, book);
     }

@@ -109,3 +109,29 @@ t.test("marks say what arrived, whatever the numbers are", async (t) => {
     ],
   );
 });
+
+t.test(
+  "what only a neighbour still held comes late after a damage, in its own order",
+  async (t) => {
+    const after = 2 ** 40;
+    const { ledger, broken } = keeping();
+    ledger.excuse("a");
+    for (const [sequence, number] of [
+      [1, 1],
+      [after + 1, 4],
+      [2, 2],
+      [after + 2, 5],
+      [3, 3],
+    ] as const)
+      ledger.received(0, update(sequence, number));
+    t.same(broken(), []);
+    ledger.received(0, update(after + 4, 7));
+    ledger.received(0, update(after + 3, 6));
+    t.same(broken(), ["out-of-order"]);
+
+    const whole = keeping();
+    whole.ledger.received(0, update(after + 1, 4));
+    whole.ledger.received(0, update(2, 2));
+    t.same(whole.broken(), ["out-of-order"], "whose disk is whole has no such excuse");
+  },
+);
