@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
+import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { grown } from "../../test/simulator/membership-world.ts";
 import { type Bar, type Figure, figure, median } from "../figure.ts";
 import { root } from "../support/processes.ts";
@@ -18,6 +19,10 @@ const SIZES = [
 /** Fleets whose every agent has room for all: a table of 10,000 in each of 10,000 agents would take more than there is. */
 const GOSSIP_SIZES = [100, 1_000] as const;
 const UPDATES = 5;
+const PUSH_SIZES = [100, 1_000, 10_000] as const;
+const PUSH_SEEDS = 50;
+const PUSH_BEYOND_MIN = 0.5;
+const PUSH_BEYOND_MAX = 1.5;
 
 /** What the last line of `agent-mesh simulate` says. */
 interface Summary {
@@ -32,6 +37,7 @@ interface Summary {
 /** What a fleet costs as it grows: rounds until all know, traffic of each agent, and time and memory of its simulation. */
 export async function* run(): AsyncGenerator<Figure> {
   for (const agents of GOSSIP_SIZES) yield gossip(agents);
+  for (const agents of PUSH_SIZES) yield pushes(agents);
   let before: Summary | undefined;
   for (const { agents, hours } of SIZES) {
     const summary = await simulated(agents, hours);
@@ -67,6 +73,33 @@ function gossip(agents: number): Figure {
   const bar: Bar = { floor: most, goal: most, better: "lower" };
   const metric = `gossip to 99 % of ${agents}`;
   return figure({ suite: "scale", metric, unit: "rounds", value: median(rounds), bar });
+}
+
+/**
+ * The simulator's chance against theory: where in each round everybody who knows tells one drawn from all, all know after
+ * log2 n + ln n + O(1) rounds (Pittel 1987), of which the last part is known to be about one.
+ */
+function pushes(agents: number): Figure {
+  let rounds = 0;
+  for (let seed = 0; seed < PUSH_SEEDS; seed++) {
+    const random = new SeededRandom(`push/${agents}/${seed}`);
+    const knows = new Uint8Array(agents);
+    const informed = [0];
+    knows[0] = 1;
+    for (; informed.length < agents; rounds++) {
+      for (let left = informed.length; left > 0; left--) {
+        const to = Math.floor(random.next() * agents);
+        if (knows[to] === 1) continue;
+        knows[to] = 1;
+        informed.push(to);
+      }
+    }
+  }
+  const beyond = rounds / PUSH_SEEDS - Math.log2(agents) - Math.log(agents);
+  if (beyond < PUSH_BEYOND_MIN) throw new Error(`${beyond} rounds: sooner than chance allows`);
+  const bar: Bar = { floor: PUSH_BEYOND_MAX, goal: PUSH_BEYOND_MAX, better: "lower" };
+  const metric = `push-only gossip to all of ${agents}, rounds beyond log2 n + ln n`;
+  return figure({ suite: "scale", metric, unit: "rounds", value: beyond, bar });
 }
 
 async function simulated(agents: number, hours: number): Promise<Summary> {

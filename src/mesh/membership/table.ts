@@ -36,6 +36,8 @@ export class MemberTable {
   readonly #left: Entry[] = [];
   readonly #suspects = new Set<Entry>();
   readonly digest = new TableDigest();
+  /** No living one was heard of before that: most who ask for a place can be told no without looking at all. */
+  #heardOfSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(self: PeerId, membersMax: number) {
     this.#self = self;
@@ -155,6 +157,11 @@ export class MemberTable {
       oldest(this.#left, (entry) => entry.sinceMs, kept) ??
       oldest(this.#dead, (entry) => entry.sinceMs, kept);
     if (gone !== undefined) return gone;
+    if (this.#heardOfSinceMs >= unheardBeforeMs) return undefined;
+    this.#heardOfSinceMs = this.#living.reduce(
+      (least, { heardOfAtMs }) => Math.min(least, heardOfAtMs),
+      Number.POSITIVE_INFINITY,
+    );
     const living = oldest(this.#living, (entry) => entry.heardOfAtMs, kept);
     return living !== undefined && living.heardOfAtMs < unheardBeforeMs ? living : undefined;
   }
@@ -182,6 +189,8 @@ export class MemberTable {
     if (entry.state === "suspect") this.#suspects.add(entry);
     const list = this.#listOf(entry);
     if (list === undefined) return;
+    if (list === this.#living)
+      this.#heardOfSinceMs = Math.min(this.#heardOfSinceMs, entry.heardOfAtMs);
     entry.slot = list.length;
     list.push(entry);
   }

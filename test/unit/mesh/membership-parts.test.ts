@@ -194,6 +194,18 @@ t.test("table", async (t) => {
       undefined,
       "nobody who was heard of just now",
     );
+    table.heardOf("e", 100);
+    t.equal(table.leastWanted(() => false, 98)?.record.peerId, "d", "who was silent meanwhile");
+    table.heardOf("d", 100);
+    t.equal(
+      table.leastWanted(() => false, 98),
+      undefined,
+    );
+    table.forget("a");
+    table.add(record("f"), "alive", 110, 60);
+    t.equal(table.leastWanted(() => false, 98)?.record.peerId, "f", "known by an old tale only");
+    table.forget("f");
+    table.add(record("a"), "alive", 100, 0);
     table.change("b", 50, { state: "suspect" });
     t.equal(table.livingCount, 6, "a suspect is alive until proven otherwise");
     table.change("b", 60, { state: "dead" });
