@@ -5,13 +5,11 @@ import { type News, newsBytes } from "./codec.ts";
 /** Most news that waits for one neighbour; the oldest gives way, and the next comparison of tables makes up for it. */
 export const PENDING_MAX = 1_024;
 
-/** Whether news may wait for more to go with it, goes with the next round, or also a second time since much depends on it. */
-export type Urgency = "can-wait" | "prompt" | "twice";
-
 interface Item {
   readonly about: PeerId;
   readonly news: News;
-  readonly urgency: Urgency;
+  /** Sent twice to each, since much depends on it. */
+  readonly urgent: boolean;
   /** Who told it, and who told it later: neighbours that have it from elsewhere. */
   readonly from: PeerId | undefined;
   told: PeerId[] | undefined;
@@ -70,7 +68,7 @@ export class BroadcastQueue {
     return pending !== undefined && (pending.first.length > 0 || pending.second.length > 0);
   }
 
-  /** Whether anything is for it that can not wait. */
+  /** Whether there is anything else for it than records, which can wait: who is accused, and what answers that. */
   hasPromptNewsFor(peer: PeerId): boolean {
     return (this.#links.get(peer)?.prompt ?? 0) > 0;
   }
@@ -85,14 +83,14 @@ export class BroadcastQueue {
    * @param copies how many neighbours get it from here
    * @param from who told it, and so need not be told
    */
-  add(about: PeerId, news: News, copies: number, urgency: Urgency, from?: PeerId): void {
+  add(about: PeerId, news: News, copies: number, urgent: boolean, from?: PeerId): void {
     if (news.kind === "record") this.supersede(about);
     const targets = this.#targets(from, copies);
     if (targets.length === 0) return;
     const item: Item = {
       about,
       news,
-      urgency,
+      urgent,
       from,
       told: undefined,
       next: this.#current.get(about),
@@ -103,10 +101,10 @@ export class BroadcastQueue {
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
-      if (urgency !== "can-wait") pending.prompt++;
+      if (isPrompt(item)) pending.prompt++;
       if (pending.first.length > PENDING_MAX)
         for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) {
-          if (dropped.urgency !== "can-wait") pending.prompt--;
+          if (isPrompt(dropped)) pending.prompt--;
           this.#finish(dropped);
         }
     }
@@ -145,7 +143,7 @@ export class BroadcastQueue {
         bytes += newsBytes(item.news);
         if (bytes > bytesMax) break;
         taken.push(item.news);
-        if (item.urgency === "twice" && !again && pending.second.length < PENDING_MAX) {
+        if (item.urgent && !again && pending.second.length < PENDING_MAX) {
           pending.second.push(item);
           pending.prompt++;
           item.open++;
@@ -153,7 +151,7 @@ export class BroadcastQueue {
         }
       }
       pending.first.pop();
-      if (item.urgency !== "can-wait") pending.prompt--;
+      if (isPrompt(item)) pending.prompt--;
       this.#finish(item);
     }
     return taken;
@@ -187,6 +185,10 @@ export class BroadcastQueue {
     }
     return targets;
   }
+}
+
+function isPrompt({ urgent, news }: Item): boolean {
+  return urgent || news.kind !== "record";
 }
 
 function isTold(item: Item, peer: PeerId): boolean {

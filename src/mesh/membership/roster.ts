@@ -255,13 +255,7 @@ export class Roster {
     table.add(record, leaving ? "left" : "alive", turn.nowMs, ageMs);
     // Others can learn old news as this agent did; only what is new in the fleet is worth telling unasked.
     if (ageMs === undefined)
-      queue.add(
-        peerId,
-        { kind: "record", bytes: record.bytes },
-        this.#copies(),
-        "can-wait",
-        link.peer,
-      );
+      queue.add(peerId, { kind: "record", bytes: record.bytes }, this.#copies(), false, link.peer);
     if (leaving) return;
     turn.changes.push({ kind: "joined", peer: peerId, after: { record, state: "alive" } });
     this.#host.joined(turn, peerId, ageMs !== undefined);
@@ -290,8 +284,7 @@ export class Roster {
     suspicions.end(peerId);
     const state = leaving ? "left" : "alive";
     this.#change(turn, member, kind, { record, state, isNews: !bySync });
-    const urgency = refuted || leaving ? "twice" : refutes ? "prompt" : "can-wait";
-    queue.add(peerId, { kind: "record", bytes }, copies, urgency, link.peer);
+    queue.add(peerId, { kind: "record", bytes }, copies, refutes || leaving, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
   }
 
@@ -312,13 +305,13 @@ export class Roster {
     const { record } = member;
     if (member.state === "suspect") {
       if (suspicions.confirm(record.peerId, record, by))
-        queue.add(record.peerId, news, this.#copies(), "prompt", from);
+        queue.add(record.peerId, news, this.#copies(), false, from);
       return;
     }
     suspicions.start(record.peerId, record, by, this.#span(), turn.nowMs);
     this.#change(turn, member, "suspect", { state: "suspect" });
     this.#tellFresh(turn, member, from);
-    queue.add(record.peerId, news, this.#copies(), "twice", from);
+    queue.add(record.peerId, news, this.#copies(), true, from);
     this.#host.suspected(turn, record.peerId);
   }
 
@@ -327,7 +320,7 @@ export class Roster {
     const { queue, pace } = this.#parts;
     if (nowMs - recordAtMs > FRESH_SYNCS * pace().syncIntervalMs) return;
     const { peerId, bytes } = record;
-    queue.add(peerId, { kind: "record", bytes }, this.#copies(), "twice", from);
+    queue.add(peerId, { kind: "record", bytes }, this.#copies(), true, from);
   }
 
   #bury(turn: Turn, member: Member): void {
@@ -335,7 +328,7 @@ export class Roster {
     const { peerId } = member.record;
     this.#change(turn, member, "dead", { state: "dead" });
     queue.supersede(peerId);
-    queue.add(peerId, this.deathNews(member), this.#copies(), "prompt");
+    queue.add(peerId, this.deathNews(member), this.#copies(), false);
     this.#host.died(turn, peerId);
   }
 
@@ -348,8 +341,7 @@ export class Roster {
     table.heardOf(record.peerId, turn.nowMs);
     this.#change(turn, member, "updated", { record, state: "alive" });
     const copies = urgent ? Number.POSITIVE_INFINITY : this.#copies();
-    const urgency = urgent ? "twice" : "can-wait";
-    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, urgency);
+    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, urgent);
   }
 
   #change(

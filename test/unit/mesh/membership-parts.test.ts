@@ -88,7 +88,7 @@ t.test("broadcast queue", async (t) => {
 
   t.test("newest first, each once, within the bytes there are", async (t) => {
     const q = queue("n");
-    for (const about of ["a", "b", "c"]) q.add(about, news(about), 9, "prompt");
+    for (const about of ["a", "b", "c"]) q.add(about, news(about), 9, false);
     t.same(texts(q.take("n", 2 * 3)), ["c", "b"]);
     t.notOk(q.idle);
     t.same(texts(q.take("n", 100)), ["a"]);
@@ -98,30 +98,30 @@ t.test("broadcast queue", async (t) => {
 
   t.test("a newer record takes the place of what was said before", async (t) => {
     const q = queue("n");
-    q.add("a", news("old"), 9, "prompt");
-    q.add("a", news("suspected", "accusation"), 9, "twice");
-    q.add("a", news("new"), 9, "prompt");
+    q.add("a", news("old"), 9, false);
+    q.add("a", news("suspected", "accusation"), 9, true);
+    q.add("a", news("new"), 9, false);
     t.same(texts(q.take("n", 100)), ["new"]);
     t.equal(q.aboutCount, 0);
   });
 
   t.test("accusations of several stand beside each other", async (t) => {
     const q = queue("n");
-    q.add("a", news("by x", "accusation"), 9, "prompt");
-    q.add("a", news("by y", "accusation"), 9, "prompt");
+    q.add("a", news("by x", "accusation"), 9, false);
+    q.add("a", news("by y", "accusation"), 9, false);
     t.same(texts(q.take("n", 100)), ["by y", "by x"]);
     t.equal(q.aboutCount, 0);
   });
 
   t.test("goes to no one who told it, and to no more than asked", async (t) => {
     const q = queue("a", "b", "c", "d");
-    q.add("m", news("m"), 9, "prompt", "a");
+    q.add("m", news("m"), 9, false, "a");
     q.toldRecord("m", "b");
     t.same(
       ["a", "b", "c", "d"].map((peer) => q.take(peer, 100).length),
       [0, 0, 1, 1],
     );
-    q.add("m", news("m"), 2, "prompt");
+    q.add("m", news("m"), 2, false);
     t.equal(
       ["a", "b", "c", "d"].reduce((sum, peer) => sum + q.take(peer, 100).length, 0),
       2,
@@ -131,7 +131,7 @@ t.test("broadcast queue", async (t) => {
 
   t.test("what is urgent is sent to each twice", async (t) => {
     const q = queue("n");
-    q.add("m", news("m"), 9, "twice");
+    q.add("m", news("m"), 9, true);
     t.equal(q.take("n", 100).length, 1);
     t.notOk(q.idle);
     t.equal(q.take("n", 100).length, 1);
@@ -140,7 +140,7 @@ t.test("broadcast queue", async (t) => {
 
   t.test("is bounded, and forgets a neighbour that is gone", async (t) => {
     const q = queue("n", "o");
-    for (let at = 0; at < 3 * PENDING_MAX; at++) q.add(`m${at}`, news("m"), 9, "prompt");
+    for (let at = 0; at < 3 * PENDING_MAX; at++) q.add(`m${at}`, news("m"), 9, false);
     t.ok(q.aboutCount <= PENDING_MAX);
     q.linkDown("n");
     q.linkDown("o");
