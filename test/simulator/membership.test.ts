@@ -413,33 +413,29 @@ t.test(
   },
 );
 
-t.test("where much changes, news goes together; where little does, at once", async (t) => {
-  const world = grown({ seed: `${seed}/busy` }, 12);
-  world.run(30_000);
-  const move = (to: number): void =>
-    world.input(0, {
-      kind: "self-changed",
-      self: { agentId: "agent-0", version: "0.1.0", addresses: ["/sim/0", `/moved/${to}`] },
-    });
-  const known = (at: number): boolean =>
-    world.nodes.every(({ index }) =>
-      world.membership(index).member(world.peer(0))?.record.addresses.includes(`/moved/${at}`),
-    );
-  move(0);
-  t.ok(world.runUntil("the first change", () => known(0), 10_000, 20) < 1_000);
-  let gossip = 0;
-  world.onMessage = (bytes) => {
-    if (decodeMessage(bytes)?.body.case === undefined) gossip++;
-  };
-  for (let change = 1; change <= 100; change++) {
-    move(change);
-    world.run(100);
-  }
-  t.ok(world.runUntil("the last change", () => known(100), 10_000) < 5_000);
-  const links = world.nodes.reduce((sum, node) => sum + node.links.size, 0);
-  t.comment(`${gossip} messages of news alone on ${links} ends of links in 10 s`);
-  t.ok(gossip < 15 * links, "about once a second to each neighbour");
-});
+t.test(
+  "a change is known at once, and where much changes the last one is soon known too",
+  async (t) => {
+    const world = grown({ seed: `${seed}/busy` }, 70);
+    world.run(30_000);
+    const move = (to: number): void =>
+      world.input(0, {
+        kind: "self-changed",
+        self: { agentId: "agent-0", version: "0.1.0", addresses: ["/sim/0", `/moved/${to}`] },
+      });
+    const known = (at: number): boolean =>
+      world.nodes.every(({ index }) =>
+        world.membership(index).member(world.peer(0))?.record.addresses.includes(`/moved/${at}`),
+      );
+    move(0);
+    t.ok(world.runUntil("the first change", () => known(0), 10_000, 20) < 1_000);
+    for (let change = 1; change <= 100; change++) {
+      move(change);
+      world.run(100);
+    }
+    t.ok(world.runUntil("the last change", () => known(100), 10_000) < 5_000);
+  },
+);
 
 t.test("an agent that slept does not blame the others", async (t) => {
   const world = grown({ seed: `${seed}/sleep` }, 8);

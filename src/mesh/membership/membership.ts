@@ -30,6 +30,8 @@ const GOSSIP_BYTES_MAX = 8_192 - 64;
  * they go in few messages.
  */
 const RECORDS_GAP_MS = 1_000;
+/** Among fewer there is little to gain, and liars are a larger part: what refutes them had better be quick. */
+const RECORDS_WAIT_FROM = 64;
 /** News that rides on a probe or its answer. */
 const PIGGYBACK_BYTES_MAX = 1_024;
 /** Probes that others answered for a neighbour in a row; one more, and it is suspected. */
@@ -288,9 +290,10 @@ export class Membership {
   }
 
   #gossip(turn: Turn): void {
+    const large = this.#table.livingCount >= RECORDS_WAIT_FROM;
     for (const [peer, link] of this.#links) {
       if (!this.#queue.hasNewsFor(peer)) continue;
-      const canWait = !this.#queue.hasPromptNewsFor(peer);
+      const canWait = large && !this.#queue.hasPromptNewsFor(peer);
       if (canWait && turn.nowMs - link.gossipedAtMs < RECORDS_GAP_MS) continue;
       const news = this.#queue.take(peer, GOSSIP_BYTES_MAX);
       if (news.length === 0) continue;
