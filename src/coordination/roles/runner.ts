@@ -1,6 +1,6 @@
 import type { MemberChange } from "../../mesh/membership/member.ts";
 import type { RecordVerifier } from "../../mesh/records/record-verifier.ts";
-import type { Clock, Timer } from "../../platform/clock.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import {
   messagesOnly,
@@ -12,6 +12,7 @@ import {
 } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
+import { WakeUp } from "../../platform/wake-up.ts";
 import type { FleetMembers, RoleChange, RoleEffects, RoleInput } from "./effects.ts";
 import type { InForce } from "./mandate.ts";
 import { MESSAGE_BYTES_MAX } from "./message-codec.ts";
@@ -55,14 +56,13 @@ export class RolesRunner {
   readonly #parts: RunnerParts;
   readonly #negotiation: RoleNegotiation;
   readonly #linked = new Set<PeerId>();
-  #tick: Timer | undefined;
-  /** What the timer is set to; undefined when it has fired. */
-  #nextTickAtMs: number | undefined;
+  readonly #tick: WakeUp;
   #running = false;
 
   constructor(parts: RunnerParts) {
     const { network, clock } = parts;
     this.#parts = parts;
+    this.#tick = new WakeUp(clock, "roles.tick", () => this.#input({ kind: "tick" }));
     this.#negotiation = new RoleNegotiation({ ...parts, startMs: clock.monotonicMs() });
     network.serve(ROLES_PROTOCOL, {
       message: (from, bytes) => {
@@ -86,7 +86,7 @@ export class RolesRunner {
     const { clock, network } = this.#parts;
     const { send } = this.#negotiation.step({ kind: "leave", nowMs: clock.monotonicMs() });
     this.#running = false;
-    this.#tick?.cancel();
+    this.#tick.cancel();
     if (send.length === 0) return;
     const said = Promise.allSettled(
       send.map(({ to, bytes }) => network.send(to, ROLES_PROTOCOL, bytes)),
@@ -152,19 +152,7 @@ export class RolesRunner {
         .catch((error: NetworkError) => this.#unsent(to, error));
     for (const change of changes) this.#parts.onChange(change);
     for (const { peer, kind } of offences) gate.offence(peer, kind);
-    this.#tickAt(nextTickAtMs);
-  }
-
-  #tickAt(atMs: number): void {
-    if (atMs === this.#nextTickAtMs) return;
-    this.#nextTickAtMs = atMs;
-    this.#tick?.cancel();
-    const { clock } = this.#parts;
-    const waitMs = Math.max(1, atMs - clock.monotonicMs());
-    this.#tick = clock.setTimer("roles.tick", waitMs, () => {
-      this.#nextTickAtMs = undefined;
-      this.#input({ kind: "tick" });
-    });
+    this.#tick.at(nextTickAtMs);
   }
 
   /** What got lost is made up for by the next comparison. A node that does not know roles is left alone until it speaks. */

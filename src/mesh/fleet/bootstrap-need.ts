@@ -1,6 +1,7 @@
 import type { Link } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { MembershipOptions } from "../membership/options.ts";
+import { isLiving } from "../membership/table.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** What tells whether an address to begin with is of use. */
@@ -27,7 +28,7 @@ function isMember(peer: PeerId, { links, fleet, options }: Surroundings): boolea
   // A mesh that knows the node needs no link to it; one that lost it does. A fleet larger than the table does not know
   // everybody, and would dial those for ever.
   if (member === undefined) return isFull(fleet, options.membersMax);
-  return member.state === "alive" || member.state === "suspect";
+  return isLiving(member.state);
 }
 
 function isFull(fleet: Surroundings["fleet"], membersMax: number): boolean {

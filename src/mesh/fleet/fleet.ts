@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../platform/clock.ts";
+import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import {
   messagesOnly,
@@ -10,6 +10,7 @@ import {
 } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
+import { WakeUp } from "../../platform/wake-up.ts";
 import type { MembershipEffects, MembershipInput } from "../membership/effects.ts";
 import type { FleetSize } from "../membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "../membership/member.ts";
@@ -72,9 +73,7 @@ export class Fleet {
   readonly #parting: Parting;
   readonly #keeper: FleetKeeper;
   readonly #directory: RecordDirectory;
-  #tick: Timer | undefined;
-  /** What the timer is set to; undefined when it has fired. */
-  #nextTickAtMs: number | undefined;
+  readonly #tick: WakeUp;
   #stopped = false;
   /** Linked nodes that do not speak of membership: libp2p nodes of other programs, which are welcome all the same. */
   readonly #foreign = new Set<PeerId>();
@@ -88,6 +87,7 @@ export class Fleet {
       failed: (peer) => this.#input({ kind: "connect-failed", peer }),
     });
     this.#parting = new Parting(parts);
+    this.#tick = new WakeUp(clock, "mesh.membership", () => this.#input({ kind: "tick" }));
     for (const bytes of remembered) {
       const record = verifier.verify(bytes);
       if (typeof record !== "string") this.#dialer.meet(record.peerId);
@@ -124,7 +124,7 @@ export class Fleet {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     await this.#sayGoodbye();
-    this.#tick?.cancel();
+    this.#tick.cancel();
     this.#directory.stop();
     await this.#keeper.stop();
   }
@@ -159,8 +159,7 @@ export class Fleet {
 
   setPace(pace: MembershipPace): void {
     if (this.#stopped) return;
-    const atMs = this.#membership.setPace(pace, this.#parts.clock.monotonicMs());
-    this.#tickAt(atMs);
+    this.#tick.at(this.#membership.setPace(pace, this.#parts.clock.monotonicMs()));
   }
 
   /** Every agent known, this one too. */
@@ -254,7 +253,7 @@ export class Fleet {
       else void this.#dialer.dial(peer, addresses);
     }
     for (const { peer } of effects.disconnect) void this.#parting.hangUp(peer, parting.get(peer));
-    this.#tickAt(effects.nextTickAtMs);
+    this.#tick.at(effects.nextTickAtMs);
     this.#keeper.reached(this.#membership.self.epoch);
   }
 
@@ -266,19 +265,6 @@ export class Fleet {
     await this.#parting.goodbye(
       send.map(({ to, bytes }) => network.send(to, MEMBERSHIP_PROTOCOL, bytes)),
     );
-  }
-
-  #tickAt(atMs: number): void {
-    if (atMs === this.#nextTickAtMs) return;
-    this.#nextTickAtMs = atMs;
-    this.#tick?.cancel();
-    if (atMs === Number.POSITIVE_INFINITY) return;
-    const { clock } = this.#parts;
-    const waitMs = Math.max(1, atMs - clock.monotonicMs());
-    this.#tick = clock.setTimer("mesh.membership", waitMs, () => {
-      this.#nextTickAtMs = undefined;
-      this.#input({ kind: "tick" });
-    });
   }
 
   /** Membership counts on messages as little as UDP does: who can not be sent to does not answer either. */

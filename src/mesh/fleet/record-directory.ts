@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { DirectoryRules, Network, NetworkError } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { compareVersions } from "../records/known-record.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 
 const LOOKUP_TIMEOUT_MS = 10_000;
@@ -71,8 +72,7 @@ export function directoryRules(verifier: RecordVerifier): DirectoryRules {
       let newest = 0;
       records.forEach((bytes, at) => {
         const [a, b] = [read(bytes), read(records[newest] ?? bytes)];
-        if (a === undefined || b === undefined) return;
-        if (a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence)) newest = at;
+        if (a !== undefined && b !== undefined && compareVersions(a, b) > 0) newest = at;
       });
       return newest;
     },

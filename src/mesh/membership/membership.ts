@@ -4,10 +4,11 @@ import type { KnownRecord } from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
-import { type MessageBody, type News, newsBytes } from "./codec.ts";
+import type { News } from "./codec.ts";
 import type { MembershipEffects, MembershipInput } from "./effects.ts";
 import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
 import type { FleetSize } from "./fleet-sample.ts";
+import { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
 import { type LinkState, newLink, takeTurn } from "./links.ts";
 import type { Member, MemberCounts } from "./member.ts";
@@ -23,17 +24,6 @@ import { MemberTable } from "./table.ts";
 import { TableSync } from "./table-sync.ts";
 import { Turn } from "./turn.ts";
 
-/** News in one message of gossip. */
-const GOSSIP_BYTES_MAX = 8_192 - 64;
-/**
- * Records go at once to a neighbour that was told nothing lately; else they wait, so that in a fleet where much happens
- * they go in few messages.
- */
-const RECORDS_GAP_MS = 1_000;
-/** Among fewer there is little to gain, and liars are a larger part: what refutes them had better be quick. */
-const RECORDS_WAIT_FROM = 64;
-/** News that rides on a probe or its answer. */
-const PIGGYBACK_BYTES_MAX = 1_024;
 /** Probes that others answered for a neighbour in a row; one more, and it is suspected. */
 const INDIRECT_IN_A_ROW_MAX = 4;
 /** A tick this late says that this agent was slow, not that others were. */
@@ -84,9 +74,9 @@ export class Membership {
   readonly #view: PartialView;
   readonly #roster: Roster;
   readonly #sweeper: Sweeper;
+  readonly #gossip: Gossip;
   readonly #inbox: Inbox;
   #pace: MembershipPace;
-  #gossipAtMs = 0;
   #nextTickAtMs: number;
   #left = false;
 
@@ -122,6 +112,12 @@ export class Membership {
       },
       this.#rosterHost(),
     );
+    this.#gossip = new Gossip({
+      queue: this.#queue,
+      links: this.#links,
+      table: this.#table,
+      roster: this.#roster,
+    });
     this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
     this.#samples = new SampleSync(this.#table, this.#self, random, startMs);
     this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs, (peer) =>
@@ -257,7 +253,7 @@ export class Membership {
       this.#samples.nextAtMs,
       this.#view.nextAtMs,
       this.#sweeper.nextAtMs,
-      this.#queue.idle ? Number.POSITIVE_INFINITY : this.#gossipAtMs,
+      this.#gossip.nextAtMs,
     );
     // What is due at once was not due before: such a tick is not late.
     this.#nextTickAtMs = Math.max(nowMs, dueAtMs);
@@ -286,21 +282,7 @@ export class Membership {
     if (surplus !== undefined) this.#part(turn, surplus);
     this.#sync.tick(turn, this.#pace, () => this.#anyLink());
     this.#samples.tick(turn, this.#pace, () => this.#anyLink());
-    if (!this.#queue.idle && this.#gossipAtMs <= turn.nowMs) this.#gossip(turn);
-  }
-
-  #gossip(turn: Turn): void {
-    const large = this.#table.livingCount >= RECORDS_WAIT_FROM;
-    for (const [peer, link] of this.#links) {
-      if (!this.#queue.hasNewsFor(peer)) continue;
-      const canWait = large && !this.#queue.hasPromptNewsFor(peer);
-      if (canWait && turn.nowMs - link.gossipedAtMs < RECORDS_GAP_MS) continue;
-      const news = this.#queue.take(peer, GOSSIP_BYTES_MAX);
-      if (news.length === 0) continue;
-      link.gossipedAtMs = turn.nowMs;
-      turn.send(peer, undefined, news);
-    }
-    this.#gossipAtMs = turn.nowMs + this.#pace.gossipIntervalMs;
+    this.#gossip.tick(turn, this.#pace);
   }
 
   #linkUp(turn: Turn, peer: PeerId, direction: LinkState["direction"]): void {
@@ -372,7 +354,7 @@ export class Membership {
 
   #detectorHost(turn: Turn): DetectorHost {
     return {
-      send: (to, body) => this.#sendWithNews(turn, to, body),
+      send: (to, body) => this.#gossip.send(turn, to, body),
       // A linked peer of which no record is known can not be suspected, only left.
       failed: (peer) => {
         if (this.#table.get(peer) !== undefined) this.#roster.suspect(turn, peer);
@@ -389,13 +371,6 @@ export class Membership {
         return link !== undefined && takeTurn(link) && this.#table.get(peer)?.state === "alive";
       },
     };
-  }
-
-  #sendWithNews(turn: Turn, to: PeerId, body: MessageBody): void {
-    const notice = this.#roster.noticeFor(to);
-    const first = notice === undefined ? [] : [notice];
-    const room = PIGGYBACK_BYTES_MAX - first.reduce((sum, one) => sum + newsBytes(one), 0);
-    turn.send(to, body, [...first, ...this.#queue.take(to, room)]);
   }
 
   #rosterHost(): RosterHost {
