@@ -39,15 +39,12 @@ export interface DetectorHost {
   failed(peer: PeerId): void;
   /** Others got an answer from it. */
   reachedByOthers(peer: PeerId): void;
-  /** It is the neighbour's turn. @returns whether it is known to be there, so that it need not be probed */
-  spared(peer: PeerId): boolean;
 }
 
 /**
  * Probes the neighbours in turn: SWIM (Das, Gupta, Motivala 2002, section 4) with Lifeguard's local health (Dadgar,
  * Phillips, Currey 2018, section IV-A). Probes go over links that are there anyway, so each member is watched by those
  * linked to it, and a helper without a link to the target says so at once. The direct probe is tried two more times.
- * Unlike there, a neighbour that has just probed this agent itself is passed over.
  */
 export class FailureDetector {
   readonly #random: Random;
@@ -118,7 +115,7 @@ export class FailureDetector {
     }
     if (this.#probeAtMs > nowMs) return;
     const peer = this.#ring.next();
-    if (peer !== undefined && !host.spared(peer)) this.probe(peer, nowMs, pace, host);
+    if (peer !== undefined) this.probe(peer, nowMs, pace, host);
     // A little chance keeps agents that began together from probing together.
     const jitter = 0.9 + 0.2 * this.#random.next();
     this.#probeAtMs = nowMs + pace.probeIntervalMs * (this.#localHealth + 1) * jitter;

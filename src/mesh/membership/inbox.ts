@@ -111,8 +111,6 @@ export class Inbox {
     if (body.case === "probe") {
       const { nonce } = body.value;
       const outcome = ProbeOutcome.REACHED;
-      link.hasProbed = true;
-      table.heardOf(from, nowMs);
       host.send(from, { case: "probeAnswer", value: { nonce, outcome, links: links.size } });
     } else if (body.case === "probeRequest") {
       const { nonce, peer } = body.value;

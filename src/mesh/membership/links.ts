@@ -15,8 +15,6 @@ const MEMBERS_PER_SYNC_UNIT = 32;
 /** Members that may give way to ones told by one neighbour, per second and at once. */
 const EVICTIONS_PER_SECOND = 1;
 const EVICTION_BURST = 16;
-/** A neighbour that can say something may still not hear anything, so it is not spared for ever. */
-const SPARED_IN_A_ROW_MAX = 3;
 
 /** What is kept about one link: who opened it, what was heard on it, and how much its peer may still say. */
 export interface LinkState {
@@ -33,10 +31,6 @@ export interface LinkState {
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
   indirectInARow: number;
-  /** It has probed this agent since it was last its turn to be probed. */
-  hasProbed: boolean;
-  /** Turns at which it was spared since it was last probed. */
-  sparedInARow: number;
   readonly records: TokenBucket;
   readonly accusations: TokenBucket;
   readonly syncs: TokenBucket;
@@ -60,8 +54,6 @@ export function newLink(
     gossipedAtMs: Number.NEGATIVE_INFINITY,
     parting: false,
     indirectInARow: 0,
-    hasProbed: false,
-    sparedInARow: 0,
     records: new TokenBucket(RECORDS_PER_SECOND, burst, nowMs),
     accusations: new TokenBucket(ACCUSATIONS_PER_SECOND, 4 * burst, nowMs),
     syncs: new TokenBucket(
@@ -71,17 +63,4 @@ export function newLink(
     ),
     evictions: new TokenBucket(EVICTIONS_PER_SECOND, EVICTION_BURST, nowMs),
   };
-}
-
-/**
- * Of two neighbours that probe each other, each learns from the other's probe what its own would tell it, and is told
- * when its answer does not arrive: by being suspected. So who has just been probed spares the other one its turn, and
- * half of all probes are saved, of radio and battery too.
- * @returns whether the neighbour, whose turn it is, need not be probed
- */
-export function takeTurn(link: LinkState): boolean {
-  const spared = link.hasProbed && link.sparedInARow < SPARED_IN_A_ROW_MAX;
-  link.hasProbed = false;
-  link.sparedInARow = spared ? link.sparedInARow + 1 : 0;
-  return spared;
 }

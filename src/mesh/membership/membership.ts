@@ -10,7 +10,7 @@ import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
 import type { FleetSize } from "./fleet-sample.ts";
 import { Gossip } from "./gossip.ts";
 import { Inbox } from "./inbox.ts";
-import { type LinkState, newLink, takeTurn } from "./links.ts";
+import { type LinkState, newLink } from "./links.ts";
 import type { Member, MemberCounts } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
 import type { OwnRecordCounters } from "./own-record-keeper.ts";
@@ -365,10 +365,6 @@ export class Membership {
         const link = this.#links.get(peer);
         if (link !== undefined && ++link.indirectInARow >= INDIRECT_IN_A_ROW_MAX)
           this.#roster.suspect(turn, peer);
-      },
-      spared: (peer) => {
-        const link = this.#links.get(peer);
-        return link !== undefined && takeTurn(link) && this.#table.get(peer)?.state === "alive";
       },
     };
   }
