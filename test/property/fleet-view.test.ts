@@ -20,6 +20,7 @@ import { Survey } from "../../src/mesh/survey/survey.ts";
 import { Refused } from "../../src/platform/network.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
+import { Occasion } from "../../src/wire/agent_mesh/v1/record_pb.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);
@@ -65,6 +66,7 @@ const nameless = (peerId: string): KnownRecord => ({
   capabilities: undefined,
   health: undefined,
   leaving: false,
+  occasion: Occasion.UNSPECIFIED,
   bytes: new Uint8Array(0),
   hash: fnv1a(peerId),
 });

@@ -193,7 +193,7 @@ t.test(
               membership: {
                 pace: {
                   ...defaultMembershipOptions.pace,
-                  probeIntervalMs: 1_000 * pace,
+                  probeIntervalMs: 2_000 * pace,
                   probeTimeoutMs: 500 * pace,
                 },
               },

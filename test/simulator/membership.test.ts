@@ -268,7 +268,7 @@ function slanderer(
 }
 
 /** Seeds that once ended with a false death. */
-const PINNED_FAKES = ["11", "119", "4004", "514364367"];
+const PINNED_FAKES = ["11", "119", "4004", "8016", "9064", "514364367"];
 for (const one of [seed, ...PINNED_FAKES])
   t.test(
     `six honest agents among ten fakes that lie stay alive, and linked; seed ${one}`,
@@ -480,7 +480,7 @@ t.test("a slower pace says less, a faster one more, at once", async (t) => {
     return (world.messages - messages) / 60 / 4;
   };
   const normal = perSecond();
-  const slow = { probeIntervalMs: 10_000, probeTimeoutMs: 3_000 };
+  const slow = { probeIntervalMs: 20_000, probeTimeoutMs: 3_000 };
   const rest = { gossipIntervalMs: 1_000, syncIntervalMs: 120_000, neighboursMax: 64 };
   for (let at = 0; at < 4; at++) world.setPace(at, { ...slow, ...rest });
   const saving = perSecond();
@@ -539,6 +539,8 @@ t.test("a fleet larger than the table: quiet, no alarms, and neighbours are know
   let strangers = 0;
   for (const { membership } of world.running()) {
     t.ok([...membership!.members()].length <= 24);
+    // Whoever has as many neighbours as places can not know another one.
+    if (membership!.linked.length >= 23) continue;
     strangers += membership!.linked.filter(
       (peer) => membership!.member(peer)?.state !== "alive",
     ).length;

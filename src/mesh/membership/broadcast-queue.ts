@@ -5,11 +5,18 @@ import { type News, newsBytes } from "./codec.ts";
 /** Most news that waits for one neighbour; the oldest gives way, and the next comparison of tables makes up for it. */
 export const PENDING_MAX = 1_024;
 
+/** News that need not go at once goes this long after what was last said to the neighbour, so that much of it goes together. */
+const SOON_MS = 1_000;
+/** What only says that all is well waits this long for something that is said anyway. */
+const LATER_MS = 5_000;
+
+/** How news goes: at once, and then once more, since much depends on it; at once; with other news; with anything at all. */
+export type Haste = "twice" | "now" | "soon" | "later";
+
 interface Item {
   readonly about: PeerId;
   readonly news: News;
-  /** Sent twice to each, since much depends on it. */
-  readonly urgent: boolean;
+  readonly haste: Haste;
   /** Who told it, and who told it later: neighbours that have it from elsewhere. */
   readonly from: PeerId | undefined;
   told: PeerId[] | undefined;
@@ -24,8 +31,10 @@ interface Pending {
   first: Item[];
   /** Sent once, to be sent again. */
   second: Item[];
-  /** How many in both can not wait. */
-  prompt: number;
+  /** When some of it has to go; infinity when there is nothing. */
+  dueAtMs: number;
+  /** When it was last told any. */
+  toldAtMs: number;
 }
 
 /**
@@ -39,15 +48,15 @@ export class BroadcastQueue {
   readonly #links = new Map<PeerId, Pending>();
   /** News by the member it is about. */
   readonly #current = new Map<PeerId, Item>();
-  /** Entries of all neighbours' lists. */
-  #openSlots = 0;
 
   constructor(random: Random) {
     this.#random = random;
   }
 
   linkUp(peer: PeerId): void {
-    if (!this.#links.has(peer)) this.#links.set(peer, { first: [], second: [], prompt: 0 });
+    if (this.#links.has(peer)) return;
+    const dueAtMs = Number.POSITIVE_INFINITY;
+    this.#links.set(peer, { first: [], second: [], dueAtMs, toldAtMs: Number.NEGATIVE_INFINITY });
   }
 
   linkDown(peer: PeerId): void {
@@ -58,19 +67,18 @@ export class BroadcastQueue {
     for (const item of pending.second) this.#finish(item);
   }
 
-  /** Nothing waits for anybody. */
-  get idle(): boolean {
-    return this.#openSlots === 0;
+  /** When news for somebody has to go; infinity when there is none. */
+  get dueAtMs(): number {
+    let dueAtMs = Number.POSITIVE_INFINITY;
+    for (const pending of this.#links.values()) dueAtMs = Math.min(dueAtMs, pending.dueAtMs);
+    return dueAtMs;
   }
 
-  hasNewsFor(peer: PeerId): boolean {
-    const pending = this.#links.get(peer);
-    return pending !== undefined && (pending.first.length > 0 || pending.second.length > 0);
-  }
-
-  /** Whether there is anything else for it than records, which can wait: who is accused, and what answers that. */
-  hasPromptNewsFor(peer: PeerId): boolean {
-    return (this.#links.get(peer)?.prompt ?? 0) > 0;
+  /** Those to whom news has to go now. */
+  due(nowMs: number): PeerId[] {
+    const peers: PeerId[] = [];
+    for (const [peer, { dueAtMs }] of this.#links) if (dueAtMs <= nowMs) peers.push(peer);
+    return peers;
   }
 
   /** Members that news is kept about. */
@@ -80,34 +88,42 @@ export class BroadcastQueue {
 
   /**
    * Adds news. A record takes the place of everything else about its member.
-   * @param copies how many neighbours get it from here
-   * @param from who told it, and so need not be told
+   * @param to `copies`: how many neighbours get it from here; `from`: who told it, and so need not be told
    */
-  add(about: PeerId, news: News, copies: number, urgent: boolean, from?: PeerId): void {
+  add(
+    about: PeerId,
+    news: News,
+    haste: Haste,
+    to: { readonly copies: number; readonly from?: PeerId | undefined },
+    nowMs: number,
+  ): void {
     if (news.kind === "record") this.supersede(about);
-    const targets = this.#targets(from, copies);
+    const targets = this.#targets(to.from, to.copies);
     if (targets.length === 0) return;
     const item: Item = {
       about,
       news,
-      urgent,
-      from,
+      haste,
+      from: to.from,
       told: undefined,
       next: this.#current.get(about),
       open: targets.length,
       superseded: false,
     };
-    this.#openSlots += targets.length;
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
-      if (isPrompt(item)) pending.prompt++;
+      pending.dueAtMs = Math.min(pending.dueAtMs, dueAtMs(haste, pending, nowMs));
       if (pending.first.length > PENDING_MAX)
-        for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) {
-          if (isPrompt(dropped)) pending.prompt--;
-          this.#finish(dropped);
-        }
+        for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) this.#finish(dropped);
     }
+  }
+
+  /** What waits about that member may be an answer that somebody needs: nothing waits any longer. */
+  hasten(about: PeerId, nowMs: number): void {
+    if (!this.#current.has(about)) return;
+    for (const pending of this.#links.values())
+      if (pending.first.length > 0) pending.dueAtMs = Math.min(pending.dueAtMs, nowMs);
   }
 
   /** Nothing that waits about that member holds any more. */
@@ -128,9 +144,10 @@ export class BroadcastQueue {
   }
 
   /** Takes what goes to a neighbour next. @param bytesMax of the encoded news together */
-  take(peer: PeerId, bytesMax: number): News[] {
+  take(peer: PeerId, bytesMax: number, nowMs: number): News[] {
     const pending = this.#links.get(peer);
-    if (pending === undefined) return [];
+    if (pending === undefined || (pending.first.length === 0 && pending.second.length === 0))
+      return [];
     const again = pending.first.length === 0;
     if (again) {
       pending.first = pending.second;
@@ -143,24 +160,23 @@ export class BroadcastQueue {
         bytes += newsBytes(item.news);
         if (bytes > bytesMax) break;
         taken.push(item.news);
-        if (item.urgent && !again && pending.second.length < PENDING_MAX) {
+        if (item.haste === "twice" && !again && pending.second.length < PENDING_MAX) {
           pending.second.push(item);
-          pending.prompt++;
           item.open++;
-          this.#openSlots++;
         }
       }
       pending.first.pop();
-      if (isPrompt(item)) pending.prompt--;
       this.#finish(item);
     }
+    if (taken.length > 0) pending.toldAtMs = nowMs;
+    if (pending.second.length > 0) pending.dueAtMs = nowMs;
+    else if (pending.first.length === 0) pending.dueAtMs = Number.POSITIVE_INFINITY;
     return taken;
   }
 
   /** It is out of one list. */
   #finish(item: Item): void {
     item.open--;
-    this.#openSlots--;
     if (item.open > 0 || item.superseded) return;
     let newer = this.#current.get(item.about);
     if (newer !== item) {
@@ -187,8 +203,9 @@ export class BroadcastQueue {
   }
 }
 
-function isPrompt({ urgent, news }: Item): boolean {
-  return urgent || news.kind !== "record";
+function dueAtMs(haste: Haste, { toldAtMs }: Pending, nowMs: number): number {
+  if (haste === "later") return nowMs + LATER_MS;
+  return haste === "soon" ? Math.max(nowMs, toldAtMs + SOON_MS) : nowMs;
 }
 
 function isTold(item: Item, peer: PeerId): boolean {

@@ -130,7 +130,7 @@ export class FailureDetector {
     this.#pending.set(nonce, {
       peer,
       retryAtMs: nowMs + pace.probeTimeoutMs * patience,
-      failAtMs: nowMs + pace.probeIntervalMs * patience,
+      failAtMs: nowMs + 2 * pace.probeTimeoutMs * patience,
       retried: false,
       helpers: [],
       answered: new Set(),

@@ -25,8 +25,6 @@ export interface LinkState {
   answeredAtMs: number;
   /** When it was last told this agent's record out of turn. */
   toldOwnAtMs: number;
-  /** When it was last sent news that went by themselves. */
-  gossipedAtMs: number;
   /** The peer says that it will close it on purpose. */
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
@@ -51,7 +49,6 @@ export function newLink(
     openedAtMs: nowMs,
     answeredAtMs: Number.NEGATIVE_INFINITY,
     toldOwnAtMs: Number.NEGATIVE_INFINITY,
-    gossipedAtMs: Number.NEGATIVE_INFINITY,
     parting: false,
     indirectInARow: 0,
     records: new TokenBucket(RECORDS_PER_SECOND, burst, nowMs),

@@ -1,5 +1,6 @@
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
+import { Occasion } from "../../wire/agent_mesh/v1/record_pb.ts";
 import type { KnownRecord } from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
@@ -112,12 +113,7 @@ export class Membership {
       },
       this.#rosterHost(),
     );
-    this.#gossip = new Gossip({
-      queue: this.#queue,
-      links: this.#links,
-      table: this.#table,
-      roster: this.#roster,
-    });
+    this.#gossip = new Gossip(this.#queue, this.#roster);
     this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
     this.#samples = new SampleSync(this.#table, this.#self, random, startMs);
     this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs, (peer) =>
@@ -232,7 +228,7 @@ export class Membership {
         break;
       case "self-changed":
         if (input.slow === true) this.#self.amend(input.self);
-        else this.#roster.renew(turn, { self: input.self });
+        else this.#roster.describe(turn, input.self);
         break;
       case "part":
         if (this.#links.has(input.peer)) this.#part(turn, input.peer);
@@ -335,7 +331,7 @@ export class Membership {
   }
 
   #leave(turn: Turn): void {
-    this.#self.renew({ leaving: true });
+    this.#self.renew(Occasion.UNSPECIFIED, { leaving: true });
     const news: News = { kind: "record", bytes: this.#self.record.bytes };
     for (const peer of this.#links.keys()) turn.send(peer, { case: "parting", value: {} }, [news]);
     this.#left = true;

@@ -2,7 +2,7 @@
 export interface MembershipPace {
   /** Between two probes of neighbours, in turn. */
   readonly probeIntervalMs: number;
-  /** Until a probe is tried once more and by way of others. Shorter than the interval. */
+  /** Until a probe is tried once more and by way of others; after as long again it has failed. At most half an interval. */
   readonly probeTimeoutMs: number;
   /** Between two rounds of gossip while there is news; without news there are none. */
   readonly gossipIntervalMs: number;
@@ -38,12 +38,13 @@ export interface MembershipOptions {
 }
 
 /**
- * Serf's LAN rhythm (one probe a second, half a second of patience), with half its shortest suspicion: here every
- * neighbour of a suspect looks for itself at once, so confirmations come sooner than by chance.
+ * Half of Serf's LAN rhythm (a probe every two seconds, the same half a second of patience), and half its shortest
+ * suspicion: here every neighbour of a suspect looks for itself at once, so confirmations come sooner than by chance,
+ * and a link that breaks is noticed without a probe. What probes cost is most of what an idle agent sends.
  */
 export const defaultMembershipOptions: MembershipOptions = {
   pace: {
-    probeIntervalMs: 1_000,
+    probeIntervalMs: 2_000,
     probeTimeoutMs: 500,
     gossipIntervalMs: 200,
     syncIntervalMs: 10_000,
@@ -52,7 +53,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   membersMax: 2_048,
   neighboursWanted: 6,
   indirectProbes: 3,
-  suspicionMultiplier: 2,
+  suspicionMultiplier: 1,
   suspicionFactorMax: 6,
   confirmationsWanted: 3,
   retransmitMultiplier: 4,

@@ -1,4 +1,5 @@
 import type { Accusation } from "../../wire/agent_mesh/v1/membership_pb.ts";
+import { Occasion } from "../../wire/agent_mesh/v1/record_pb.ts";
 import { compareRecords, compareVersions, type KnownRecord } from "../records/known-record.ts";
 import type { LinkState } from "./links.ts";
 import type { SelfRecord } from "./self-record.ts";
@@ -19,7 +20,8 @@ export interface OwnRecordCounters {
 
 /** What comes of it. */
 interface Host {
-  publish(turn: Turn, urgent: boolean): void;
+  /** All neighbours have to hear of it. */
+  publish(turn: Turn): void;
   accused(): void;
 }
 
@@ -83,8 +85,8 @@ export class OwnRecordKeeper {
     else {
       this.counters.refutations++;
       this.#host.accused();
-      this.#self.renew();
+      this.#self.renew(Occasion.REFUTATION);
     }
-    this.#host.publish(turn, true);
+    this.#host.publish(turn);
   }
 }

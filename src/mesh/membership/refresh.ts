@@ -1,5 +1,5 @@
-/** A fleet up to this size, times its order of magnitude, refreshes as often as one of ten. */
-const FLEET_PER_MAGNITUDE = 16;
+/** Up to this size a fleet refreshes once in an interval. */
+const FLEET_SMALL = 10;
 
 /**
  * How often an agent signs its record anew at the least, so that all hear of it again. Everybody hears of everybody, so
@@ -7,6 +7,6 @@ const FLEET_PER_MAGNITUDE = 16;
  * @param fleet living members
  */
 export function refreshMs(fleet: number, refreshIntervalMs: number): number {
-  const magnitude = Math.log10(Math.max(10, fleet));
-  return refreshIntervalMs * Math.max(1, fleet / (FLEET_PER_MAGNITUDE * magnitude));
+  const size = Math.max(FLEET_SMALL, fleet);
+  return (refreshIntervalMs * size) / (FLEET_SMALL * Math.log10(size));
 }

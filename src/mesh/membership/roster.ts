@@ -1,14 +1,10 @@
 import type { PeerId } from "../../platform/signer.ts";
 import type { Accusation } from "../../wire/agent_mesh/v1/membership_pb.ts";
-import {
-  compareRecords,
-  compareVersions,
-  isRefresh,
-  type KnownRecord,
-} from "../records/known-record.ts";
+import { Occasion } from "../../wire/agent_mesh/v1/record_pb.ts";
+import { compareRecords, compareVersions, type KnownRecord } from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
-import type { BroadcastQueue } from "./broadcast-queue.ts";
+import type { BroadcastQueue, Haste } from "./broadcast-queue.ts";
 import { accusationNews, type News } from "./codec.ts";
 import type { LinkState } from "./links.ts";
 import type { Member, MemberChange } from "./member.ts";
@@ -29,6 +25,9 @@ const FRESH_SYNCS = 2;
 /** Long enough to compare tables with a neighbour, and to dial. */
 const LONELY_EXTENSION_MS = 3_000;
 const LONELY_EXTENSIONS_MAX = 3;
+
+/** Among fewer there is little to gain by waiting, and liars are a larger part: what refutes them had better be quick. */
+const WAIT_FROM = 64;
 
 /** What the roster works with. */
 interface Parts {
@@ -86,7 +85,7 @@ export class Roster {
     this.#parts = parts;
     this.#host = host;
     this.#ownRecord = new OwnRecordKeeper(parts.self, {
-      publish: (turn, urgent) => this.#publishSelf(turn, urgent),
+      publish: (turn) => this.#publishSelf(turn, Number.POSITIVE_INFINITY, "twice"),
       accused: () => host.accused(),
     });
   }
@@ -161,10 +160,11 @@ export class Roster {
 
   /** Takes a claim that a neighbour told. */
   takeAccusation(turn: Turn, link: LinkState, accusation: Accusation): void {
-    const { self, table } = this.#parts;
+    const { self, table, queue } = this.#parts;
     if (!link.accusations.take(turn.nowMs)) return turn.offence(link.peer, "accusation-flood");
     const { about, epoch, sequence, by, dead } = accusation;
     if (about === self.record.peerId) return this.#ownRecord.takeAccusation(turn, link, accusation);
+    queue.hasten(about, turn.nowMs);
     const member = table.get(about);
     if (
       member === undefined ||
@@ -211,10 +211,16 @@ export class Roster {
     return accusationNews({ about: peerId, epoch, sequence, by, dead: true });
   }
 
-  /** Signs a newer record and tells everybody linked. @throws RangeError */
-  renew(turn: Turn, to: { readonly self?: SelfDescription } = {}): void {
-    this.#parts.self.renew(to);
-    this.#publishSelf(turn, false);
+  /** Tells something else of this agent. @throws RangeError */
+  describe(turn: Turn, self: SelfDescription): void {
+    this.#parts.self.renew(Occasion.UNSPECIFIED, { self });
+    this.#publishSelf(turn, this.#copies(), this.#unhurried());
+  }
+
+  /** Tells that this agent is as it was. */
+  refresh(turn: Turn): void {
+    this.#parts.self.renew(Occasion.REFRESH);
+    this.#publishSelf(turn, this.#copies(), "later");
   }
 
   /** Drops a member, to make room or since it is gone for long. */
@@ -233,7 +239,7 @@ export class Roster {
   }
 
   #admit(turn: Turn, link: LinkState, record: KnownRecord, ageMs: number | undefined): void {
-    const { table, queue, links, options } = this.#parts;
+    const { table, links, options } = this.#parts;
     const { peerId, leaving } = record;
     if (table.full) {
       const linked = (peer: PeerId): boolean => links.has(peer);
@@ -255,7 +261,7 @@ export class Roster {
     table.add(record, leaving ? "left" : "alive", turn.nowMs, ageMs);
     // Others can learn old news as this agent did; only what is new in the fleet is worth telling unasked.
     if (ageMs === undefined)
-      queue.add(peerId, { kind: "record", bytes: record.bytes }, this.#copies(), false, link.peer);
+      this.#spread(turn, record, this.#unhurried(), this.#copies(), link.peer);
     if (leaving) return;
     turn.changes.push({ kind: "joined", peer: peerId, after: { record, state: "alive" } });
     this.#host.joined(turn, peerId, ageMs !== undefined);
@@ -268,30 +274,21 @@ export class Roster {
     record: KnownRecord,
     bySync: boolean,
   ): void {
-    const { queue, suspicions } = this.#parts;
-    const { peerId, leaving, bytes } = record;
+    const { suspicions } = this.#parts;
+    const { peerId, leaving } = record;
     const before = member.state;
     const refuted = before === "suspect";
     const gone = !isLiving(before);
     const kind = leaving ? (before === "left" ? "updated" : "left") : gone ? "back" : "updated";
-    const refresh = kind === "updated" && isRefresh(record, member.record);
-    const refutes = refuted || (refresh && this.#isEarly(turn, member));
-    const copies = refutes
-      ? Math.max(this.#copies(), REFUTATION_COPIES)
-      : refresh
-        ? REFRESH_COPIES
-        : this.#copies();
+    const refutes = refuted || record.occasion === Occasion.REFUTATION;
+    const refreshes = kind === "updated" && !refutes && record.occasion === Occasion.REFRESH;
+    const copies = refreshes ? REFRESH_COPIES : this.#copies(refutes);
     suspicions.end(peerId);
     const state = leaving ? "left" : "alive";
     this.#change(turn, member, kind, { record, state, isNews: !bySync });
-    queue.add(peerId, { kind: "record", bytes }, copies, refutes || leaving, link.peer);
+    const haste = refutes || leaving ? "twice" : refreshes ? "later" : this.#unhurried();
+    this.#spread(turn, record, haste, copies, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
-  }
-
-  /** What is signed before its time answers somebody who suspects it, whether or not this agent has heard of that. */
-  #isEarly({ nowMs }: Turn, { recordAtMs }: Member): boolean {
-    const { table, options } = this.#parts;
-    return nowMs - recordAtMs < refreshMs(table.livingCount, options.refreshIntervalMs) / 2;
   }
 
   #accuse(
@@ -305,22 +302,32 @@ export class Roster {
     const { record } = member;
     if (member.state === "suspect") {
       if (suspicions.confirm(record.peerId, record, by))
-        queue.add(record.peerId, news, this.#copies(), false, from);
+        queue.add(record.peerId, news, "now", { copies: this.#copies(), from }, turn.nowMs);
       return;
     }
     suspicions.start(record.peerId, record, by, this.#span(), turn.nowMs);
     this.#change(turn, member, "suspect", { state: "suspect" });
     this.#tellFresh(turn, member, from);
-    queue.add(record.peerId, news, this.#copies(), true, from);
+    queue.add(record.peerId, news, "twice", { copies: this.#copies(), from }, turn.nowMs);
     this.#host.suspected(turn, record.peerId);
   }
 
   /** A suspicion is of one record: whoever has not heard of that one yet could make nothing of it. */
-  #tellFresh({ nowMs }: Turn, { record, recordAtMs }: Member, from: PeerId | undefined): void {
-    const { queue, pace } = this.#parts;
-    if (nowMs - recordAtMs > FRESH_SYNCS * pace().syncIntervalMs) return;
+  #tellFresh(turn: Turn, { record, recordAtMs }: Member, from: PeerId | undefined): void {
+    if (turn.nowMs - recordAtMs > FRESH_SYNCS * this.#parts.pace().syncIntervalMs) return;
+    // It takes the place of the same record on its way, and must not get to fewer.
+    const copies = this.#copies(record.occasion === Occasion.REFUTATION);
+    this.#spread(turn, record, "twice", copies, from);
+  }
+
+  #spread(turn: Turn, record: KnownRecord, haste: Haste, copies: number, from?: PeerId): void {
     const { peerId, bytes } = record;
-    queue.add(peerId, { kind: "record", bytes }, this.#copies(), true, from);
+    this.#parts.queue.add(peerId, { kind: "record", bytes }, haste, { copies, from }, turn.nowMs);
+  }
+
+  /** How a record goes that answers nobody. */
+  #unhurried(): Haste {
+    return this.#parts.table.livingCount >= WAIT_FROM ? "soon" : "now";
   }
 
   #bury(turn: Turn, member: Member): void {
@@ -328,20 +335,19 @@ export class Roster {
     const { peerId } = member.record;
     this.#change(turn, member, "dead", { state: "dead" });
     queue.supersede(peerId);
-    queue.add(peerId, this.deathNews(member), this.#copies(), false);
+    queue.add(peerId, this.deathNews(member), "now", { copies: this.#copies() }, turn.nowMs);
     this.#host.died(turn, peerId);
   }
 
-  /** Tells the newest record of this agent; what is urgent goes to every neighbour. */
-  #publishSelf(turn: Turn, urgent: boolean): void {
-    const { self, table, queue } = this.#parts;
+  /** Tells the newest record of this agent. */
+  #publishSelf(turn: Turn, copies: number, haste: Haste): void {
+    const { self, table } = this.#parts;
     const { record } = self;
     const member = table.get(record.peerId);
     if (member === undefined) return;
     table.heardOf(record.peerId, turn.nowMs);
     this.#change(turn, member, "updated", { record, state: "alive" });
-    const copies = urgent ? Number.POSITIVE_INFINITY : this.#copies();
-    queue.add(record.peerId, { kind: "record", bytes: record.bytes }, copies, urgent);
+    this.#spread(turn, record, haste, copies);
   }
 
   #change(
@@ -362,9 +368,10 @@ export class Roster {
   }
 
   /** To how many neighbours a piece of news goes: λ log n, as in SWIM. */
-  #copies(): number {
+  #copies(refutes = false): number {
     const { options, table } = this.#parts;
-    return options.retransmitMultiplier * Math.ceil(Math.log10(table.livingCount + 1));
+    const copies = options.retransmitMultiplier * Math.ceil(Math.log10(table.livingCount + 1));
+    return refutes ? Math.max(copies, REFUTATION_COPIES) : copies;
   }
 
   #span(): SuspicionSpan {

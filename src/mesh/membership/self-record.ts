@@ -1,4 +1,5 @@
 import type { Signer } from "../../platform/signer.ts";
+import { Occasion } from "../../wire/agent_mesh/v1/record_pb.ts";
 import type { KnownRecord, RecordVersion } from "../records/known-record.ts";
 import { EPOCH_MAX, type SelfDescription, signRecord } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
@@ -17,7 +18,7 @@ export class SelfRecord {
     this.#signer = signer;
     this.#verifier = verifier;
     this.#self = self;
-    this.#record = this.#sign(self, { epoch, sequence: 0 }, false);
+    this.#record = this.#sign(self, { epoch, sequence: 0 }, Occasion.UNSPECIFIED);
   }
 
   get record(): KnownRecord {
@@ -25,14 +26,17 @@ export class SelfRecord {
   }
 
   /** The next version of the same, or of what is told from now on. @throws RangeError */
-  renew(to: { readonly self?: SelfDescription; readonly leaving?: boolean } = {}): void {
+  renew(
+    occasion: Occasion,
+    to: { readonly self?: SelfDescription; readonly leaving?: boolean } = {},
+  ): void {
     const { epoch, sequence } = this.#record;
     const self = to.self ?? this.#self;
     const version =
       sequence < SEQUENCE_MAX
         ? { epoch, sequence: sequence + 1 }
         : { epoch: epoch + 1, sequence: 0 };
-    this.#record = this.#sign(self, version, to.leaving ?? false);
+    this.#record = this.#sign(self, version, occasion, to.leaving);
     this.#self = self;
   }
 
@@ -46,11 +50,18 @@ export class SelfRecord {
   /** There is a record of this key that this start did not make: a lost disk, or a second agent with the same key. */
   raiseAbove({ epoch }: RecordVersion): void {
     const raised = Math.min(EPOCH_MAX, Math.max(epoch, this.#record.epoch) + 1);
-    this.#record = this.#sign(this.#self, { epoch: raised, sequence: 0 }, false);
+    const version = { epoch: raised, sequence: 0 };
+    this.#record = this.#sign(this.#self, version, Occasion.REFUTATION);
   }
 
-  #sign(self: SelfDescription, version: RecordVersion, leaving: boolean): KnownRecord {
-    const record = this.#verifier.verify(signRecord(this.#signer, self, version, leaving));
+  #sign(
+    self: SelfDescription,
+    version: RecordVersion,
+    occasion: Occasion,
+    leaving = false,
+  ): KnownRecord {
+    const signed = signRecord(this.#signer, self, version, leaving, occasion);
+    const record = this.#verifier.verify(signed);
     if (typeof record === "string") throw new Error(`the agent's own record is a ${record}`);
     return record;
   }

@@ -23,7 +23,9 @@ export class Sweeper {
   readonly #options: MembershipOptions;
   readonly #linked: (peer: PeerId) => boolean;
   #awakeSinceMs: number;
-  #refreshAtMs: number;
+  #refreshedAtMs: number;
+  /** How much of the interval goes by until the next one, so that agents that began together spread out. */
+  #refreshShare: number;
   #sweepAtMs: number;
 
   constructor(
@@ -40,7 +42,8 @@ export class Sweeper {
     this.#random = random;
     this.#options = options;
     this.#awakeSinceMs = startMs;
-    this.#refreshAtMs = startMs + this.#refreshMs * (0.5 + 0.5 * random.next());
+    this.#refreshedAtMs = startMs;
+    this.#refreshShare = 0.5 + 0.5 * random.next();
     this.#sweepAtMs = startMs + this.#sweepMs;
   }
 
@@ -61,8 +64,9 @@ export class Sweeper {
   tick(turn: Turn): void {
     const { nowMs } = turn;
     if (this.#refreshAtMs <= nowMs) {
-      this.#roster.renew(turn);
-      this.#refreshAtMs = nowMs + this.#refreshMs * (0.75 + 0.25 * this.#random.next());
+      this.#roster.refresh(turn);
+      this.#refreshedAtMs = nowMs;
+      this.#refreshShare = 0.75 + 0.25 * this.#random.next();
     }
     if (this.#sweepAtMs > nowMs) return;
     this.#sweepAtMs = nowMs + this.#sweepMs;
@@ -80,6 +84,11 @@ export class Sweeper {
         this.#roster.forget(turn, member);
       else this.#roster.suspect(turn, member.record.peerId);
     }
+  }
+
+  /** It moves with the fleet: whoever was alone when it started does not refresh as the lonely do. */
+  get #refreshAtMs(): number {
+    return this.#refreshedAtMs + this.#refreshMs * this.#refreshShare;
   }
 
   get #refreshMs(): number {

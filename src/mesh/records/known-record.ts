@@ -1,5 +1,5 @@
 import type { PeerId } from "../../platform/signer.ts";
-import type { Capabilities, Health } from "../../wire/agent_mesh/v1/record_pb.ts";
+import type { Capabilities, Health, Occasion } from "../../wire/agent_mesh/v1/record_pb.ts";
 
 /** A record that was decoded, checked and found signed by the key it names. Immutable; shared by all who hold it. */
 export interface KnownRecord {
@@ -15,6 +15,7 @@ export interface KnownRecord {
   readonly health: Readonly<Health> | undefined;
   /** The agent stops on purpose. */
   readonly leaving: boolean;
+  readonly occasion: Occasion;
   /** The encoded SignedRecord as it came, for passing on. */
   readonly bytes: Uint8Array;
   /** FNV-1a of the peer id, 32 bits: its place in digests. */
@@ -40,23 +41,6 @@ export function compareVersions(a: RecordVersion, b: RecordVersion): number {
 export function compareRecords(a: KnownRecord, b: KnownRecord): number {
   if (a === b) return 0;
   return compareVersions(a, b) || compareBytes(a.bytes, b.bytes);
-}
-
-/**
- * @returns whether the newer of two records of one agent only tells that all is as it was: measured values may differ,
- *   what others act upon does not
- */
-export function isRefresh(newer: KnownRecord, older: KnownRecord): boolean {
-  const [a, b] = [newer.health, older.health];
-  return (
-    newer.epoch === older.epoch &&
-    newer.leaving === older.leaving &&
-    a?.status === b?.status &&
-    a?.powerMode === b?.powerMode &&
-    a?.uplinkUp === b?.uplinkUp &&
-    a?.relay?.route.join(" ") === b?.relay?.route.join(" ") &&
-    newer.addresses.join(" ") === older.addresses.join(" ")
-  );
 }
 
 /** @returns negative, 0 or positive, byte by byte, then by length */

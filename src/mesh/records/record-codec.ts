@@ -7,6 +7,7 @@ import {
   type CapabilitiesSchema,
   type Health,
   type HealthSchema,
+  Occasion,
   type RelayOffer,
   type SignedRecord,
   SignedRecordSchema,
@@ -44,6 +45,7 @@ export type RecordFault = "malformed-record" | "forged-record";
 
 /**
  * Signs what an agent says of itself.
+ * @param occasion why it is made anew
  * @returns an encoded SignedRecord
  * @throws RangeError when something is longer, more or larger than others would take
  */
@@ -52,6 +54,7 @@ export function signRecord(
   self: SelfDescription,
   version: RecordVersion,
   leaving: boolean,
+  occasion: Occasion = Occasion.UNSPECIFIED,
 ): Uint8Array {
   const record = create(AgentRecordSchema, {
     publicKey: signer.publicKey,
@@ -61,6 +64,7 @@ export function signRecord(
     version: self.version,
     addresses: [...self.addresses],
     leaving,
+    occasion,
     ...(self.capabilities === undefined ? {} : { capabilities: self.capabilities }),
     ...(self.health === undefined ? {} : { health: self.health }),
   });
@@ -105,6 +109,7 @@ export function readRecord(signer: Signer, bytes: Uint8Array): KnownRecord | Rec
     capabilities: frozenCapabilities(record.capabilities),
     health: frozenHealth(record.health),
     leaving: record.leaving,
+    occasion: record.occasion,
     bytes: bytes.slice(),
     hash: fnv1a(peerId),
   });

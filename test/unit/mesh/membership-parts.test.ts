@@ -12,6 +12,7 @@ import { TokenBucket } from "../../../src/mesh/membership/token-bucket.ts";
 import { fnv1a } from "../../../src/mesh/records/fnv1a.ts";
 import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
 import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
 
 const random = new SeededRandom("parts");
 const record = (peerId: string, sequence = 0): KnownRecord => ({
@@ -24,6 +25,7 @@ const record = (peerId: string, sequence = 0): KnownRecord => ({
   capabilities: undefined,
   health: undefined,
   leaving: false,
+  occasion: Occasion.UNSPECIFIED,
   bytes: new Uint8Array(10),
   hash: fnv1a(peerId),
 });
@@ -80,6 +82,7 @@ t.test("broadcast queue", async (t) => {
   });
   const texts = (taken: readonly News[]): string[] =>
     taken.map(({ bytes }) => Buffer.from(bytes).toString());
+  const never = Number.POSITIVE_INFINITY;
   const queue = (...peers: string[]): BroadcastQueue => {
     const made = new BroadcastQueue(random);
     for (const peer of peers) made.linkUp(peer);
@@ -88,65 +91,94 @@ t.test("broadcast queue", async (t) => {
 
   t.test("newest first, each once, within the bytes there are", async (t) => {
     const q = queue("n");
-    for (const about of ["a", "b", "c"]) q.add(about, news(about), 9, false);
-    t.same(texts(q.take("n", 2 * 3)), ["c", "b"]);
-    t.notOk(q.idle);
-    t.same(texts(q.take("n", 100)), ["a"]);
-    t.ok(q.idle);
+    for (const about of ["a", "b", "c"]) q.add(about, news(about), "now", { copies: 9 }, 0);
+    t.same(texts(q.take("n", 2 * 3, 0)), ["c", "b"]);
+    t.equal(q.dueAtMs, 0);
+    t.same(texts(q.take("n", 100, 0)), ["a"]);
+    t.equal(q.dueAtMs, never);
     t.equal(q.aboutCount, 0, "nothing is left over");
   });
 
   t.test("a newer record takes the place of what was said before", async (t) => {
     const q = queue("n");
-    q.add("a", news("old"), 9, false);
-    q.add("a", news("suspected", "accusation"), 9, true);
-    q.add("a", news("new"), 9, false);
-    t.same(texts(q.take("n", 100)), ["new"]);
+    q.add("a", news("old"), "now", { copies: 9 }, 0);
+    q.add("a", news("suspected", "accusation"), "twice", { copies: 9 }, 0);
+    q.add("a", news("new"), "now", { copies: 9 }, 0);
+    t.same(texts(q.take("n", 100, 0)), ["new"]);
     t.equal(q.aboutCount, 0);
   });
 
   t.test("accusations of several stand beside each other", async (t) => {
     const q = queue("n");
-    q.add("a", news("by x", "accusation"), 9, false);
-    q.add("a", news("by y", "accusation"), 9, false);
-    t.same(texts(q.take("n", 100)), ["by y", "by x"]);
+    q.add("a", news("by x", "accusation"), "now", { copies: 9 }, 0);
+    q.add("a", news("by y", "accusation"), "now", { copies: 9 }, 0);
+    t.same(texts(q.take("n", 100, 0)), ["by y", "by x"]);
     t.equal(q.aboutCount, 0);
   });
 
   t.test("goes to no one who told it, and to no more than asked", async (t) => {
     const q = queue("a", "b", "c", "d");
-    q.add("m", news("m"), 9, false, "a");
+    q.add("m", news("m"), "now", { copies: 9, from: "a" }, 0);
     q.toldRecord("m", "b");
     t.same(
-      ["a", "b", "c", "d"].map((peer) => q.take(peer, 100).length),
+      ["a", "b", "c", "d"].map((peer) => q.take(peer, 100, 0).length),
       [0, 0, 1, 1],
     );
-    q.add("m", news("m"), 2, false);
+    q.add("m", news("m"), "now", { copies: 2 }, 0);
     t.equal(
-      ["a", "b", "c", "d"].reduce((sum, peer) => sum + q.take(peer, 100).length, 0),
+      ["a", "b", "c", "d"].reduce((sum, peer) => sum + q.take(peer, 100, 0).length, 0),
       2,
     );
-    t.ok(q.idle);
+    t.equal(q.dueAtMs, never);
   });
 
   t.test("what is urgent is sent to each twice", async (t) => {
     const q = queue("n");
-    q.add("m", news("m"), 9, true);
-    t.equal(q.take("n", 100).length, 1);
-    t.notOk(q.idle);
-    t.equal(q.take("n", 100).length, 1);
-    t.ok(q.idle);
+    q.add("m", news("m"), "twice", { copies: 9 }, 0);
+    t.equal(q.take("n", 100, 0).length, 1);
+    t.equal(q.dueAtMs, 0);
+    t.equal(q.take("n", 100, 0).length, 1);
+    t.equal(q.dueAtMs, never);
   });
 
   t.test("is bounded, and forgets a neighbour that is gone", async (t) => {
     const q = queue("n", "o");
-    for (let at = 0; at < 3 * PENDING_MAX; at++) q.add(`m${at}`, news("m"), 9, false);
+    for (let at = 0; at < 3 * PENDING_MAX; at++)
+      q.add(`m${at}`, news("m"), "now", { copies: 9 }, 0);
     t.ok(q.aboutCount <= PENDING_MAX);
     q.linkDown("n");
     q.linkDown("o");
-    t.ok(q.idle);
+    t.equal(q.dueAtMs, never);
     t.equal(q.aboutCount, 0);
-    t.same(q.take("n", 100), []);
+    t.same(q.take("n", 100, 0), []);
+  });
+
+  t.test("what can wait goes with other news, or in its time", async (t) => {
+    const q = queue("n");
+    q.add("a", news("a"), "later", { copies: 9 }, 0);
+    t.equal(q.dueAtMs, 5_000);
+    t.same(q.due(4_999), []);
+    t.same(q.due(5_000), ["n"]);
+    q.add("b", news("b"), "soon", { copies: 9 }, 1_000);
+    t.equal(q.dueAtMs, 1_000, "a neighbour that was told nothing lately");
+    t.same(texts(q.take("n", 100, 1_000)), ["b", "a"]);
+    t.equal(q.dueAtMs, never);
+    q.add("c", news("c"), "soon", { copies: 9 }, 1_200);
+    t.equal(q.dueAtMs, 2_000);
+    q.add("d", news("d"), "now", { copies: 9 }, 1_300);
+    t.equal(q.dueAtMs, 1_300);
+    t.same(texts(q.take("n", 3, 1_300)), ["d"]);
+    t.equal(q.dueAtMs, 1_300, "what did not fit goes next");
+  });
+
+  t.test("what waits goes at once when somebody is accused who may need it", async (t) => {
+    const q = queue("n", "o");
+    q.add("a", news("a"), "later", { copies: 9, from: "o" }, 0);
+    q.hasten("b", 100);
+    t.equal(q.dueAtMs, 5_000, "another");
+    q.hasten("a", 200);
+    t.equal(q.dueAtMs, 200);
+    t.same(q.due(200), ["n"]);
   });
 });
 

@@ -12,6 +12,7 @@ import { CachingVerifier } from "../../../src/mesh/records/record-verifier.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
 import {
   AgentRecordSchema,
+  Occasion,
   PowerSupply,
   SignedRecordSchema,
 } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
@@ -76,6 +77,14 @@ t.test("what an agent tells of itself is read by others as it was meant", async 
   bytes.fill(0);
   t.same(record.bytes, kept, "as a copy");
   t.ok(Object.isFrozen(record) && Object.isFrozen(record.addresses), "and nobody can change it");
+});
+
+t.test("why a record was made goes along, one that this version does not know too", async (t) => {
+  const of = (occasion: Occasion): Occasion =>
+    read(signRecord(signer, self, { epoch: 1, sequence: 1 }, false, occasion)).occasion;
+  t.equal(of(Occasion.REFRESH), Occasion.REFRESH);
+  t.equal(of(Occasion.REFUTATION), Occasion.REFUTATION);
+  t.equal(of(77 as Occasion), 77);
 });
 
 t.test("a record that was tampered with is forged, wherever it was", async (t) => {

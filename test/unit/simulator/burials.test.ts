@@ -3,6 +3,7 @@ import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
 import { Burials } from "../../../src/simulator/checkers/burials.ts";
 import { Violations } from "../../../src/simulator/checkers/violation.ts";
 import { WitnessingVerifier } from "../../../src/simulator/witnessing-verifier.ts";
+import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
 
 const [ONE, OTHER] = [0, 1];
 
@@ -17,6 +18,7 @@ function record(epoch: number, sequence: number): KnownRecord {
     capabilities: undefined,
     health: undefined,
     leaving: false,
+    occasion: Occasion.UNSPECIFIED,
     bytes: new Uint8Array([epoch, sequence]),
     hash: 7,
   };

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/record.proto.
  */
 export const file_agent_mesh_v1_record: GenFile = /*@__PURE__*/
-  fileDesc("ChphZ2VudF9tZXNoL3YxL3JlY29yZC5wcm90bxINYWdlbnRfbWVzaC52MSLjAQoLQWdlbnRSZWNvcmQSEgoKcHVibGljX2tleRgBIAEoDBINCgVlcG9jaBgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoDRIQCghhZ2VudF9pZBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEhEKCWFkZHJlc3NlcxgGIAMoCRIxCgxjYXBhYmlsaXRpZXMYByABKAsyGy5hZ2VudF9tZXNoLnYxLkNhcGFiaWxpdGllcxIlCgZoZWFsdGgYCCABKAsyFS5hZ2VudF9tZXNoLnYxLkhlYWx0aBIPCgdsZWF2aW5nGAkgASgIIrgBCgxDYXBhYmlsaXRpZXMSFAoMYXJjaGl0ZWN0dXJlGAEgASgJEhQKDGRldmljZV9tb2RlbBgCIAEoCRIRCgljcHVfY29yZXMYAyABKA0SFAoMbWVtb3J5X2J5dGVzGAQgASgEEjAKDHBvd2VyX3N1cHBseRgFIAEoDjIaLmFnZW50X21lc2gudjEuUG93ZXJTdXBwbHkSDwoHdXBsaW5rcxgGIAMoCRIQCghmZWF0dXJlcxgHIAMoCSKaAwoGSGVhbHRoEg4KBnN0YXR1cxgBIAEoCRISCgpwb3dlcl9tb2RlGAIgASgJEhwKD2JhdHRlcnlfcGVyY2VudBgDIAEoAkgAiAEBEhgKC2NwdV9wZXJjZW50GAQgASgCSAGIAQESGwoObWVtb3J5X3BlcmNlbnQYBSABKAJIAogBARIgChN0ZW1wZXJhdHVyZV9jZWxzaXVzGAYgASgCSAOIAQESGgoNcXVldWVfdXBkYXRlcxgHIAEoBEgEiAEBEhgKC3F1ZXVlX2J5dGVzGAggASgESAWIAQESFgoJdXBsaW5rX3VwGAkgASgISAaIAQESKAoFcmVsYXkYCiABKAsyGS5hZ2VudF9tZXNoLnYxLlJlbGF5T2ZmZXJCEgoQX2JhdHRlcnlfcGVyY2VudEIOCgxfY3B1X3BlcmNlbnRCEQoPX21lbW9yeV9wZXJjZW50QhYKFF90ZW1wZXJhdHVyZV9jZWxzaXVzQhAKDl9xdWV1ZV91cGRhdGVzQg4KDF9xdWV1ZV9ieXRlc0IMCgpfdXBsaW5rX3VwIjEKClJlbGF5T2ZmZXISDQoFcm91dGUYASADKAkSFAoMbG9hZF9wZXJjZW50GAIgASgNIjEKDFNpZ25lZFJlY29yZBIOCgZyZWNvcmQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMKl0KC1Bvd2VyU3VwcGx5EhwKGFBPV0VSX1NVUFBMWV9VTlNQRUNJRklFRBAAEhYKElBPV0VSX1NVUFBMWV9NQUlOUxABEhgKFFBPV0VSX1NVUFBMWV9CQVRURVJZEAJiBnByb3RvMw");
+  fileDesc("ChphZ2VudF9tZXNoL3YxL3JlY29yZC5wcm90bxINYWdlbnRfbWVzaC52MSKOAgoLQWdlbnRSZWNvcmQSEgoKcHVibGljX2tleRgBIAEoDBINCgVlcG9jaBgCIAEoDRIQCghzZXF1ZW5jZRgDIAEoDRIQCghhZ2VudF9pZBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEhEKCWFkZHJlc3NlcxgGIAMoCRIxCgxjYXBhYmlsaXRpZXMYByABKAsyGy5hZ2VudF9tZXNoLnYxLkNhcGFiaWxpdGllcxIlCgZoZWFsdGgYCCABKAsyFS5hZ2VudF9tZXNoLnYxLkhlYWx0aBIPCgdsZWF2aW5nGAkgASgIEikKCG9jY2FzaW9uGAogASgOMhcuYWdlbnRfbWVzaC52MS5PY2Nhc2lvbiK4AQoMQ2FwYWJpbGl0aWVzEhQKDGFyY2hpdGVjdHVyZRgBIAEoCRIUCgxkZXZpY2VfbW9kZWwYAiABKAkSEQoJY3B1X2NvcmVzGAMgASgNEhQKDG1lbW9yeV9ieXRlcxgEIAEoBBIwCgxwb3dlcl9zdXBwbHkYBSABKA4yGi5hZ2VudF9tZXNoLnYxLlBvd2VyU3VwcGx5Eg8KB3VwbGlua3MYBiADKAkSEAoIZmVhdHVyZXMYByADKAkimgMKBkhlYWx0aBIOCgZzdGF0dXMYASABKAkSEgoKcG93ZXJfbW9kZRgCIAEoCRIcCg9iYXR0ZXJ5X3BlcmNlbnQYAyABKAJIAIgBARIYCgtjcHVfcGVyY2VudBgEIAEoAkgBiAEBEhsKDm1lbW9yeV9wZXJjZW50GAUgASgCSAKIAQESIAoTdGVtcGVyYXR1cmVfY2Vsc2l1cxgGIAEoAkgDiAEBEhoKDXF1ZXVlX3VwZGF0ZXMYByABKARIBIgBARIYCgtxdWV1ZV9ieXRlcxgIIAEoBEgFiAEBEhYKCXVwbGlua191cBgJIAEoCEgGiAEBEigKBXJlbGF5GAogASgLMhkuYWdlbnRfbWVzaC52MS5SZWxheU9mZmVyQhIKEF9iYXR0ZXJ5X3BlcmNlbnRCDgoMX2NwdV9wZXJjZW50QhEKD19tZW1vcnlfcGVyY2VudEIWChRfdGVtcGVyYXR1cmVfY2Vsc2l1c0IQCg5fcXVldWVfdXBkYXRlc0IOCgxfcXVldWVfYnl0ZXNCDAoKX3VwbGlua191cCIxCgpSZWxheU9mZmVyEg0KBXJvdXRlGAEgAygJEhQKDGxvYWRfcGVyY2VudBgCIAEoDSIxCgxTaWduZWRSZWNvcmQSDgoGcmVjb3JkGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCpTCghPY2Nhc2lvbhIYChRPQ0NBU0lPTl9VTlNQRUNJRklFRBAAEhQKEE9DQ0FTSU9OX1JFRlJFU0gQARIXChNPQ0NBU0lPTl9SRUZVVEFUSU9OEAIqXQoLUG93ZXJTdXBwbHkSHAoYUE9XRVJfU1VQUExZX1VOU1BFQ0lGSUVEEAASFgoSUE9XRVJfU1VQUExZX01BSU5TEAESGAoUUE9XRVJfU1VQUExZX0JBVFRFUlkQAmIGcHJvdG8z");
 
 /**
  * What an agent says of itself. Signed by it and passed on unchanged by everybody: of two records of one key the
@@ -77,6 +77,13 @@ export type AgentRecord = Message<"agent_mesh.v1.AgentRecord"> & {
    * @generated from field: bool leaving = 9;
    */
   leaving: boolean;
+
+  /**
+   * Why it was made, which decides how fast and how far it goes.
+   *
+   * @generated from field: agent_mesh.v1.Occasion occasion = 10;
+   */
+  occasion: Occasion;
 };
 
 /**
@@ -266,6 +273,43 @@ export const SignedRecordSchema: GenMessage<SignedRecord> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_record, 4);
 
 /**
+ * @generated from enum agent_mesh.v1.Occasion
+ */
+export const Occasion = {
+  /**
+   * The agent has begun, or something has changed that others act upon.
+   *
+   * @generated from enum value: OCCASION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * All is as it was; measured values may differ.
+   *
+   * @generated from enum value: OCCASION_REFRESH = 1;
+   */
+  REFRESH: 1,
+
+  /**
+   * Somebody suspects the agent, or has a record of its key that this start did not make.
+   *
+   * @generated from enum value: OCCASION_REFUTATION = 2;
+   */
+  REFUTATION: 2,
+} as const;
+
+/**
+ * @generated from enum agent_mesh.v1.Occasion
+ */
+export type Occasion = (typeof Occasion)[keyof typeof Occasion] | UnknownEnum;
+
+/**
+ * Describes the enum agent_mesh.v1.Occasion.
+ */
+export const OccasionSchema: GenEnum<Occasion> = /*@__PURE__*/
+  enumDesc(file_agent_mesh_v1_record, 0);
+
+/**
  * @generated from enum agent_mesh.v1.PowerSupply
  */
 export const PowerSupply = {
@@ -294,5 +338,5 @@ export type PowerSupply = (typeof PowerSupply)[keyof typeof PowerSupply] | Unkno
  * Describes the enum agent_mesh.v1.PowerSupply.
  */
 export const PowerSupplySchema: GenEnum<PowerSupply> = /*@__PURE__*/
-  enumDesc(file_agent_mesh_v1_record, 0);
+  enumDesc(file_agent_mesh_v1_record, 1);
 
