@@ -546,4 +546,11 @@ t.test("a fleet larger than the table: quiet, no alarms, and neighbours are know
     ).length;
   }
   t.ok(strangers <= 3, `${strangers} neighbours are unknown; a link or two may be just open`);
+  // Who gave way in a table is well all the same: nobody is dialled for that, and no other link closed in turn.
+  const links = (): string[] =>
+    world.running().flatMap(({ membership }, at) => membership!.linked.map((peer) => at + peer));
+  const before = new Set(links());
+  world.run(60_000);
+  const kept = links().filter((link) => before.has(link)).length;
+  t.ok(kept > 0.95 * before.size, `${kept} of ${before.size} links are still there`);
 });

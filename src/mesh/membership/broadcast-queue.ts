@@ -48,6 +48,8 @@ export class BroadcastQueue {
   readonly #links = new Map<PeerId, Pending>();
   /** News by the member it is about. */
   readonly #current = new Map<PeerId, Item>();
+  /** The soonest of all neighbours; undefined when it has to be looked for again. */
+  #dueAtMs: number | undefined = Number.POSITIVE_INFINITY;
 
   constructor(random: Random) {
     this.#random = random;
@@ -63,14 +65,17 @@ export class BroadcastQueue {
     const pending = this.#links.get(peer);
     if (pending === undefined) return;
     this.#links.delete(peer);
+    this.#dueAtMs = undefined;
     for (const item of pending.first) this.#finish(item);
     for (const item of pending.second) this.#finish(item);
   }
 
   /** When news for somebody has to go; infinity when there is none. */
   get dueAtMs(): number {
+    if (this.#dueAtMs !== undefined) return this.#dueAtMs;
     let dueAtMs = Number.POSITIVE_INFINITY;
     for (const pending of this.#links.values()) dueAtMs = Math.min(dueAtMs, pending.dueAtMs);
+    this.#dueAtMs = dueAtMs;
     return dueAtMs;
   }
 
@@ -113,7 +118,7 @@ export class BroadcastQueue {
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
-      pending.dueAtMs = Math.min(pending.dueAtMs, dueAtMs(haste, pending, nowMs));
+      this.#hurry(pending, dueAtMs(haste, pending, nowMs));
       if (pending.first.length > PENDING_MAX)
         for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) this.#finish(dropped);
     }
@@ -123,7 +128,7 @@ export class BroadcastQueue {
   hasten(about: PeerId, nowMs: number): void {
     if (!this.#current.has(about)) return;
     for (const pending of this.#links.values())
-      if (pending.first.length > 0) pending.dueAtMs = Math.min(pending.dueAtMs, nowMs);
+      if (pending.first.length > 0) this.#hurry(pending, nowMs);
   }
 
   /** Nothing that waits about that member holds any more. */
@@ -169,9 +174,18 @@ export class BroadcastQueue {
       this.#finish(item);
     }
     if (taken.length > 0) pending.toldAtMs = nowMs;
-    if (pending.second.length > 0) pending.dueAtMs = nowMs;
-    else if (pending.first.length === 0) pending.dueAtMs = Number.POSITIVE_INFINITY;
+    if (pending.second.length > 0) this.#hurry(pending, nowMs);
+    else if (pending.first.length === 0) {
+      pending.dueAtMs = Number.POSITIVE_INFINITY;
+      this.#dueAtMs = undefined;
+    }
     return taken;
+  }
+
+  /** Some of it has to go then, or sooner. */
+  #hurry(pending: Pending, atMs: number): void {
+    pending.dueAtMs = Math.min(pending.dueAtMs, atMs);
+    if (this.#dueAtMs !== undefined) this.#dueAtMs = Math.min(this.#dueAtMs, pending.dueAtMs);
   }
 
   /** It is out of one list. */

@@ -385,7 +385,7 @@ export class Membership {
         turn.disconnect(peer);
         this.#dropLink(turn, peer);
       },
-      forgotten: (record) => this.#view.remember(contactOf(record)),
+      lost: (record) => this.#view.remember(contactOf(record)),
       showed: (turn, record, heardOfAtMs) => this.#samples.offer(record, heardOfAtMs, turn.nowMs),
       accused: () => this.#detector.accused(),
     };

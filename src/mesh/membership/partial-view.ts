@@ -127,14 +127,15 @@ export class PartialView {
   /** A link to close: there are far more than are wanted. An own one, unless others crowd in. */
   surplus(): PeerId | undefined {
     const { links, random } = this.#parts;
+    const neighboursWanted = this.#parts.neighboursWanted();
+    if (links.size <= 2 * neighboursWanted) return undefined;
     const own = this.#own();
-    if (links.size > CROWD_FACTOR * this.#parts.neighboursWanted() && own.length < links.size / 2) {
+    if (links.size > CROWD_FACTOR * neighboursWanted && own.length < links.size / 2) {
       const theirs = [...links.values()].filter(({ direction }) => direction === "inbound");
       return theirs[Math.floor(random.next() * theirs.length)]?.peer;
     }
     // Of its own it keeps as many as it would open again.
-    if (links.size <= 2 * this.#parts.neighboursWanted() || own.length <= this.#ownWanted(own))
-      return undefined;
+    if (own.length <= this.#ownWanted(own)) return undefined;
     return own[Math.floor(random.next() * own.length)]?.peer;
   }
 

@@ -49,7 +49,8 @@ export interface RosterHost {
   /** A suspicion that nobody shares has run out: does the suspect answer, and what do the neighbours know? */
   lonely(turn: Turn, suspect: PeerId): void;
   died(turn: Turn, peer: PeerId): void;
-  forgotten(record: KnownRecord): void;
+  /** It was gone for so long that it is forgotten. */
+  lost(record: KnownRecord): void;
   /** A record was shown and is genuine, whether or not there is room for it. */
   showed(turn: Turn, record: KnownRecord, heardOfAtMs: number): void;
   /** This agent is said not to answer. */
@@ -235,7 +236,8 @@ export class Roster {
       before: { record, state },
       after: { record, state },
     });
-    this.#host.forgotten(record);
+    // One that lives and only gave way can be met again by anybody's word; one that is gone has to be looked for.
+    if (state === "dead") this.#host.lost(record);
   }
 
   #admit(turn: Turn, link: LinkState, record: KnownRecord, ageMs: number | undefined): void {

@@ -12,6 +12,8 @@ import type { Turn } from "./turn.ts";
 
 /** After somebody new the next exchange comes this soon, so that all have the same sample after a few. */
 const FRUITFUL_GAP_MS = 5_000;
+/** Signs of life are carried over from the table no more often: what hangs on them are seconds of age, and an hour. */
+const FRESHEN_GAP_MS = 5_000;
 
 /**
  * Keeps the sample of a fleet that is larger than the table: neighbours compare theirs, as seldom as they compare such
@@ -23,6 +25,7 @@ export class SampleSync {
   readonly #random: Random;
   readonly #sample = new FleetSample();
   #nextAtMs = 0;
+  #freshAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(table: MemberTable, self: SelfRecord, random: Random, startMs: number) {
     this.#table = table;
@@ -113,6 +116,8 @@ export class SampleSync {
   /** What the table knows meanwhile counts here too; who was not heard of goes. */
   #freshen(nowMs: number): void {
     this.#sample.offer(this.#self.record, nowMs);
+    if (nowMs - this.#freshAtMs < FRESHEN_GAP_MS) return;
+    this.#freshAtMs = nowMs;
     for (const { place, record } of this.#sample.entries()) {
       const member = this.#table.get(record.peerId);
       if (member !== undefined) this.#sample.heardOf(place, member.heardOfAtMs);
