@@ -46,7 +46,7 @@ export class BanList {
   private constructor(parts: Parts, bansMax: number) {
     this.#parts = parts;
     this.#bansMax = bansMax;
-    this.#writer = new LazyWriter(parts.store, (key) => {
+    this.#writer = new LazyWriter(parts, "bans", (key) => {
       const ban = this.#bans.get(key.slice(PREFIX.length));
       return ban === undefined ? undefined : Buffer.from(JSON.stringify(ban));
     });
@@ -117,6 +117,11 @@ export class BanList {
   /** Writes what has changed. @throws StoreError; what was not written is tried again with the next call */
   flush(): Promise<void> {
     return this.#writer.flush();
+  }
+
+  /** Writes what has changed, and nothing later. @throws StoreError */
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
   /**

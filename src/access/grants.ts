@@ -84,7 +84,7 @@ export class GrantBook {
     this.#table = new GrantTable(settings);
     this.#revocations = new RevocationBook(parts.signer);
     this.#authorities = new Set([...settings.authorities, parts.signer.peerId]);
-    this.#writer = new LazyWriter(parts.store, (key) => this.#valueOf(key));
+    this.#writer = new LazyWriter(parts, "grants", (key) => this.#valueOf(key));
   }
 
   /** Reads what is there. A record that can not be read is left alone and logged. @throws StoreError */
@@ -275,6 +275,11 @@ export class GrantBook {
   /** Writes what has changed. @throws StoreError; what was not written is tried again with the next call */
   flush(): Promise<void> {
     return this.#writer.flush();
+  }
+
+  /** Writes what has changed, and nothing later. @throws StoreError */
+  close(): Promise<void> {
+    return this.#writer.close();
   }
 
   /** @returns the wall clock, or undefined while it can not be trusted. */

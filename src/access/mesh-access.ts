@@ -18,7 +18,6 @@ import { RoleTable } from "./roles.ts";
 const BANS_MAX = 1_024;
 const RATED_PEERS_MAX = 1_024;
 const NETWORKS_MAX = 1_024;
-const WRITE_EVERY_MS = 5_000;
 const SWEEP_EVERY_MS = 15_000;
 const CHECKPOINT_EVERY_MS = 3_600_000;
 /** Tight, but a full book passes in one go. */
@@ -98,7 +97,6 @@ export class MeshAccess {
       neighboursMax: parts.connectionsMax,
     });
     this.#courier = new GrantCourier({ clock, logger, exchange });
-    this.#every("access write", WRITE_EVERY_MS, () => void this.#write());
     this.#every("access sweep", SWEEP_EVERY_MS, () => this.#sweep());
     this.#every("access checkpoint", CHECKPOINT_EVERY_MS, () => bans.checkpoint());
   }
@@ -185,8 +183,8 @@ export class MeshAccess {
     this.#courier.close();
     this.#bans.checkpoint();
     const done = await Promise.allSettled([
-      this.#bans.flush(),
-      this.book.flush(),
+      this.#bans.close(),
+      this.book.close(),
       this.audit.close(),
     ]);
     for (const part of done) if (part.status === "rejected") throw part.reason;
@@ -198,15 +196,6 @@ export class MeshAccess {
     this.denials.sweep(this.#parts.clock.monotonicMs());
     for (const peer of this.#courier.neighbours())
       if (!this.gate.admits(peer)) this.#courier.disconnect(peer);
-  }
-
-  async #write(): Promise<void> {
-    const done = await Promise.allSettled([this.#bans.flush(), this.book.flush()]);
-    for (const part of done)
-      if (part.status === "rejected")
-        this.#parts.logger.error("bans and grants could not be written", {
-          reason: String(part.reason),
-        });
   }
 
   #every(name: string, everyMs: number, work: () => void): void {
