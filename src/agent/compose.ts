@@ -8,7 +8,7 @@ import { isBridgeOn } from "../mesh/bridge/option-faults.ts";
 import { noBridge } from "../mesh/bridge/view.ts";
 import { noRelay } from "../mesh/relay/view.ts";
 import { Outbox } from "../outbox/outbox.ts";
-import { deviceReading } from "../readings/device-reading.ts";
+import { DeviceReadings } from "../readings/device-reading.ts";
 import { Intake } from "../readings/intake.ts";
 import { TopicMap } from "../readings/topic-map.ts";
 import { registerAgentMetrics } from "../telemetry/agent-metrics.ts";
@@ -100,12 +100,16 @@ export async function startAgent(
       relay,
     }),
   );
-  if (config.mqtt.deviceReadings)
-    device.onSnapshot((snapshot) =>
-      intake.append(deviceReading(snapshot), (refusal) => {
+  if (config.mqtt.deviceReadings) {
+    const deviceReadings = new DeviceReadings(config.mqtt.deviceReadingsIntervalMs);
+    device.onSnapshot((snapshot) => {
+      const reading = deviceReadings.take(snapshot);
+      if (reading === undefined) return;
+      intake.append(reading, (refusal) => {
         if (refusal !== undefined) logger.warn("device reading not kept", { ...refusal });
-      }),
-    );
+      });
+    });
+  }
   const health = () => healthOf({ queue: outbox, broker: broker.status(), device });
   const self: SelfParts = {
     ...about,

@@ -105,6 +105,13 @@ export const mqttOptions = Type.Object(
       default: true,
       description: "The device's own resource snapshots are readings too (`device/resources`).",
     }),
+    deviceReadingsIntervalMs: Type.Integer({
+      default: 60_000,
+      minimum: 1_000,
+      maximum: 86_400_000,
+      description:
+        "Least time between two of them; the looks in between only go into the history. Each costs flash and uplink.",
+    }),
   },
   { additionalProperties: false, default: {}, description: "Where readings come in." },
 );
