@@ -98,7 +98,7 @@ t.test("the fleet's size follows from the sample", async (t) => {
 
 t.test("all who are told of the same agents hold the same sample", async () => {
   const records = crowd(60, "same");
-  const places = (sample: FleetSample): number[] => [...sample.entries()].map(({ place }) => place);
+  const places = (sample: FleetSample): number[] => [...sample.places()];
   fc.assert(
     fc.property(
       fc.shuffledSubarray(records, { minLength: 1 }),
@@ -122,11 +122,11 @@ t.test("all who are told of the same agents hold the same sample", async () => {
         if (victim === undefined) return false;
         one.remove(victim);
         if (places(one).includes(placeOf(victim))) return false;
-        if (want.includes(placeOf(victim)) !== one.wants(placeOf(victim))) return false;
+        if (want.includes(placeOf(victim)) !== one.heardOf(placeOf(victim), 0)) return false;
         for (const [at, record] of told.entries())
           other.heardOf(placeOf(record), at % 2 === 0 ? 20 : 1);
         other.expire(15);
-        return [...other.entries()].every(({ heardOfAtMs }) => heardOfAtMs === 20);
+        return other.heardOfTimesMs().every((atMs) => atMs === 20);
       },
     ),
   );

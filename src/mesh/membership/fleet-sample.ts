@@ -47,10 +47,15 @@ export class FleetSample {
     return this.#records.length;
   }
 
-  /** @returns whether an agent at this place would be new to the sample, and belongs in it */
-  wants(place: number): boolean {
+  /**
+   * The agent at that place gave a sign of life at that time, as far as was told.
+   * @returns whether it would be new to the sample, and belongs in it
+   */
+  heardOf(place: number, atMs: number): boolean {
     const at = this.#find(place);
-    return this.#places[at] === place && at < this.size ? false : at < this.#sizeMax;
+    if (at >= this.size || this.#places[at] !== place) return at < this.#sizeMax;
+    this.#heard(at, atMs);
+    return false;
   }
 
   /** Takes an agent that showed a record, or a newer sign of life of it. @returns whether it is new to the sample */
@@ -72,12 +77,6 @@ export class FleetSample {
     return true;
   }
 
-  /** The agent at that place gave a sign of life at that time, as far as was told. */
-  heardOf(place: number, atMs: number): void {
-    const at = this.#find(place);
-    if (at < this.size && this.#places[at] === place) this.#heard(at, atMs);
-  }
-
   /** It is gone. */
   remove(record: Pick<KnownRecord, "hash">): void {
     const place = placeOf(record);
@@ -91,14 +90,22 @@ export class FleetSample {
       if ((this.#heardOfAtMs[at] ?? 0) < beforeMs) this.#take(at);
   }
 
-  /** Smallest places first. */
-  *entries(): Generator<{ place: number; record: KnownRecord; heardOfAtMs: number }> {
-    for (const [at, record] of this.#records.entries())
-      yield {
-        place: this.#places[at] ?? 0,
-        record,
-        heardOfAtMs: this.#heardOfAtMs[at] ?? 0,
-      };
+  /** Smallest first. */
+  places(): readonly number[] {
+    return Array.from(this.#places.subarray(0, this.size));
+  }
+
+  /** When each was last heard of, in the order of the places. */
+  heardOfTimesMs(): readonly number[] {
+    return Array.from(this.#heardOfAtMs.subarray(0, this.size));
+  }
+
+  /** Takes over newer signs of life. @param heardOfAtMs when one was last heard of; undefined when that is not known */
+  refresh(heardOfAtMs: (peer: PeerId) => number | undefined): void {
+    this.#records.forEach(({ peerId }, at) => {
+      const atMs = heardOfAtMs(peerId);
+      if (atMs !== undefined) this.#heard(at, atMs);
+    });
   }
 
   peers(): PeerId[] {

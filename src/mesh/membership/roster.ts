@@ -288,7 +288,7 @@ export class Roster {
     suspicions.end(peerId);
     const state = leaving ? "left" : "alive";
     this.#change(turn, member, kind, { record, state, isNews: !bySync });
-    const haste = refutes || leaving ? "twice" : refreshes ? "later" : this.#unhurried();
+    const haste = leaving ? "twice" : refutes ? "now" : refreshes ? "later" : this.#unhurried();
     this.#spread(turn, record, haste, copies, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
   }

@@ -67,19 +67,21 @@ export class SampleSync {
   take(turn: Turn, from: PeerId, { places, agesS, answer }: Sample): void {
     this.#freshen(turn.nowMs);
     const wanted: number[] = [];
-    const told = new Set(places);
     places.forEach((place, at) => {
       const atMs = turn.nowMs - 1_000 * (agesS[at] ?? AGE_MAX_S);
       if (atMs < turn.nowMs - SAMPLE_KEPT_MS) return;
-      if (!this.#sample.wants(place)) this.#sample.heardOf(place, atMs);
-      else if (wanted.length < SAMPLE_WANT_MAX) wanted.push(place);
+      if (this.#sample.heardOf(place, atMs) && wanted.length < SAMPLE_WANT_MAX) wanted.push(place);
     });
     if (wanted.length > 0) turn.send(from, { case: "sampleWant", value: { places: wanted } });
+    if (!answer && this.#hasMoreThan(places)) this.#tell(turn, from, true);
+  }
+
+  /** Whether somebody belongs in the other's sample who is not in it. */
+  #hasMoreThan(places: readonly number[]): boolean {
+    const told = new Set(places);
     const last = places.at(-1) ?? 0;
-    const hasMore = [...this.#sample.entries()].some(
-      ({ place }) => !told.has(place) && (place < last || places.length < this.#sample.size),
-    );
-    if (!answer && hasMore) this.#tell(turn, from, true);
+    const hasRoom = places.length < this.#sample.size;
+    return this.#sample.places().some((place) => !told.has(place) && (hasRoom || place < last));
   }
 
   /** A neighbour wants records. Those that do not fit into a message it asks for next time. */
@@ -118,21 +120,18 @@ export class SampleSync {
     this.#sample.offer(this.#self.record, nowMs);
     if (nowMs - this.#freshAtMs < FRESHEN_GAP_MS) return;
     this.#freshAtMs = nowMs;
-    for (const { place, record } of this.#sample.entries()) {
-      const member = this.#table.get(record.peerId);
-      if (member !== undefined) this.#sample.heardOf(place, member.heardOfAtMs);
-    }
+    this.#sample.refresh((peer) => this.#table.get(peer)?.heardOfAtMs);
     this.#sample.expire(nowMs - SAMPLE_KEPT_MS);
   }
 
   #tell(turn: Turn, to: PeerId, answer: boolean): void {
     this.#freshen(turn.nowMs);
-    const entries = [...this.#sample.entries()];
+    const agesS = this.#sample.heardOfTimesMs().map((atMs) => ageS(atMs, turn.nowMs));
     turn.send(to, {
       case: "sample",
       value: {
-        places: entries.map(({ place }) => place),
-        agesS: entries.map(({ heardOfAtMs }) => ageS(heardOfAtMs, turn.nowMs)),
+        places: [...this.#sample.places()],
+        agesS,
         answer,
       },
     });
