@@ -123,6 +123,8 @@ export class LinkEnd {
     this.#arrivesAtMs = Math.max(this.#arrivesAtMs, atMs, nowMs);
     this.#space.at(this.#arrivesAtMs, () => {
       if (breaks) this.cut();
+      else if (other.#standsStill)
+        other.#stalled.push(() => other.#arrived(this, what, cost, payload, arrive));
       else other.#arrived(this, what, cost, payload, arrive);
     });
   }
@@ -186,12 +188,16 @@ export class LinkEnd {
   gone(): void {
     if (!this.open) return;
     this.open = false;
+    if (this.#waiting.size > 0 || this.#onClose.size > 0) this.#tellOfEnd();
+    this.owner.ended(this);
+  }
+
+  #tellOfEnd(): void {
     const error = new NetworkError("network.closed", `the link to ${this.link.peer} is gone`);
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) reject(error);
     for (const listener of this.#onClose) listener(error);
-    this.owner.ended(this);
   }
 
   /** The owner is dead: nobody hears of anything any more, and nothing that comes is taken off the line. */
@@ -217,6 +223,13 @@ export class LinkEnd {
     return this.#space.apart(this.link.peer, this.owner.self);
   }
 
+  /** Nothing gets through, or what came before has not got through yet. */
+  get #standsStill(): boolean {
+    const { clock } = this.#space;
+    const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;
+    return held || this.#severed;
+  }
+
   #arrived(
     from: LinkEnd,
     what: string,
@@ -224,18 +237,12 @@ export class LinkEnd {
     payload: Uint8Array | number,
     arrive: (end: LinkEnd) => void,
   ): void {
-    const arrived = (): void => {
-      if (this.#abandoned) return;
-      const queued = (from.#queued.get(what) ?? 0) - cost;
-      if (queued > 0) from.#queued.set(what, queued);
-      else from.#queued.delete(what);
-      if (!this.open) return;
-      this.#space.arrived(this.link.peer, this.owner.self, payload);
-      arrive(this);
-    };
-    const { clock } = this.#space;
-    const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;
-    if (held || this.#severed) this.#stalled.push(arrived);
-    else arrived();
+    if (this.#abandoned) return;
+    const queued = (from.#queued.get(what) ?? 0) - cost;
+    if (queued > 0) from.#queued.set(what, queued);
+    else from.#queued.delete(what);
+    if (!this.open) return;
+    this.#space.arrived(this.link.peer, this.owner.self, payload);
+    arrive(this);
   }
 }
