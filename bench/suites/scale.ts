@@ -8,12 +8,12 @@ import { type Bar, type Figure, figure, median } from "../figure.ts";
 import { root } from "../support/processes.ts";
 
 const execute = promisify(execFile);
-/** Virtual hours after all have joined: enough for several rounds of everything that an idle fleet of that size does. */
+/** Virtual hours after all have joined: enough for everybody to refresh its record, which all do less often the more they are. */
 const SIZES = [
   { agents: 10, hours: 1 },
   { agents: 100, hours: 0.5 },
-  { agents: 1_000, hours: 0.1 },
-  { agents: 10_000, hours: 0.02 },
+  { agents: 1_000, hours: 0.6 },
+  { agents: 10_000, hours: 0.2 },
 ] as const;
 
 /** Fleets whose every agent has room for all: a table of 10,000 in each of 10,000 agents would take more than there is. */
