@@ -515,6 +515,34 @@ t.test("agents that save power let links go, and are missed by nobody", async (t
   for (const { membership } of world.running()) t.equal(membership!.counts().alive, size);
 });
 
+// Just refreshed: few had the newest record, and the eyewitnesses among the others held their tongues when it came.
+for (const pinned of [80, 98])
+  t.test(
+    `who has just signed anew and dies is missed as soon as anybody; seed ${pinned}`,
+    async (t) => {
+      const world = grown({ seed: `${pinned}/fifty` }, 50);
+      world.run(20_000 + (pinned % 60) * 1_000);
+      for (const victim of [11, 23, 42]) {
+        const atMs = world.nowMs;
+        const peer = world.peer(victim);
+        world.kill(victim);
+        world.run(25_000);
+        const dead = ({ change }: Sighting): boolean =>
+          change.kind === "dead" && change.peer === peer;
+        const seen = seenAfter(world, atMs, dead);
+        t.equal(seen.length, 49);
+        t.ok(Math.max(...seen) < 6_000, seconds(Math.max(...seen)));
+        world.restart(victim, [world.membership(0).self.bytes]);
+        world.runUntil(
+          "all are back",
+          () => world.running().every(({ membership }) => membership!.counts().alive === 50),
+          60_000,
+        );
+        world.run(15_000 + ((pinned * 7) % 40) * 1_000);
+      }
+    },
+  );
+
 t.test("a fleet larger than the table: quiet, no alarms, and neighbours are known", async (t) => {
   const size = 60;
   const world = new World({

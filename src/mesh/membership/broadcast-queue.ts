@@ -13,10 +13,13 @@ const LATER_MS = 5_000;
 /** How news goes: at once, and then once more, since much depends on it; at once; with other news; with anything at all. */
 export type Haste = "twice" | "now" | "soon" | "later";
 
+const HASTES: readonly Haste[] = ["later", "soon", "now", "twice"];
+
 interface Item {
   readonly about: PeerId;
   readonly news: News;
   readonly haste: Haste;
+  readonly copies: number;
   /** Who told it, and who told it later: neighbours that have it from elsewhere. */
   readonly from: PeerId | undefined;
   told: PeerId[] | undefined;
@@ -92,7 +95,8 @@ export class BroadcastQueue {
   }
 
   /**
-   * Adds news. A record takes the place of everything else about its member.
+   * Adds news. A record takes the place of everything else about its member, and goes as fast and as far as a record that
+   * it overtakes on its way.
    * @param to `copies`: how many neighbours get it from here; `from`: who told it, and so need not be told
    */
   add(
@@ -102,13 +106,16 @@ export class BroadcastQueue {
     to: { readonly copies: number; readonly from?: PeerId | undefined },
     nowMs: number,
   ): void {
-    if (news.kind === "record") this.supersede(about);
-    const targets = this.#targets(to.from, to.copies);
+    const overtaken = news.kind === "record" ? this.#supersedeRecord(about) : undefined;
+    const copies = Math.max(to.copies, overtaken?.copies ?? 0);
+    const urgency = overtaken === undefined ? haste : hastier(haste, overtaken.haste);
+    const targets = this.#targets(to.from, copies);
     if (targets.length === 0) return;
     const item: Item = {
       about,
       news,
-      haste,
+      haste: urgency,
+      copies,
       from: to.from,
       told: undefined,
       next: this.#current.get(about),
@@ -118,7 +125,7 @@ export class BroadcastQueue {
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
-      this.#hurry(pending, dueAtMs(haste, pending, nowMs));
+      this.#hurry(pending, dueAtMs(urgency, pending, nowMs));
       if (pending.first.length > PENDING_MAX)
         for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) this.#finish(dropped);
     }
@@ -136,6 +143,14 @@ export class BroadcastQueue {
     let item = this.#current.get(about);
     for (; item !== undefined; item = item.next) item.superseded = true;
     this.#current.delete(about);
+  }
+
+  /** @returns the record among what waited */
+  #supersedeRecord(about: PeerId): Item | undefined {
+    let item = this.#current.get(about);
+    while (item !== undefined && item.news.kind !== "record") item = item.next;
+    this.supersede(about);
+    return item;
   }
 
   /** A neighbour told the record that waits about that member. */
@@ -220,6 +235,10 @@ export class BroadcastQueue {
 function dueAtMs(haste: Haste, { toldAtMs }: Pending, nowMs: number): number {
   if (haste === "later") return nowMs + LATER_MS;
   return haste === "soon" ? Math.max(nowMs, toldAtMs + SOON_MS) : nowMs;
+}
+
+function hastier(one: Haste, other: Haste): Haste {
+  return HASTES.indexOf(one) > HASTES.indexOf(other) ? one : other;
 }
 
 function isTold(item: Item, peer: PeerId): boolean {

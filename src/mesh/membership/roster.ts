@@ -285,12 +285,21 @@ export class Roster {
     const refutes = refuted || record.occasion === Occasion.REFUTATION;
     const refreshes = kind === "updated" && !refutes && record.occasion === Occasion.REFRESH;
     const copies = refreshes ? REFRESH_COPIES : this.#copies(refutes);
+    const stillSuspected = link.peer !== peerId && this.#standsAgainst(record, member);
     suspicions.end(peerId);
     const state = leaving ? "left" : "alive";
     this.#change(turn, member, kind, { record, state, isNews: !bySync });
     const haste = leaving ? "twice" : refutes ? "now" : refreshes ? "later" : this.#unhurried();
     this.#spread(turn, record, haste, copies, link.peer);
     if (kind === "back") this.#host.joined(turn, peerId, bySync);
+    if (stillSuspected) this.suspect(turn, peerId);
+  }
+
+  /** What this agent has seen itself stands against a newer record that was made neither to answer nor after a start. */
+  #standsAgainst({ peerId, leaving, epoch, occasion }: KnownRecord, { record }: Member): boolean {
+    const { suspicions, self } = this.#parts;
+    if (leaving || epoch !== record.epoch || occasion === Occasion.REFUTATION) return false;
+    return suspicions.get(peerId)?.accusers.includes(self.record.peerId) === true;
   }
 
   #accuse(
@@ -316,10 +325,8 @@ export class Roster {
 
   /** A suspicion is of one record: whoever has not heard of that one yet could make nothing of it. */
   #tellFresh(turn: Turn, { record, recordAtMs }: Member, from: PeerId | undefined): void {
-    if (turn.nowMs - recordAtMs > FRESH_SYNCS * this.#parts.pace().syncIntervalMs) return;
-    // It takes the place of the same record on its way, and must not get to fewer.
-    const copies = this.#copies(record.occasion === Occasion.REFUTATION);
-    this.#spread(turn, record, "twice", copies, from);
+    if (turn.nowMs - recordAtMs <= FRESH_SYNCS * this.#parts.pace().syncIntervalMs)
+      this.#spread(turn, record, "twice", this.#copies(), from);
   }
 
   #spread(turn: Turn, record: KnownRecord, haste: Haste, copies: number, from?: PeerId): void {

@@ -171,6 +171,21 @@ t.test("broadcast queue", async (t) => {
     t.equal(q.dueAtMs, 1_300, "what did not fit goes next");
   });
 
+  t.test("what overtakes a record on its way goes as fast and as far as that", async (t) => {
+    const q = queue("n", "o", "p");
+    q.add("a", news("refutation"), "twice", { copies: 9 }, 0);
+    q.take("n", 100, 0);
+    q.add("a", news("refresh"), "later", { copies: 1 }, 100);
+    t.same(q.due(100).sort(), ["n", "o", "p"]);
+    for (const peer of ["n", "o", "p"])
+      t.same(
+        [texts(q.take(peer, 100, 100)), texts(q.take(peer, 100, 300))],
+        [["refresh"], ["refresh"]],
+      );
+    q.add("a", news("next"), "later", { copies: 1 }, 400);
+    t.equal(q.dueAtMs, 5_400, "nothing of it was left");
+  });
+
   t.test("what waits goes at once when somebody is accused who may need it", async (t) => {
     const q = queue("n", "o");
     q.add("a", news("a"), "later", { copies: 9, from: "o" }, 0);
