@@ -12,6 +12,8 @@ import type { Turn } from "./turn.ts";
 
 /** After somebody new the next exchange comes this soon, so that all have the same sample after a few. */
 const FRUITFUL_GAP_MS = 5_000;
+/** Neighbours that are told soon of somebody new: of one each, one in three would hear of it with the next exchange only. */
+const FRUITFUL_TELLS = 4;
 /** Signs of life are carried over from the table no more often: what hangs on them are seconds of age, and an hour. */
 const FRESHEN_GAP_MS = 5_000;
 
@@ -25,6 +27,7 @@ export class SampleSync {
   readonly #random: Random;
   readonly #sample = new FleetSample();
   #nextAtMs = 0;
+  #tellsLeft = 0;
   #freshAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(table: MemberTable, self: SelfRecord, random: Random, startMs: number) {
@@ -57,8 +60,10 @@ export class SampleSync {
   /** @param draw a neighbour at random */
   tick(turn: Turn, { syncIntervalMs }: MembershipPace, draw: () => PeerId | undefined): void {
     if (this.nextAtMs > turn.nowMs) return;
+    this.#tellsLeft = Math.max(0, this.#tellsLeft - 1);
     const jitter = 0.75 + 0.5 * this.#random.next();
-    this.#nextAtMs = turn.nowMs + FULL_FACTOR * syncIntervalMs * jitter;
+    const gapMs = this.#tellsLeft > 0 ? FRUITFUL_GAP_MS : FULL_FACTOR * syncIntervalMs;
+    this.#nextAtMs = turn.nowMs + gapMs * jitter;
     const peer = draw();
     if (peer !== undefined) this.#tell(turn, peer, false);
   }
@@ -111,6 +116,7 @@ export class SampleSync {
     if (heardOfAtMs < nowMs - SAMPLE_KEPT_MS || !this.#sample.offer(record, heardOfAtMs)) return;
     // While everybody is in the table, tables are compared, and samples need not be.
     if (!this.#table.full) return;
+    this.#tellsLeft = FRUITFUL_TELLS;
     const gapMs = FRUITFUL_GAP_MS * (1 + this.#random.next());
     this.#nextAtMs = Math.min(this.#nextAtMs, nowMs + gapMs);
   }
