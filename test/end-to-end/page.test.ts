@@ -218,6 +218,23 @@ t.test("the page in Chromium", { skip }, async (t) => {
     t.same(complaints, []);
   });
 
+  t.test("who leads is shown, and who does when the leader is gone", async (t) => {
+    const { page, stub, complaints } = await openPage(t);
+    await signIn(page);
+    const panel = page.locator("#roles");
+    await panel.getByText("Term 7").waitFor();
+    const words = /Coordinator\s+gateway-east\s+for 1\sh 30\smin, last changed when somebody/;
+    t.match(await panel.innerText(), words);
+    t.match(
+      await panel.innerText(),
+      /Aggregators\s+None\s+This agent: worker; in learning trainer/,
+    );
+    stub.state.mesh = "cut";
+    await panel.getByText(/^Nobody leads\./).waitFor();
+    t.equal(await panel.locator("dl").count(), 0);
+    t.same(complaints, []);
+  });
+
   t.test("an agent cut off says so, and one without a mesh how to get one", async (t) => {
     const cut = await openPage(t, { mesh: "cut" });
     await signIn(cut.page);
@@ -233,7 +250,7 @@ t.test("the page in Chromium", { skip }, async (t) => {
     const off = await openPage(t, { mesh: "off" });
     await signIn(off.page);
     await off.page.locator("#mesh").getByText("mesh.enabled: true").waitFor();
-    t.equal(await off.page.locator("#fleet, #visit").count(), 0);
+    t.equal(await off.page.locator("#fleet, #visit, #roles").count(), 0);
   });
 
   t.test("everything has a name, a place, and can be reached by keyboard", async (t) => {

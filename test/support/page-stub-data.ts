@@ -9,6 +9,7 @@ import type {
   Reading,
   ResourcePoint,
   ResourceSnapshot,
+  Roles,
   Sample,
   Uplink,
 } from "../../src/api/page/model.ts";
@@ -427,6 +428,40 @@ function meshOf(state: StubState): Mesh {
   };
 }
 
+/** The living of those on mains, the first of which leads; nobody where the agent is cut off. */
+function rolesOf(state: StubState): Roles {
+  if (state.mesh === "off") return { enabled: false };
+  const able = fleetOf(state).filter(
+    (agent) => agent.state === "alive" && agent.capabilities?.powerSupply === "mains",
+  );
+  const [first, ...others] = able.map(({ agentId, peerId = "", self }) => ({
+    agentId,
+    peerId,
+    self,
+  }));
+  return {
+    enabled: true,
+    self: {
+      agentId: state.agentId,
+      peerId: peerIdOf(9_999),
+      self: true,
+      coordination: "worker",
+      learning: ["trainer"],
+    },
+    ...(first !== undefined && {
+      assignment: {
+        term: 7,
+        quorum: true,
+        coordinator: first,
+        validators: others.slice(0, 2),
+        aggregators: others.slice(2, 4),
+        reason: "members",
+        ledForMs: 5_400_000,
+      },
+    }),
+  };
+}
+
 /** One page of the fleet: by name from the place that the cursor names. */
 function fleetPage(state: StubState, query: URLSearchParams) {
   const all = fleetOf(state);
@@ -466,6 +501,7 @@ export function answersOf(state: StubState, query: URLSearchParams): Record<stri
     "/v1/mesh": meshOf(state),
     "/v1/mesh/peers": { items: peersOf(state) },
     "/v1/fleet/agents": fleetPage(state, query),
+    "/v1/roles": rolesOf(state),
     "/v1/mqtt/mappings": {
       items: [],
       broker: { kind: "embedded", connected: true, url: "mqtt://127.0.0.1:1883", clients: 3 },

@@ -9,6 +9,7 @@ import { PowerPanel } from "./power-panel.tsx";
 import { QueuePanel } from "./queue-panel.tsx";
 import { ReadingsPanel } from "./readings-panel.tsx";
 import { ResourcesPanel } from "./resources-panel.tsx";
+import { RolesPanel } from "./roles-panel.tsx";
 import type { Session } from "./session.ts";
 import type { Store } from "./store.ts";
 import { UplinksPanel } from "./uplinks-panel.tsx";
@@ -104,6 +105,14 @@ export function Dashboard(props: {
               browserNow={browserNow}
               fault={fault("mesh") ?? fault("neighbours")}
             />
+            {state.mesh?.enabled === true && (
+              <RolesPanel
+                roles={state.roles?.answer}
+                atMs={state.roles?.atMs ?? browserNow}
+                browserNow={browserNow}
+                fault={fault("roles")}
+              />
+            )}
             <PowerPanel power={state.power} now={now} fault={fault("power")} />
             {state.queue !== undefined && state.queue.deadLetters > 0 && (
               <DeadLettersPanel

@@ -1,5 +1,5 @@
 import { inFleetOrder, matchesSearch } from "./mesh-text.ts";
-import type { FleetAgent, FleetPage, Items, Mesh, MeshPeer } from "./model.ts";
+import type { FleetAgent, FleetPage, Items, Mesh, MeshPeer, Roles } from "./model.ts";
 
 /** Agents held and shown at once; of larger fleets those in trouble, and the first by name. */
 export const AGENTS_MAX = 100;
@@ -16,6 +16,7 @@ type Ask = <T>(part: string, path: string) => Promise<T | undefined>;
 export interface FleetFigures {
   readonly mesh?: Mesh;
   readonly peers?: readonly MeshPeer[];
+  readonly roles?: Roles;
   readonly fleet?: { readonly agents: readonly FleetAgent[]; readonly counts: FleetPage["counts"] };
 }
 
@@ -24,11 +25,17 @@ export async function fleetFigures(ask: Ask, search: string): Promise<FleetFigur
   const mesh = await ask<Mesh>("mesh", "/v1/mesh");
   if (mesh === undefined) return {};
   if (!mesh.enabled) return { mesh };
-  const [peers, fleet] = await Promise.all([
+  const [peers, roles, fleet] = await Promise.all([
     ask<Items<MeshPeer>>("neighbours", `/v1/mesh/peers?limit=${PEERS_MAX}`),
+    ask<Roles>("roles", "/v1/roles"),
     agentsOf(ask, search),
   ]);
-  return { mesh, ...(peers && { peers: peers.items }), ...(fleet && { fleet }) };
+  return {
+    mesh,
+    ...(peers && { peers: peers.items }),
+    ...(roles && { roles }),
+    ...(fleet && { fleet }),
+  };
 }
 
 async function agentsOf(ask: Ask, search: string): Promise<FleetFigures["fleet"]> {

@@ -316,6 +316,38 @@ export interface FleetPage extends Items<FleetAgent> {
   readonly counts: FleetCounts;
 }
 
+/** Who has a role. */
+export interface RoleHolder {
+  readonly peerId: string;
+  readonly agentId?: string | undefined;
+  readonly self: boolean;
+}
+
+/** An agent with its roles. */
+export interface RatedAgent extends RoleHolder {
+  readonly coordination: "coordinator" | "validator" | "worker";
+  readonly learning: readonly ("aggregator" | "validator" | "trainer")[];
+}
+
+/** Who has which role. */
+export interface RoleAssignment {
+  readonly term: number;
+  readonly quorum: boolean;
+  readonly coordinator?: RoleHolder | undefined;
+  readonly caretaker?: RoleHolder | undefined;
+  readonly validators: readonly RoleHolder[];
+  readonly aggregators: readonly RoleHolder[];
+  readonly reason: "vacant" | "better" | "members" | "rebalanced";
+  readonly ledForMs: number;
+}
+
+/** GET /v1/roles */
+export interface Roles {
+  readonly enabled: boolean;
+  readonly self?: RatedAgent | undefined;
+  readonly assignment?: RoleAssignment | undefined;
+}
+
 /** A page of a list. */
 export interface Items<T> {
   readonly items: readonly T[];

@@ -13,6 +13,7 @@ import type {
   Readings,
   ResourcePoint,
   ResourceSnapshot,
+  Roles,
   TokenSelf,
   Uplink,
 } from "./model.ts";
@@ -68,6 +69,11 @@ export interface PageState {
     readonly atMs: number;
   };
   readonly fleetSearch: string;
+  readonly roles?: {
+    readonly answer: Roles;
+    /** Browser time of the answer. */
+    readonly atMs: number;
+  };
   /** Newest first, bounded. */
   readonly events: readonly AgentEvent[];
   readonly self?: TokenSelf;

@@ -8,6 +8,7 @@ import type { power } from "../../../../src/api/schemas/power.ts";
 import type { deadLetters, queue } from "../../../../src/api/schemas/queue.ts";
 import type { mappings, readings } from "../../../../src/api/schemas/readings.ts";
 import type { resourceHistory, resources } from "../../../../src/api/schemas/resources.ts";
+import type { roles } from "../../../../src/api/schemas/roles.ts";
 import type { notReady, ready } from "../../../../src/api/schemas/system.ts";
 import type { token } from "../../../../src/api/schemas/tokens.ts";
 import type { uplinks } from "../../../../src/api/schemas/uplinks.ts";
@@ -29,6 +30,7 @@ interface Served {
   mesh: Body<typeof mesh>;
   peers: Body<typeof meshPeers>;
   fleet: Body<typeof fleetAgents>;
+  roles: Body<typeof roles>;
 }
 
 interface Read {
@@ -47,6 +49,7 @@ interface Read {
   mesh: page.Mesh;
   peers: page.Items<page.MeshPeer>;
   fleet: page.FleetPage;
+  roles: page.Roles;
 }
 
 t.test("every answer the page reads fits the schema it is served by", async (t) => {
