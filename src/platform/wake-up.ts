@@ -4,7 +4,7 @@ import type { Clock, Timer } from "./clock.ts";
 export class WakeUp {
   readonly #clock: Pick<Clock, "monotonicMs" | "setTimer">;
   readonly #name: string;
-  readonly #callback: () => void;
+  readonly #fire: () => void;
   #timer: Timer | undefined;
   /** What the timer is set to; undefined when it has fired. */
   #atMs: number | undefined;
@@ -13,7 +13,10 @@ export class WakeUp {
   constructor(clock: Pick<Clock, "monotonicMs" | "setTimer">, name: string, callback: () => void) {
     this.#clock = clock;
     this.#name = name;
-    this.#callback = callback;
+    this.#fire = () => {
+      this.#atMs = undefined;
+      callback();
+    };
   }
 
   /**
@@ -26,10 +29,7 @@ export class WakeUp {
     this.#atMs = atMs;
     if (atMs === Number.POSITIVE_INFINITY) return;
     const waitMs = Math.max(1, atMs - this.#clock.monotonicMs());
-    this.#timer = this.#clock.setTimer(this.#name, waitMs, () => {
-      this.#atMs = undefined;
-      this.#callback();
-    });
+    this.#timer = this.#clock.setTimer(this.#name, waitMs, this.#fire);
   }
 
   cancel(): void {

@@ -1,12 +1,13 @@
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
+import { VirtualTimer } from "./virtual-timer.ts";
 
 /**
  * The clocks of one simulated device, on the time of the world: a boot begins monotonic time anew, the wall clock may
  * jump, and a process that was killed hears of none of its timers any more.
  */
 export class DeviceClock {
-  readonly #world: VirtualClock;
+  readonly world: VirtualClock;
   #boots = 1;
   #bootedAtMs: number;
   /** What the wall clock shows beyond the world's time. */
@@ -14,7 +15,7 @@ export class DeviceClock {
   wallTrusted = true;
 
   constructor(world: VirtualClock, wallOffsetMs = world.wallOffsetMs) {
-    this.#world = world;
+    this.world = world;
     this.#bootedAtMs = world.monotonicMs();
     this.wallOffsetMs = wallOffsetMs;
   }
@@ -24,21 +25,21 @@ export class DeviceClock {
   }
 
   wallMs(): number {
-    return this.#world.monotonicMs() + this.wallOffsetMs;
+    return this.world.monotonicMs() + this.wallOffsetMs;
   }
 
   monotonicMs(): number {
-    return this.#world.monotonicMs() - this.#bootedAtMs;
+    return this.world.monotonicMs() - this.#bootedAtMs;
   }
 
   /** The device starts again. Processes of the boot before must have ended. */
   reboot(): void {
     this.#boots++;
-    this.#bootedAtMs = this.#world.monotonicMs();
+    this.#bootedAtMs = this.world.monotonicMs();
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
-    return this.#world.setTimer(name, delayMs, callback);
+    return this.world.setTimer(name, delayMs, callback);
   }
 }
 
@@ -70,19 +71,22 @@ export class ProcessClock implements Clock {
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
-    const fire = (): void => {
-      if (this.#ended) return;
-      const waitMs = this.#stalledUntilMs - this.monotonicMs();
-      if (waitMs > 0) {
-        timer = this.#device.setTimer(name, waitMs, fire);
-        return;
-      }
-      this.#onFire(name);
-      callback();
-    };
-    let timer = this.#device.setTimer(name, delayMs, fire);
-    // Of one that was held up by a stall it is the later one that has to go.
-    return { cancel: () => timer.cancel() };
+    const { world } = this.#device;
+    const timer = new ProcessTimer(world, name, this, callback);
+    world.start(timer, delayMs);
+    return timer;
+  }
+
+  /** A timer of this process is due. */
+  due(timer: ProcessTimer): void {
+    if (this.#ended) return;
+    const waitMs = this.#stalledUntilMs - this.monotonicMs();
+    if (waitMs > 0) {
+      this.#device.world.start(timer, waitMs);
+      return;
+    }
+    this.#onFire(timer.name);
+    timer.callback();
   }
 
   /** Nothing fires for that long, as while a process is stopped or swapped out; then all of it does. */
@@ -93,5 +97,20 @@ export class ProcessClock implements Clock {
   /** The process is gone: what it waited for never happens. */
   end(): void {
     this.#ended = true;
+  }
+}
+
+class ProcessTimer extends VirtualTimer {
+  readonly callback: () => void;
+  readonly #process: ProcessClock;
+
+  constructor(world: VirtualClock, name: string, process: ProcessClock, callback: () => void) {
+    super(world, name);
+    this.#process = process;
+    this.callback = callback;
+  }
+
+  fire(): void {
+    this.#process.due(this);
   }
 }

@@ -1,12 +1,6 @@
 import type { Clock, Timer } from "../platform/clock.ts";
 import { EventHeap } from "./event-heap.ts";
-
-interface Pending {
-  readonly name: string;
-  readonly atMs: number;
-  readonly callback: () => void;
-  cancelled: boolean;
-}
+import { VirtualTimer } from "./virtual-timer.ts";
 
 const SPIN_MAX = 50_000;
 /** Timers that were cancelled stay where they are until they are this many, and half of all. */
@@ -23,7 +17,7 @@ export class VirtualClock implements Clock {
   trusted = true;
   #nowMs = 0;
   #boots = 1;
-  #pending = new EventHeap<Pending>();
+  readonly #pending = new EventHeap<VirtualTimer>();
   #cancelled = 0;
 
   constructor(wallStartMs = 1_795_305_600_000) {
@@ -43,20 +37,22 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(name: string, delayMs: number, callback: () => void): Timer {
+    const timer = new PlainTimer(this, name, callback);
+    this.start(timer, delayMs);
+    return timer;
+  }
+
+  /** Fires the timer once, then. It must not be waiting. */
+  start(timer: VirtualTimer, delayMs: number): void {
+    timer.waiting = true;
     // Whole milliseconds: what is due within one fires together, and the promises are waited for once.
-    const atMs = Math.ceil(this.#nowMs + Math.max(0, delayMs));
-    const pending = this.#pending;
-    const timer: Pending = { name, atMs, callback, cancelled: false };
-    pending.push(atMs, timer);
-    return {
-      cancel: () => {
-        // Those of an earlier boot, and those that have fired, are not in it any more.
-        if (timer.cancelled || pending !== this.#pending) return;
-        timer.cancelled = true;
-        this.#cancelled++;
-        if (this.#cancelled > CANCELLED_MAX && this.#cancelled > pending.size / 2) this.#sweep();
-      },
-    };
+    this.#pending.push(Math.ceil(this.#nowMs + Math.max(0, delayMs)), timer);
+  }
+
+  /** One of those that wait never fires. */
+  cancelled(): void {
+    this.#cancelled++;
+    if (this.#cancelled > CANCELLED_MAX && this.#cancelled > this.#pending.size / 2) this.#sweep();
   }
 
   /** Names of the timers that wait, soonest first. */
@@ -84,21 +80,20 @@ export class VirtualClock implements Clock {
 
   /** Fires what is due now, but for what is set meanwhile. @returns how many */
   #fire(): number {
-    const due: Pending[] = [];
+    const due: VirtualTimer[] = [];
     while (this.#pending.nextMs <= this.#nowMs) {
       const next = this.#pending.pop();
       if (next !== undefined) due.push(next);
     }
     let fired = 0;
     for (const timer of due) {
-      if (timer.cancelled) {
+      if (!timer.waiting) {
         this.#cancelled--;
         continue;
       }
-      // It has fired: cancelling it does nothing from now on.
-      timer.cancelled = true;
+      timer.waiting = false;
       fired++;
-      timer.callback();
+      timer.fire();
     }
     return fired;
   }
@@ -107,15 +102,31 @@ export class VirtualClock implements Clock {
   reboot(): void {
     this.wallOffsetMs += this.#nowMs;
     this.#nowMs = 0;
-    this.#pending = new EventHeap();
+    this.#pending.filter((timer) => {
+      timer.waiting = false;
+      return false;
+    });
     this.#cancelled = 0;
     this.#boots++;
     this.bootId = `boot-${this.#boots}`;
   }
 
   #sweep(): void {
-    this.#pending.filter(({ cancelled }) => !cancelled);
+    this.#pending.filter(({ waiting }) => waiting);
     this.#cancelled = 0;
+  }
+}
+
+class PlainTimer extends VirtualTimer {
+  readonly #callback: () => void;
+
+  constructor(clock: VirtualClock, name: string, callback: () => void) {
+    super(clock, name);
+    this.#callback = callback;
+  }
+
+  fire(): void {
+    this.#callback();
   }
 }
 

@@ -47,10 +47,11 @@ export class LinkEnd {
   readonly #space: Space;
   /** Frames that wait on this end's way to the other, in bytes, by protocol. */
   readonly #queued = new Map<string, number>();
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #onClose = new Set<(error: NetworkError) => void>();
+  // Most links never need these, and there are a hundred thousand of them in a large world.
+  #waiting: Map<number, Waiting> | undefined;
+  #onClose: Set<(error: NetworkError) => void> | undefined;
   /** What arrived here while the way was cut. */
-  readonly #stalled: (() => void)[] = [];
+  #stalled: (() => void)[] | undefined;
   #other: LinkEnd | undefined;
   #abandoned = false;
   #lastId = 0;
@@ -124,7 +125,7 @@ export class LinkEnd {
     this.#space.at(this.#arrivesAtMs, () => {
       if (breaks) this.cut();
       else if (other.#standsStill)
-        other.#stalled.push(() => other.#arrived(this, what, cost, payload, arrive));
+        (other.#stalled ??= []).push(() => other.#arrived(this, what, cost, payload, arrive));
       else other.#arrived(this, what, cost, payload, arrive);
     });
   }
@@ -145,6 +146,7 @@ export class LinkEnd {
   /** @returns the id under which it is settled, or fails when the link goes */
   hold(waiting: Waiting): number {
     const id = ++this.#lastId;
+    this.#waiting ??= new Map();
     this.#waiting.set(id, waiting);
     return id;
   }
@@ -161,15 +163,16 @@ export class LinkEnd {
 
   /** @returns who waits for that answer, once */
   settle(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
+    const waiting = this.#waiting?.get(id);
+    this.#waiting?.delete(id);
     return waiting;
   }
 
   /** @returns what ends it */
   onClose(listener: (error: NetworkError) => void): () => void {
+    this.#onClose ??= new Set();
     this.#onClose.add(listener);
-    return () => this.#onClose.delete(listener);
+    return () => this.#onClose?.delete(listener);
   }
 
   /** Ends the link in an orderly way: what was sent before arrives before the other side hears of the end. */
@@ -188,34 +191,38 @@ export class LinkEnd {
   gone(): void {
     if (!this.open) return;
     this.open = false;
-    if (this.#waiting.size > 0 || this.#onClose.size > 0) this.#tellOfEnd();
+    this.#tellOfEnd();
     this.owner.ended(this);
   }
 
   #tellOfEnd(): void {
+    const waiting = this.#waiting?.size ? [...this.#waiting.values()] : [];
+    const listeners = this.#onClose ?? [];
+    this.#waiting = undefined;
+    if (waiting.length === 0 && this.#onClose === undefined) return;
     const error = new NetworkError("network.closed", `the link to ${this.link.peer} is gone`);
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
     for (const { reject } of waiting) reject(error);
-    for (const listener of this.#onClose) listener(error);
+    for (const listener of listeners) listener(error);
   }
 
   /** The owner is dead: nobody hears of anything any more, and nothing that comes is taken off the line. */
   abandon(): void {
     this.open = false;
     this.#abandoned = true;
-    this.#waiting.clear();
-    this.#onClose.clear();
+    this.#waiting = undefined;
+    this.#onClose = undefined;
   }
 
   /** The way is open again: what stalled arrives first. */
   healed(): void {
-    if (this.#stalled.length === 0) return;
+    if (this.#stalled === undefined) return;
     const { atMs } = this.#space.travel(this.owner.self, this.link.peer, 0, 0);
     this.#heldUntilMs = atMs;
     this.#space.at(atMs, () => {
       if (this.#severed) return;
-      for (const arrive of this.#stalled.splice(0)) arrive();
+      const stalled = this.#stalled ?? [];
+      this.#stalled = undefined;
+      for (const arrive of stalled) arrive();
     });
   }
 
@@ -226,7 +233,7 @@ export class LinkEnd {
   /** Nothing gets through, or what came before has not got through yet. */
   get #standsStill(): boolean {
     const { clock } = this.#space;
-    const held = this.#stalled.length > 0 && clock.monotonicMs() <= this.#heldUntilMs;
+    const held = this.#stalled !== undefined && clock.monotonicMs() <= this.#heldUntilMs;
     return held || this.#severed;
   }
 

@@ -10,7 +10,7 @@ export class VirtualService {
   readonly #service: Service;
   /** What waits of answers does not count against what the node sends itself. */
   readonly #answers: string;
-  readonly #inFlight = new Map<PeerId, number>();
+  #inFlight: Map<PeerId, number> | undefined;
 
   constructor(node: VirtualNode, protocol: Protocol, service: Service) {
     this.#node = node;
@@ -36,7 +36,7 @@ export class VirtualService {
     else if (id === undefined) this.#tell(peer, payload);
     else if (this.#service.request === undefined)
       this.#refuse(end, id, new Refused("service.unsupported", "takes no requests"));
-    else if ((this.#inFlight.get(peer) ?? 0) >= requestsInFlightMax)
+    else if ((this.#inFlight?.get(peer) ?? 0) >= requestsInFlightMax)
       this.#refuse(end, id, new Refused("rate.limited", "too many requests at once"));
     else this.#answer(end, id, payload);
   }
@@ -97,6 +97,7 @@ export class VirtualService {
   }
 
   #count(peer: PeerId, change: 1 | -1): void {
+    this.#inFlight ??= new Map();
     const count = (this.#inFlight.get(peer) ?? 0) + change;
     if (count > 0) this.#inFlight.set(peer, count);
     else this.#inFlight.delete(peer);
