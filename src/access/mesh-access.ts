@@ -18,7 +18,10 @@ import { RoleTable } from "./roles.ts";
 const BANS_MAX = 1_024;
 const RATED_PEERS_MAX = 1_024;
 const NETWORKS_MAX = 1_024;
+/** Grants end while links last. */
 const SWEEP_EVERY_MS = 15_000;
+/** Where nobody needs one there are only bans to tell of that have ended, and what was held back. */
+const SWEEP_OPEN_EVERY_MS = 60_000;
 const CHECKPOINT_EVERY_MS = 3_600_000;
 /** Tight, but a full book passes in one go. */
 const ACCESS_RATE = { framesPerSecond: 5, bytesPerSecond: 262_144, burstSeconds: 16 };
@@ -97,7 +100,8 @@ export class MeshAccess {
       neighboursMax: parts.connectionsMax,
     });
     this.#courier = new GrantCourier({ clock, logger, exchange });
-    this.#every("access sweep", SWEEP_EVERY_MS, () => this.#sweep());
+    const sweepMs = options.mode === "open" ? SWEEP_OPEN_EVERY_MS : SWEEP_EVERY_MS;
+    this.#every("access sweep", sweepMs, () => this.#sweep());
     this.#every("access checkpoint", CHECKPOINT_EVERY_MS, () => bans.checkpoint());
   }
 
@@ -190,7 +194,7 @@ export class MeshAccess {
     for (const part of done) if (part.status === "rejected") throw part.reason;
   }
 
-  /** Grants end while links last, and guests have to go. */
+  /** Who has no grant any more, and guests, have to go. */
   #sweep(): void {
     this.ledger.sweep();
     this.denials.sweep(this.#parts.clock.monotonicMs());

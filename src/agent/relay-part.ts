@@ -22,8 +22,8 @@ import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 
 /** Others may relay, and be relayed for. */
 export const RELAY_FEATURE = "relay";
-/** Whether this agent relays is looked at anew this often, besides whenever something happens that it depends on. */
-const LOOK_EVERY_MS = 10_000;
+/** Whether this agent relays is looked at anew when something happens that it depends on, and after so long at the latest. */
+const LOOK_AGAIN_MS = 30_000;
 const LOOK_AFTER: ReadonlySet<EventType> = new Set<EventType>([
   "uplink.up",
   "uplink.down",
@@ -148,7 +148,7 @@ export class RelayPart implements RelayView {
     this.#parts.events.subscribe(({ type }) => {
       if (LOOK_AFTER.has(type)) this.#look();
     });
-    this.#lookLater();
+    this.#look();
   }
 
   /** Tells guests to look for somebody else. */
@@ -197,16 +197,13 @@ export class RelayPart implements RelayView {
     for (const way of this.#ways.values()) way.seen(candidate, anew);
   }
 
-  #lookLater(): void {
-    this.#look();
-    this.#timer = this.#parts.clock.setTimer("relay.look", LOOK_EVERY_MS, () => this.#lookLater());
-  }
-
   #look(): void {
     const host = this.#host;
     const around = this.#around;
     if (host === undefined || around === undefined) return;
     const { clock, outbox, logger } = this.#parts;
+    this.#timer?.cancel();
+    this.#timer = clock.setTimer("relay.look", LOOK_AGAIN_MS, () => this.#look());
     const { device, uplinks } = around;
     const battery = device.latest()?.sample.battery;
     const discharging =

@@ -5,6 +5,8 @@ import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 
 const RETRY = { retryMinMs: 1_000, retryMaxMs: 60_000 };
+/** Whether a node that is not needed has come to be; a link that goes is looked at at once. */
+const LOOK_EVERY_MS = 180_000;
 
 /** How one address to begin with fares. */
 export interface BootstrapStatus {
@@ -127,7 +129,7 @@ export class BootstrapDialer {
     // While it is linked this only looks again; jitter keeps a fleet from doing so together.
     const waitMs =
       entry.failures === 0
-        ? RETRY.retryMaxMs * (0.5 + random.next() / 2)
+        ? LOOK_EVERY_MS * (0.5 + random.next() / 2)
         : backoffMs(entry.failures, RETRY, random);
     entry.timer = clock.setTimer("mesh.bootstrap", waitMs, () => {
       if (this.#parts.wanted(entry.peer)) void this.#dial(entry).catch(() => undefined);
