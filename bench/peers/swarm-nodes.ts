@@ -11,6 +11,8 @@ export type Order =
   | { readonly do: "join"; readonly addresses: readonly string[] }
   | { readonly do: "publish"; readonly round: number }
   | { readonly do: "counts" }
+  /** The first node asks around for the whole fleet. */
+  | { readonly do: "survey" }
   | { readonly do: "stop" };
 
 /** What it tells. */
@@ -28,18 +30,26 @@ export type Report =
       readonly peer: string;
       readonly atMs: number;
     }
-  | { readonly tells: "counts"; readonly alive: readonly number[] };
+  | { readonly tells: "counts"; readonly alive: readonly number[] }
+  | {
+      readonly tells: "survey";
+      readonly found: number;
+      readonly asked: number;
+      readonly bytes: number;
+      readonly tookMs: number;
+    };
 
 const now = (): number => performance.timeOrigin + performance.now();
 const tell = (report: Report): void => void process.send?.(report);
 
-const [directory = "", count = "1"] = process.argv.slice(2);
+const [directory = "", count = "1", membersMax] = process.argv.slice(2);
 const nodes: MeshNode[] = [];
 for (let at = 0; at < Number(count); at++) {
   const data = mkdtempSync(join(directory, "node-"));
   process.on("exit", () => rmSync(data, { recursive: true, force: true }));
   const node: MeshNode = await openMeshNode({
     dataDirectory: data,
+    ...(membersMax !== undefined && { membersMax: Number(membersMax) }),
     onChange: ({ kind, peer }) => tell({ tells: "change", by: node.id, kind, peer, atMs: now() }),
   });
   await node.start();
@@ -47,6 +57,13 @@ for (let at = 0; at < Number(count); at++) {
     tell({ tells: "received", round: Number(Buffer.from(payload).toString()), atMs: now() }),
   );
   nodes.push(node);
+}
+
+async function survey(): Promise<void> {
+  const state = await nodes[0]?.surveys()?.survey(60_000);
+  if (state === undefined) throw new Error("the first node makes no surveys");
+  const { found, asked, bytes } = state.progress;
+  tell({ tells: "survey", found, asked, bytes, tookMs: state.tookMs });
 }
 
 process.on("message", (order: Order) => {
@@ -60,6 +77,9 @@ process.on("message", (order: Order) => {
       break;
     case "counts":
       tell({ tells: "counts", alive: nodes.map((node) => node.memberCounts().alive) });
+      break;
+    case "survey":
+      void survey();
       break;
     case "stop":
       void Promise.all(nodes.map((node) => node.stop())).then(() => process.exit(0));

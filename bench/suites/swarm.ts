@@ -21,6 +21,9 @@ const PUBLICATIONS = 20;
 const KILLS = 3;
 const LOSS = 0.15;
 const LOSSY_MS = 120_000;
+/** Tables that hold a third of the swarm. */
+const SMALL_TABLE = 16;
+const SURVEYS = 3;
 const IDLE_NODES = 10;
 const IDLE_MS = 60_000;
 const now = (): number => performance.timeOrigin + performance.now();
@@ -29,6 +32,7 @@ const now = (): number => performance.timeOrigin + performance.now();
 export async function* run(): AsyncGenerator<Figure> {
   yield* idle();
   yield* agentMemory();
+  yield* fleetView();
   using directory = temporaryDirectory();
   const swarm: NodeProcess[] = [];
   try {
@@ -94,6 +98,46 @@ async function joining(
   await allKnow(swarm, NODES);
   const bar: Bar = { floor: 5_000, goal: 5_000, better: "lower" };
   return figure({ suite: "swarm", metric: "joining 50, known by all", unit: "ms", value, bar });
+}
+
+/** Any of fifty nodes answers for all of them, where no table holds them. */
+async function* fleetView(): AsyncGenerator<Figure> {
+  using directory = temporaryDirectory();
+  const swarm: NodeProcess[] = [];
+  try {
+    for (let at = 0; at < PROCESSES; at++)
+      swarm.push(await NodeProcess.start(directory.path, NODES / PROCESSES, SMALL_TABLE));
+    for (const [at, nodes] of swarm.entries())
+      nodes.tell({ do: "join", addresses: swarm[at >> 1]?.nodes[0]?.addresses ?? [] });
+    await allKnow(swarm, SMALL_TABLE);
+    for (const nodes of swarm.slice(0, SURVEYS)) nodes.tell({ do: "survey" });
+    const surveys = await until("the surveys", () => {
+      const ended = told(swarm, "survey");
+      return ended.length === SURVEYS ? ended : undefined;
+    });
+    const of = (metric: string, unit: string, value: number, bar: Bar): Figure =>
+      figure({ suite: "swarm", metric: `survey of 50, tables of 16, ${metric}`, unit, value, bar });
+    const least = Math.min(...surveys.map(({ found }) => found));
+    yield of("found", "agents", least, { floor: NODES, goal: NODES, better: "higher" });
+    const most = (one: (survey: (typeof surveys)[number]) => number): number =>
+      Math.max(...surveys.map(one));
+    const any: Bar = { floor: Number.MAX_VALUE, goal: Number.MAX_VALUE, better: "lower" };
+    yield of(
+      "took",
+      "ms",
+      most(({ tookMs }) => tookMs),
+      { floor: 5_000, goal: 1_000, better: "lower" },
+    );
+    yield of(
+      "asked",
+      "agents",
+      most(({ asked }) => asked),
+      any,
+    );
+    yield of("bytes", "kB", most(({ bytes }) => bytes) / 1e3, any);
+  } finally {
+    await Promise.all(swarm.map((nodes) => nodes.stop()));
+  }
 }
 
 /** A process that is killed, beside the same with serf; then both on a network that loses packets. */

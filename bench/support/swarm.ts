@@ -18,9 +18,11 @@ export class NodeProcess {
     });
   }
 
-  /** @param prefix what stands before the program, such as `ip netns exec` */
-  static async start(directory: string, count: number): Promise<NodeProcess> {
-    const child = fork(join(root, "bench/peers/swarm-nodes.ts"), [directory, String(count)], {
+  /** @param membersMax of each node's table; as by default unless given */
+  static async start(directory: string, count: number, membersMax?: number): Promise<NodeProcess> {
+    const settings = [directory, String(count)];
+    if (membersMax !== undefined) settings.push(String(membersMax));
+    const child = fork(join(root, "bench/peers/swarm-nodes.ts"), settings, {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       // As the agent itself is started.
       execArgv: ["--max-semi-space-size=4"],
