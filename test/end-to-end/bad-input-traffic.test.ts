@@ -121,6 +121,15 @@ t.test("a running agent", { skip: mosquittoMissing() }, async (t) => {
     await stillWorks(t, "after malformed MQTT");
   });
 
+  await t.test("a bad packet right behind CONNECT", async (t) => {
+    for (const [name, bytes, answer] of messages.filter(([, , { closed }]) => closed)) {
+      const client = RudeClient.silent(agent.mqttPort);
+      client.connectAnd(bytes);
+      await until(`the end after ${name}`, () => client.closed);
+      t.same((await client.answer()).packets, ["connack 0", ...answer.packets], name);
+    }
+  });
+
   await t.test("garbage instead of MQTT", async () => {
     for (let seed = 1; seed <= 50; seed++) {
       const client = RudeClient.silent(agent.mqttPort);

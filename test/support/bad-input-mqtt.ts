@@ -35,7 +35,7 @@ export class RudeClient {
   /** Opens a session as it should be. */
   static async connected(port: number, clientId = "rude"): Promise<RudeClient> {
     const client = new RudeClient(port);
-    client.send({ cmd: "connect", clientId, clean: true, keepalive: 0, protocolVersion: 5 });
+    client.raw(connectPacket(clientId));
     await until("CONNACK", () => client.#packets.shift() === "connack 0");
     return client;
   }
@@ -46,6 +46,11 @@ export class RudeClient {
 
   send(packet: Packet): void {
     this.raw(mqttPacket.generate(packet, { protocolVersion: 5 }));
+  }
+
+  /** CONNECT with further bytes right behind it, in one write. */
+  connectAnd(bytes: Uint8Array): void {
+    this.raw(Buffer.concat([connectPacket("rude"), bytes]));
   }
 
   raw(bytes: Uint8Array): void {
@@ -62,6 +67,17 @@ export class RudeClient {
   close(): void {
     this.#socket.destroy();
   }
+}
+
+function connectPacket(clientId: string): Buffer {
+  const packet = {
+    cmd: "connect",
+    clientId,
+    clean: true,
+    keepalive: 0,
+    protocolVersion: 5,
+  } as const;
+  return mqttPacket.generate(packet, { protocolVersion: 5 });
 }
 
 /** A PUBLISH with any bytes as topic; generators refuse to make such. */

@@ -310,8 +310,16 @@ export class ClientConnection {
     if (this.#closing) return;
     this.#owner.fault(this.client, reason);
     this.#stopReading();
-    if (this.client.connected) this.client.disconnect({ reasonCode });
-    else this.#link.destroy();
+    if (this.client.connected) {
+      this.client.disconnect({ reasonCode });
+      return;
+    }
+    // CONNACK is out, but Aedes is still at what waited for the client: it would end the connection without a word.
+    if (this.#decoder !== undefined && this.client.version === 5)
+      this.#out.append(
+        mqttPacket.generate({ cmd: "disconnect", reasonCode }, { protocolVersion: 5 }),
+      );
+    this.#link.destroy();
   }
 
   #stopReading(): void {
