@@ -1,0 +1,196 @@
+import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
+import type { Entry } from "../raft/entry.ts";
+import type { HardState, Snapshot } from "../raft/log-storage.ts";
+import { MemoryLogStorage } from "../raft/memory-log-storage.ts";
+import { decodeEntries, encodeEntries } from "./entry-codec.ts";
+import { decodeSnapshot, encodeSnapshot } from "./message-codec.ts";
+
+/** Entries that are read at a stretch, and their bytes. */
+const PAGE_ENTRIES = 1_024;
+const PAGE_BYTES_MAX = 4 * 1_048_576;
+const INDEX_DIGITS = 16;
+
+/** What has to be on disk. */
+export interface LogChange {
+  readonly hardState?: HardState | undefined;
+  /** They take the place of what is there from the first of them on. */
+  readonly entries?: readonly Entry[];
+  /** Takes the place of the log. */
+  readonly snapshot?: Snapshot | undefined;
+  /** Wait until it survives power loss. */
+  readonly durable: boolean;
+}
+
+/** The log of a member can not be read as it was written. Whoever lost part of it has voted for what it does not know. */
+export class LostLogError extends Error {
+  override readonly name = "LostLogError";
+}
+
+/**
+ * The log of one member of one group, in the agent's store, with a face in memory for the core to read: a group keeps
+ * what its last snapshot does not contain, and that is bounded.
+ */
+export class LogDisk {
+  readonly log = new MemoryLogStorage();
+  readonly #store: KeyValueStore;
+  readonly #prefix: string;
+  readonly #generation: number;
+
+  private constructor(store: KeyValueStore, group: string) {
+    this.#store = store;
+    this.#prefix = `c/${group}/`;
+    this.#generation = store.generation;
+  }
+
+  /**
+   * Begins the log of a member that has never said anything in this group. Durable when resolved: who finds it again
+   * knows that nothing was lost before.
+   * @param group in hexadecimal digits @throws LostLogError when part of an earlier one is there @throws StoreError
+   */
+  static async create(store: KeyValueStore, group: string): Promise<LogDisk> {
+    const disk = new LogDisk(store, group);
+    const [before] = await store.range({ ...rangeOf(`c/${group}/`), limit: 1 });
+    if (before !== undefined) throw new LostLogError("part of an earlier log is there");
+    const operation = disk.#hardOperation({ term: 0, vote: 0, commit: 0 });
+    await store.write([operation], { durable: true });
+    return disk;
+  }
+
+  /**
+   * Reads a log that was begun.
+   * @throws LostLogError when the store lost entries since it was begun, or some are missing @throws StoreError
+   */
+  static async open(store: KeyValueStore, group: string): Promise<LogDisk> {
+    const disk = new LogDisk(store, group);
+    await disk.#load();
+    return disk;
+  }
+
+  /** Forgets everything of a group. Durable when resolved. @throws StoreError */
+  static async remove(store: KeyValueStore, group: string): Promise<void> {
+    const { gte, lt } = rangeOf(`c/${group}/`);
+    for (;;) {
+      const entries = await store.range({ gte, lt, limit: PAGE_ENTRIES, bytesMax: PAGE_BYTES_MAX });
+      if (entries.length === 0) return;
+      const operations = entries.map(([key]) => ({ type: "del", key }) as const);
+      await store.write(operations, { durable: true });
+    }
+  }
+
+  /**
+   * Writes, and lets the core see it once that is done. To be called again with the same after a failure.
+   * @throws StoreError `store.corrupt` when the store lost something meanwhile: this member is lost
+   */
+  async write({ hardState, entries = [], snapshot, durable }: LogChange): Promise<void> {
+    const operations: StoreOperation[] = [];
+    const lastIndex = this.log.lastIndex();
+    if (snapshot !== undefined) {
+      operations.push({ type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) });
+      this.#deleteEntries(operations, this.log.firstIndex(), lastIndex);
+    }
+    for (const entry of entries)
+      operations.push({
+        type: "put",
+        key: this.#keyOf(entry.index),
+        value: encodeEntries([entry]),
+      });
+    const last = entries.at(-1);
+    if (last !== undefined && snapshot === undefined)
+      this.#deleteEntries(operations, last.index + 1, lastIndex);
+    if (hardState !== undefined) operations.push(this.#hardOperation(hardState));
+    if (operations.length > 0)
+      await this.#store.write(operations, { durable, ifGeneration: this.#generation });
+    if (snapshot !== undefined) this.log.applySnapshot(snapshot);
+    this.log.append(entries);
+    if (hardState !== undefined) this.log.setHardState(hardState);
+  }
+
+  /**
+   * Keeps a snapshot that the application made, and lets go of entries up to `compactTo`, which it contains.
+   * @throws StoreError as {@link write} does
+   */
+  async keepSnapshot(snapshot: Snapshot, compactTo: number): Promise<void> {
+    const operations: StoreOperation[] = [
+      { type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) },
+    ];
+    this.#deleteEntries(operations, this.log.firstIndex(), compactTo);
+    await this.#store.write(operations, { durable: true, ifGeneration: this.#generation });
+    this.log.createSnapshot(snapshot.index, snapshot.configuration, snapshot.data);
+    if (compactTo >= this.log.firstIndex()) this.log.compact(compactTo);
+  }
+
+  async #load(): Promise<void> {
+    const stored = await this.#store.get(`${this.#prefix}h`);
+    if (stored === undefined) throw new LostLogError("what the member has promised is not there");
+    const { generation, ...hardState } = readHard(stored);
+    if (generation !== this.#generation)
+      throw new LostLogError("the store was repaired since, and may have lost entries");
+    const snapshotBytes = await this.#store.get(`${this.#prefix}s`);
+    const snapshot = snapshotBytes && decodeSnapshot(snapshotBytes);
+    if (snapshotBytes !== undefined && snapshot === undefined)
+      throw new LostLogError("the snapshot can not be read");
+    if (snapshot !== undefined) this.log.applySnapshot(snapshot);
+    await this.#loadEntries();
+    if (hardState.commit > this.log.lastIndex())
+      throw new LostLogError(
+        `committed were ${hardState.commit} entries, ${this.log.lastIndex()} are there`,
+      );
+    this.log.setHardState(hardState);
+  }
+
+  async #loadEntries(): Promise<void> {
+    const { lt } = rangeOf(`${this.#prefix}e/`);
+    let gte = this.#keyOf(this.log.firstIndex());
+    for (;;) {
+      const page = await this.#store.range({
+        gte,
+        lt,
+        limit: PAGE_ENTRIES,
+        bytesMax: PAGE_BYTES_MAX,
+      });
+      const entries: Entry[] = [];
+      for (const [key, value] of page) {
+        const index = Number(key.slice(-INDEX_DIGITS));
+        const [entry] = decodeEntries(value, index, 1) ?? [];
+        if (entry === undefined || index !== this.log.lastIndex() + entries.length + 1)
+          throw new LostLogError(`entry ${index} can not be read, or one before it is missing`);
+        entries.push(entry);
+      }
+      if (entries.length === 0) return;
+      this.log.append(entries);
+      gte = this.#keyOf(this.log.lastIndex() + 1);
+    }
+  }
+
+  #deleteEntries(operations: StoreOperation[], from: number, to: number): void {
+    for (let index = from; index <= to; index++)
+      operations.push({ type: "del", key: this.#keyOf(index) });
+  }
+
+  #keyOf(index: number): string {
+    return `${this.#prefix}e/${String(index).padStart(INDEX_DIGITS, "0")}`;
+  }
+
+  #hardOperation(hardState: HardState): StoreOperation {
+    const text = JSON.stringify({ ...hardState, generation: this.#generation });
+    return { type: "put", key: `${this.#prefix}h`, value: new TextEncoder().encode(text) };
+  }
+}
+
+function rangeOf(prefix: string): { readonly gte: string; readonly lt: string } {
+  return { gte: prefix, lt: `${prefix}~` };
+}
+
+function readHard(bytes: Uint8Array): HardState & { readonly generation: number } {
+  try {
+    const { term, vote, commit, generation } = JSON.parse(
+      new TextDecoder().decode(bytes),
+    ) as Record<string, unknown>;
+    const numbers = { term, vote, commit, generation };
+    if (Object.values(numbers).every((value) => Number.isSafeInteger(value)))
+      return numbers as HardState & { readonly generation: number };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new LostLogError("what the member has promised can not be read");
+}

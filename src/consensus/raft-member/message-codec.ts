@@ -1,0 +1,233 @@
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type RaftConfiguration,
+  type RaftMessage,
+  RaftMessageSchema,
+  type RaftSnapshot,
+  RaftSnapshotSchema,
+} from "../../wire/agent_mesh/v1/raft_pb.ts";
+import { type Configuration, isConfiguration } from "../raft/configuration.ts";
+import type { Snapshot } from "../raft/log-storage.ts";
+import type { Message } from "../raft/message.ts";
+import { decodeEntries, encodeEntries } from "./entry-codec.ts";
+
+/** Entries in one message, more than any that is made by the bytes it may have. */
+const ENTRIES_MAX = 65_536;
+const GROUP_BYTES = 16;
+const READ_OPTIONS = { readUnknownFields: false } as const;
+
+/** A message with the group that it is for. */
+export interface Addressed {
+  readonly group: Uint8Array;
+  readonly message: Message;
+}
+
+type Body = RaftMessage["body"];
+type Init = MessageInitShape<typeof RaftMessageSchema>;
+
+/** Encodes a message. */
+export function encodeMessage(group: Uint8Array, message: Message): Uint8Array {
+  return toBinary(
+    RaftMessageSchema,
+    create(RaftMessageSchema, {
+      group,
+      from: BigInt(message.from),
+      to: BigInt(message.to),
+      term: "term" in message ? BigInt(message.term) : 0n,
+      body: bodyOf(message),
+    }),
+  );
+}
+
+/** @returns the message, or undefined when it is none; never throws */
+export function decodeMessage(bytes: Uint8Array): Addressed | undefined {
+  try {
+    const read = fromBinary(RaftMessageSchema, bytes, READ_OPTIONS);
+    const envelope = {
+      from: numberOf(read.from),
+      to: numberOf(read.to),
+      term: numberOf(read.term),
+    };
+    const message = messageOf(envelope, read.body);
+    if (message === undefined || read.group.length !== GROUP_BYTES) return undefined;
+    return { group: read.group, message };
+  } catch {
+    // What the decoder throws depends on the bytes; to us it is all the same.
+    return undefined;
+  }
+}
+
+/** Encodes a snapshot to be stored. */
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+  return toBinary(RaftSnapshotSchema, create(RaftSnapshotSchema, snapshotFields(snapshot)));
+}
+
+/** @returns what was stored, or undefined when it is none; never throws */
+export function decodeSnapshot(bytes: Uint8Array): Snapshot | undefined {
+  try {
+    return snapshotOf(fromBinary(RaftSnapshotSchema, bytes, READ_OPTIONS));
+  } catch {
+    // As in decodeMessage.
+    return undefined;
+  }
+}
+
+function configurationFields(configuration: Configuration) {
+  const { voters, outgoing, learners, learnersNext, autoLeave } = configuration;
+  return {
+    voters: voters.map(BigInt),
+    outgoing: outgoing.map(BigInt),
+    learners: learners.map(BigInt),
+    learnersNext: learnersNext.map(BigInt),
+    autoLeave,
+  };
+}
+
+/** @returns the configuration; undefined when there can be no such one */
+function configurationOf(read: RaftConfiguration | undefined): Configuration | undefined {
+  if (read === undefined) return undefined;
+  const configuration = {
+    voters: read.voters.map(numberOf),
+    outgoing: read.outgoing.map(numberOf),
+    learners: read.learners.map(numberOf),
+    learnersNext: read.learnersNext.map(numberOf),
+    autoLeave: read.autoLeave,
+  };
+  return isConfiguration(configuration) ? configuration : undefined;
+}
+
+function bodyOf(message: Message): NonNullable<Init["body"]> {
+  switch (message.kind) {
+    case "vote":
+    case "pre-vote": {
+      const { index, logTerm, transfer } = message;
+      const value = { index: BigInt(index), logTerm: BigInt(logTerm), transfer };
+      return { case: message.kind === "vote" ? "vote" : "preVote", value };
+    }
+    case "vote-response":
+    case "pre-vote-response": {
+      const { reject, committed } = message;
+      const [index, term] = [BigInt(committed?.index ?? 0), BigInt(committed?.term ?? 0)];
+      const name = message.kind === "vote-response" ? "voteResponse" : "preVoteResponse";
+      return { case: name, value: { reject, committed: index, committedTerm: term } };
+    }
+    case "append": {
+      const { index, logTerm, commit, entries } = message;
+      const place = { index: BigInt(index), logTerm: BigInt(logTerm), commit: BigInt(commit) };
+      return { case: "append", value: { ...place, entries: encodeEntries(entries) } };
+    }
+    case "append-response": {
+      const { index, reject, rejectHint, logTerm } = message;
+      const hint = { rejectHint: BigInt(rejectHint), logTerm: BigInt(logTerm) };
+      return { case: "appendResponse", value: { index: BigInt(index), reject, ...hint } };
+    }
+    case "heartbeat": {
+      const { commit, readRound, sentTick } = message;
+      const round = { readRound: BigInt(readRound), sentTick: BigInt(sentTick) };
+      return { case: "heartbeat", value: { commit: BigInt(commit), ...round } };
+    }
+    case "heartbeat-response": {
+      const { readRound, sentTick } = message;
+      const value = { readRound: BigInt(readRound), sentTick: BigInt(sentTick) };
+      return { case: "heartbeatResponse", value };
+    }
+    case "snapshot":
+      return { case: "snapshot", value: snapshotFields(message.snapshot) };
+    case "timeout-now":
+      return { case: "timeoutNow", value: {} };
+    case "transfer-leader":
+      return { case: "transfer", value: { target: BigInt(message.target) } };
+    case "propose":
+      return { case: "propose", value: { entries: encodeEntries(message.entries) } };
+    case "read-index":
+      return { case: "readIndex", value: { context: message.context } };
+    case "read-index-response": {
+      const { index, context } = message;
+      return { case: "readIndexResponse", value: { index: BigInt(index), context } };
+    }
+    default:
+      return message satisfies never;
+  }
+}
+
+function messageOf(
+  envelope: { readonly from: number; readonly to: number; readonly term: number },
+  body: Body,
+): Message | undefined {
+  const { from, to } = envelope;
+  switch (body.case) {
+    case "vote":
+    case "preVote": {
+      const { index, logTerm, transfer } = body.value;
+      const kind = body.case === "vote" ? "vote" : "pre-vote";
+      return { ...envelope, kind, index: numberOf(index), logTerm: numberOf(logTerm), transfer };
+    }
+    case "voteResponse":
+    case "preVoteResponse": {
+      const { reject, committed: index, committedTerm: term } = body.value;
+      const kind = body.case === "voteResponse" ? "vote-response" : "pre-vote-response";
+      const committed = { index: numberOf(index), term: numberOf(term) };
+      return { ...envelope, kind, reject, ...(index > 0n && { committed }) };
+    }
+    case "append": {
+      const index = numberOf(body.value.index);
+      const entries = decodeEntries(body.value.entries, index + 1, ENTRIES_MAX);
+      if (entries === undefined) return undefined;
+      const [logTerm, commit] = [numberOf(body.value.logTerm), numberOf(body.value.commit)];
+      return { ...envelope, kind: "append", index, logTerm, commit, entries };
+    }
+    case "appendResponse": {
+      const { index, reject, rejectHint, logTerm } = body.value;
+      const hint = { rejectHint: numberOf(rejectHint), logTerm: numberOf(logTerm) };
+      return { ...envelope, kind: "append-response", index: numberOf(index), reject, ...hint };
+    }
+    case "heartbeat": {
+      const { commit, readRound, sentTick } = body.value;
+      const round = { readRound: numberOf(readRound), sentTick: numberOf(sentTick) };
+      return { ...envelope, kind: "heartbeat", commit: numberOf(commit), ...round };
+    }
+    case "heartbeatResponse": {
+      const { readRound, sentTick } = body.value;
+      const round = { readRound: numberOf(readRound), sentTick: numberOf(sentTick) };
+      return { ...envelope, kind: "heartbeat-response", ...round };
+    }
+    case "snapshot": {
+      const snapshot = snapshotOf(body.value);
+      return snapshot && { ...envelope, kind: "snapshot", snapshot };
+    }
+    case "timeoutNow":
+      return { ...envelope, kind: "timeout-now" };
+    case "transfer":
+      return { ...envelope, kind: "transfer-leader", target: numberOf(body.value.target) };
+    case "propose": {
+      const entries = decodeEntries(body.value.entries, 0, ENTRIES_MAX);
+      return entries && { from, to, kind: "propose", entries };
+    }
+    case "readIndex":
+      return { from, to, kind: "read-index", context: body.value.context };
+    case "readIndexResponse": {
+      const { index, context } = body.value;
+      return { ...envelope, kind: "read-index-response", index: numberOf(index), context };
+    }
+    case undefined:
+    default:
+      return undefined;
+  }
+}
+
+function snapshotFields({ index, term, configuration, data }: Snapshot) {
+  const fields = configurationFields(configuration);
+  return { index: BigInt(index), term: BigInt(term), configuration: fields, data };
+}
+
+function snapshotOf(read: RaftSnapshot): Snapshot | undefined {
+  const configuration = configurationOf(read.configuration);
+  if (configuration === undefined) return undefined;
+  const { data } = read;
+  return { index: numberOf(read.index), term: numberOf(read.term), configuration, data };
+}
+
+/** The core refuses numbers that are not safe. */
+function numberOf(value: bigint): number {
+  return Number(value);
+}

@@ -1,0 +1,32 @@
+import { defaultRaftOptions, type RaftOptions } from "../raft/options.ts";
+
+/** How a member of a group runs. */
+export interface MemberOptions {
+  readonly raft: Omit<RaftOptions, "id">;
+  /** Length of a tick, in which election timeouts and heartbeats are counted. */
+  readonly tickMs: number;
+  /** A snapshot is made after entries of so many bytes. */
+  readonly snapshotEveryBytes: number;
+  /** Entries that stay when a snapshot was made, for members that lag a little. */
+  readonly keptEntries: number;
+  /** Largest value that is proposed. */
+  readonly valueBytesMax: number;
+  /** Callers that wait for decisions, and as many that wait to read. */
+  readonly waitingMax: number;
+  /** Of values that wait to be decided. */
+  readonly waitingBytesMax: number;
+  /** What is not decided after this time is proposed again: a leader may have taken it with it. */
+  readonly retryAfterMs: number;
+}
+
+/** Options that fit a committee of small devices in one network. */
+export const defaultMemberOptions: MemberOptions = {
+  raft: { ...defaultRaftOptions, asyncStorage: true },
+  tickMs: 100,
+  snapshotEveryBytes: 4 * 1_048_576,
+  keptEntries: 1_024,
+  valueBytesMax: 65_536,
+  waitingMax: 4_096,
+  waitingBytesMax: 16 * 1_048_576,
+  retryAfterMs: 3_000,
+};
