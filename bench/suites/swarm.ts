@@ -100,6 +100,16 @@ async function joining(
   return figure({ suite: "swarm", metric: "joining 50, known by all", unit: "ms", value, bar });
 }
 
+function surveyed(metric: string, unit: string, value: number, bar: Bar): Figure {
+  return figure({
+    suite: "swarm",
+    metric: `survey of 50, tables of 16, ${metric}`,
+    unit,
+    value,
+    bar,
+  });
+}
+
 /** Any of fifty nodes answers for all of them, where no table holds them. */
 async function* fleetView(): AsyncGenerator<Figure> {
   using directory = temporaryDirectory();
@@ -115,26 +125,24 @@ async function* fleetView(): AsyncGenerator<Figure> {
       const ended = told(swarm, "survey");
       return ended.length === SURVEYS ? ended : undefined;
     });
-    const of = (metric: string, unit: string, value: number, bar: Bar): Figure =>
-      figure({ suite: "swarm", metric: `survey of 50, tables of 16, ${metric}`, unit, value, bar });
     const least = Math.min(...surveys.map(({ found }) => found));
-    yield of("found", "agents", least, { floor: NODES, goal: NODES, better: "higher" });
+    yield surveyed("found", "agents", least, { floor: NODES, goal: NODES, better: "higher" });
     const most = (one: (survey: (typeof surveys)[number]) => number): number =>
       Math.max(...surveys.map(one));
     const any: Bar = { floor: Number.MAX_VALUE, goal: Number.MAX_VALUE, better: "lower" };
-    yield of(
+    yield surveyed(
       "took",
       "ms",
       most(({ tookMs }) => tookMs),
       { floor: 5_000, goal: 1_000, better: "lower" },
     );
-    yield of(
+    yield surveyed(
       "asked",
       "agents",
       most(({ asked }) => asked),
       any,
     );
-    yield of("bytes", "kB", most(({ bytes }) => bytes) / 1e3, any);
+    yield surveyed("bytes", "kB", most(({ bytes }) => bytes) / 1e3, any);
   } finally {
     await Promise.all(swarm.map((nodes) => nodes.stop()));
   }
