@@ -69,11 +69,13 @@ function settleTerm(state: RaftState, message: TermMessage): Refusal | undefined
   return undefined;
 }
 
-/** Some who are behind have to learn of the newer term, or they would wait for each other for ever. */
+/**
+ * Who is behind has to learn of the newer term, or a leader whose followers are ahead of it would be ignored by them for ever
+ * (Ongaro and Ousterhout 2014, section 5.1).
+ */
 function answerStale(state: RaftState, { kind, from: to }: TermMessage): Refusal {
-  const { id: from, term, options } = state;
-  const isFromLeader = kind === "append" || kind === "heartbeat";
-  if (isFromLeader && (options.checkQuorum || options.preVote)) {
+  const { id: from, term } = state;
+  if (kind === "append" || kind === "heartbeat") {
     const answer = { index: 0, reject: false, rejectHint: 0, logTerm: 0 };
     state.promise({ kind: "append-response", from, to, term, ...answer });
   } else if (kind === "pre-vote") state.promiseVote("pre-vote-response", to, term, true);

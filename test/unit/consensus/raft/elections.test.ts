@@ -67,3 +67,20 @@ t.test("what was committed before a restart is there after it", async (t) => {
   group.settle();
   t.equal(group.raft(1).status().applied, commit, "it is applied anew");
 });
+
+t.test(
+  "a leader that its followers are ahead of learns so, with nothing but the paper's rules",
+  async (t) => {
+    const group = new RaftGroup([1], {}, { learners: [2] });
+    group.elect(1);
+    // Somebody who was removed and does not know it has driven the terms on: no vote of its own gets to the leader.
+    const vote = { kind: "vote", from: 9, to: 2, term: 40, index: 1, logTerm: 1 } as const;
+    group.raft(2).step({ ...vote, transfer: false });
+    group.work(2);
+    group.tick(30);
+    group.raft(1).propose(Buffer.from("x"));
+    group.settle();
+    t.ok(group.raft(1).status().term > 40);
+    t.equal(group.raft(2).status().applied, group.raft(1).status().applied);
+  },
+);
