@@ -1,4 +1,5 @@
 import type { ChangeStep } from "../../src/consensus/raft/change.ts";
+import { foundLog } from "../../src/consensus/raft-member/founding.ts";
 import { LogDisk } from "../../src/consensus/raft-member/log-disk.ts";
 import { type Decided, RaftMember } from "../../src/consensus/raft-member/member.ts";
 import { decodeMessage, encodeMessage } from "../../src/consensus/raft-member/message-codec.ts";
@@ -6,7 +7,6 @@ import {
   defaultMemberOptions,
   type MemberOptions,
 } from "../../src/consensus/raft-member/options.ts";
-import { ReplicatedState } from "../../src/consensus/raft-member/replicated-state.ts";
 import type { Roster } from "../../src/consensus/raft-member/roster.ts";
 import type { StateMachine } from "../../src/consensus/raft-member/state-machine.ts";
 import type { Random } from "../../src/platform/random.ts";
@@ -186,21 +186,10 @@ export class RaftMemberWorld {
     await this.#wait(this.member(by).read({ timeoutMs }));
   }
 
-  async #begin({ id }: Device, store: SimulatedStore): Promise<LogDisk> {
-    const disk = await LogDisk.create(store, GROUP_KEY);
-    if (!this.#founders.includes(id)) return disk;
-    const state = new ReplicatedState(new Journal());
-    state.roster = new Map(this.#founders.map((each) => [each, `peer-${each}`]));
-    const configuration = {
-      voters: this.#founders,
-      outgoing: [],
-      learners: [],
-      learnersNext: [],
-      autoLeave: false,
-    };
-    const snapshot = { index: 1, term: 1, configuration, data: state.snapshot() };
-    await disk.write({ hardState: { term: 1, vote: 0, commit: 1 }, snapshot, durable: true });
-    return disk;
+  #begin({ id }: Device, store: SimulatedStore): Promise<LogDisk> {
+    if (!this.#founders.includes(id)) return LogDisk.create(store, GROUP_KEY);
+    const roster = new Map(this.#founders.map((each) => [each, `peer-${each}`]));
+    return foundLog(store, GROUP_KEY, roster, new Journal());
   }
 
   #send(from: number, to: number, bytes: Uint8Array): Promise<void> {
