@@ -18,6 +18,7 @@ const suites = [
   "mesh",
   "swarm",
   "scale",
+  "coordination",
 ];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]
