@@ -1,8 +1,7 @@
 import type { Entry, EntryKind, Proposal } from "../raft/entry.ts";
+import { readVarint, VARINT_BYTES_MAX } from "../raft/varint.ts";
 
 const KINDS: readonly EntryKind[] = ["normal", "change-v1", "change-v2"];
-/** A safe integer has 53 bits. */
-const VARINT_BYTES_MAX = 8;
 const HEAD_BYTES_MAX = 2 * VARINT_BYTES_MAX + 1;
 
 /** Entries or proposals one after the other, as they travel and as they are stored; see `raft.proto`. */
@@ -36,9 +35,9 @@ export function decodeEntries(
   const entries: Entry[] = [];
   const cursor = { at: 0 };
   while (cursor.at < bytes.length) {
-    const term = takeVarint(bytes, cursor);
+    const term = readVarint(bytes, cursor);
     const kind = KINDS[bytes[cursor.at++] ?? KINDS.length];
-    const length = takeVarint(bytes, cursor);
+    const length = readVarint(bytes, cursor);
     if (term === undefined || kind === undefined || length === undefined) return undefined;
     const end = cursor.at + length;
     if (end > bytes.length || entries.length === entriesMax) return undefined;
@@ -60,16 +59,4 @@ function putVarint(bytes: Uint8Array, from: number, value: number): number {
   for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes[at++] = (rest % 0x80) | 0x80;
   bytes[at++] = rest;
   return at;
-}
-
-function takeVarint(bytes: Uint8Array, cursor: { at: number }): number | undefined {
-  let value = 0;
-  let weight = 1;
-  for (let count = 0; count < VARINT_BYTES_MAX; count++, weight *= 0x80) {
-    const byte = bytes[cursor.at++];
-    if (byte === undefined) return undefined;
-    value += (byte & 0x7f) * weight;
-    if (byte < 0x80) return Number.isSafeInteger(value) ? value : undefined;
-  }
-  return undefined;
 }

@@ -1,5 +1,6 @@
 import type { EntryKind, Proposal } from "./entry.ts";
 import { NO_DATA } from "./entry.ts";
+import { readVarint } from "./varint.ts";
 
 /** What happens to one member. `update` changes nothing in the group: it carries the context of the change. */
 export type ChangeStepKind = "add-voter" | "add-learner" | "remove" | "update";
@@ -35,7 +36,6 @@ export const LEAVE_JOINT: Change = { transition: "auto", steps: [], context: NO_
 
 const TRANSITIONS: readonly ChangeTransition[] = ["auto", "implicit", "explicit"];
 const STEP_KINDS: readonly ChangeStepKind[] = ["add-voter", "add-learner", "remove", "update"];
-const VARINT_BYTES_MAX = 8;
 
 /** Whether the change is the one that leaves a joint configuration. */
 export function leavesJoint({ transition, steps }: Change): boolean {
@@ -108,16 +108,4 @@ function writeVarint(bytes: number[], value: number): void {
   let rest = value;
   for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
   bytes.push(rest);
-}
-
-function readVarint(data: Uint8Array, cursor: { at: number }): number | undefined {
-  let value = 0;
-  let weight = 1;
-  for (let count = 0; count < VARINT_BYTES_MAX; count++, weight *= 0x80) {
-    const byte = data[cursor.at++];
-    if (byte === undefined) return undefined;
-    value += (byte & 0x7f) * weight;
-    if (byte < 0x80) return Number.isSafeInteger(value) ? value : undefined;
-  }
-  return undefined;
 }

@@ -7,8 +7,8 @@ import { makeRequest, type Request } from "../../../src/consensus/pbft/request.t
 import { VoteCheck } from "../../../src/consensus/pbft/vote.ts";
 import { nodeHasher } from "../../../src/platform/node/hasher.ts";
 import type { Random } from "../../../src/platform/random.ts";
+import { EventHeap } from "../../../src/simulator/event-heap.ts";
 import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
-import { EventQueue } from "./event-queue.ts";
 import { PbftInvariants } from "./invariants.ts";
 import { Ledger } from "./ledger.ts";
 import { Liar, type Lie } from "./liar.ts";
@@ -62,7 +62,7 @@ export class PbftWorld {
   readonly invariants: PbftInvariants;
   readonly #options: PbftOptions;
   readonly #random: Random;
-  readonly #events = new EventQueue();
+  readonly #events = new EventHeap<() => void>();
   readonly #nodes: readonly Node[];
   readonly #clients: readonly WorldClient[];
   #weather: Weather;
@@ -103,7 +103,7 @@ export class PbftWorld {
             weakQuorum: group.weakQuorum,
             make: (client, timestamp) => this.#request(client, timestamp),
             send: (request, to) => this.#ask(request, to),
-            after: (delayMs, run) => this.#events.add(this.nowMs + delayMs, run),
+            after: (delayMs, run) => this.#events.push(this.nowMs + delayMs, run),
           },
           index,
           requests,
@@ -165,11 +165,10 @@ export class PbftWorld {
   /** Lets time go by. */
   run(forMs: number, isOver: () => boolean = () => false): void {
     const untilMs = this.nowMs + forMs;
-    for (let event = this.#events.next(untilMs); event !== undefined; ) {
-      this.nowMs = event.atMs;
-      event.run();
+    while (this.#events.nextMs <= untilMs) {
+      this.nowMs = this.#events.nextMs;
+      this.#events.pop()?.();
       if (isOver()) return;
-      event = this.#events.next(untilMs);
     }
     this.nowMs = untilMs;
   }
@@ -197,7 +196,7 @@ export class PbftWorld {
     const copies = this.#random.next() < duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (this.#random.next() < loss) continue;
-      this.#events.add(this.nowMs + 1 + Math.floor(this.#random.next() * delayMaxMs), arrive);
+      this.#events.push(this.nowMs + 1 + Math.floor(this.#random.next() * delayMaxMs), arrive);
     }
   }
 
@@ -216,7 +215,7 @@ export class PbftWorld {
     }
     const { life } = node;
     const syncMs = Math.floor(this.#random.next() * this.#weather.syncMaxMs);
-    this.#events.add(this.nowMs + syncMs, () => {
+    this.#events.push(this.nowMs + syncMs, () => {
       if (node.life !== life) return;
       entry.isDurable = true;
       this.#performReady(index);
@@ -262,7 +261,7 @@ export class PbftWorld {
   /** Unless the node crashes before. */
   #later(node: Node, run: () => void): void {
     const { life } = node;
-    this.#events.add(this.nowMs, () => {
+    this.#events.push(this.nowMs, () => {
       if (node.life === life) run();
     });
   }
@@ -271,7 +270,7 @@ export class PbftWorld {
     const number = this.#timerNumber++;
     node.timers.set(timer, number);
     if (afterMs === undefined) return;
-    this.#events.add(this.nowMs + afterMs, () => {
+    this.#events.push(this.nowMs + afterMs, () => {
       if (node.timers.get(timer) === number) this.#step(index, { kind: "timer", timer });
     });
   }
