@@ -1,6 +1,7 @@
 import { BrowserClock } from "../platform/browser/browser-clock.ts";
 import { BrowserRandom } from "../platform/browser/browser-random.ts";
 import { SessionStore } from "../platform/browser/session-store.ts";
+import { toHex } from "../platform/hex.ts";
 import { browserIdentity } from "../platform/libp2p/browser-identity.ts";
 import { Libp2pNetwork } from "../platform/libp2p/libp2p-network.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -15,7 +16,6 @@ import { FleetMemory } from "./fleet/fleet-memory.ts";
 import { decodeNews, decodeNote, encodeNote, NEWS_TOPIC, NOTES_TOPIC } from "./fleet/news.ts";
 import type { MemberChange } from "./membership/member.ts";
 import { defaultMembershipOptions } from "./membership/options.ts";
-import { toHex } from "./messaging/hex.ts";
 import { MeshNode } from "./node.ts";
 import { meshPace } from "./pace.ts";
 import { CachingVerifier } from "./records/record-verifier.ts";

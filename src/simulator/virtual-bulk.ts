@@ -1,4 +1,4 @@
-import { toHex } from "../mesh/messaging/hex.ts";
+import { toHex } from "../platform/hex.ts";
 import {
   type BulkOffer,
   type BulkSink,

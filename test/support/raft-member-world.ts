@@ -8,7 +8,7 @@ import {
   type MemberOptions,
 } from "../../src/consensus/raft-member/options.ts";
 import type { Roster } from "../../src/consensus/raft-member/roster.ts";
-import type { StateMachine } from "../../src/consensus/raft-member/state-machine.ts";
+import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts";
 import type { Random } from "../../src/platform/random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { DeviceClock, ProcessClock } from "../../src/simulator/device-clock.ts";
@@ -24,6 +24,8 @@ const GROUP_KEY = Buffer.from(GROUP).toString("hex");
 /** Remembers every value it was given, in order. */
 export class Journal implements StateMachine {
   values: string[] = [];
+
+  members(): void {}
 
   apply(value: Uint8Array): Uint8Array {
     this.values.push(Buffer.from(value).toString());

@@ -1,35 +1,11 @@
+import { putHex, toHex } from "../../platform/hex.ts";
+
 /** Digests are hexadecimal in memory, where they are compared and looked up, and bytes on the wire. */
 export const DIGEST_BYTES = 32;
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const HIGH = 2 ** 32;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** @returns the bytes that hexadecimal digits stand for. @param hex an even number of them, in lower case */
-export function fromHex(hex: string): Uint8Array {
-  const bytes = new Uint8Array(hex.length >> 1);
-  putHex(bytes, 0, hex);
-  return bytes;
-}
-
-/** Writes hexadecimal digits as bytes into a place that has room for them. */
-export function putHex(bytes: Uint8Array, at: number, hex: string): void {
-  for (let digit = 0; digit < hex.length; digit += 2)
-    bytes[at + (digit >> 1)] =
-      (nibble(hex.charCodeAt(digit)) << 4) | nibble(hex.charCodeAt(digit + 1));
-}
-
-function nibble(code: number): number {
-  return code < 58 ? code - 48 : code - 87;
-}
-
-/** @returns two digits a byte, in lower case */
-export function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += HEX[byte] ?? "";
-  return hex;
-}
 
 /** @returns whether both hold the same */
 export function areSameBytes(left: Uint8Array, right: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import type { Hasher } from "../../platform/hasher.ts";
+import { fromHex } from "../../platform/hex.ts";
 import type { PeerId } from "../../platform/signer.ts";
-import { fromHex } from "./bytes.ts";
 
 /** Fewer can not bear even one liar. */
 export const MEMBERS_MIN = 4;

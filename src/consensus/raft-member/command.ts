@@ -22,17 +22,3 @@ export function decodeCommand(data: Uint8Array): Command | undefined {
   if (data.length < PROPOSAL_ID_BYTES) return undefined;
   return { id: data.subarray(0, PROPOSAL_ID_BYTES), value: data.subarray(PROPOSAL_ID_BYTES) };
 }
-
-/** @returns the id as a key of maps */
-export function idKey(id: Uint8Array): string {
-  let key = "";
-  for (const byte of id) key += byte.toString(16).padStart(2, "0");
-  return key;
-}
-
-/** @returns the bytes of hexadecimal digits */
-export function bytesOfHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, at) =>
-    Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16),
-  );
-}

@@ -1,4 +1,5 @@
 import type { Clock } from "../../platform/clock.ts";
+import { fromHex, toHex } from "../../platform/hex.ts";
 import {
   messagesOnly,
   type Network,
@@ -8,7 +9,6 @@ import {
 } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Message } from "../raft/message.ts";
-import { bytesOfHex, idKey } from "./command.ts";
 import type { RaftMember } from "./member.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 
@@ -65,7 +65,7 @@ export class RaftDesk {
 
   /** @returns what a member of the group speaks through */
   sender(group: string): (to: PeerId, message: Message) => Promise<void> {
-    const bytes = bytesOfHex(group);
+    const bytes = fromHex(group);
     return async (to, message) => {
       try {
         await this.#parts.network.send(to, RAFT_PROTOCOL, encodeMessage(bytes, message));
@@ -82,7 +82,7 @@ export class RaftDesk {
       this.#parts.gate.offence(from, "malformed");
       return;
     }
-    const member = this.#members.get(idKey(heard.group));
+    const member = this.#members.get(toHex(heard.group));
     if (member?.isFrom(from, heard.message.from) === true) member.take(heard.message);
     else this.#stray++;
   }

@@ -1,9 +1,9 @@
 import type { KeyValueStore } from "../../platform/key-value-store.ts";
+import type { StateMachine } from "../ordering/state-machine.ts";
 import { ascending } from "../raft/configuration.ts";
 import { LogDisk } from "./log-disk.ts";
 import { ReplicatedState } from "./replicated-state.ts";
 import type { Roster } from "./roster.ts";
-import type { StateMachine } from "./state-machine.ts";
 
 /** Before the first entry all founders hold the same snapshot: who they are, and a state in which nothing has happened. */
 const FIRST = { index: 1, term: 1 } as const;

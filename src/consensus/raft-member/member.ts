@@ -1,7 +1,10 @@
 import type { Clock, Timer } from "../../platform/clock.ts";
+import { toHex } from "../../platform/hex.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import type { StateMachine } from "../ordering/state-machine.ts";
+import { AgreementError, type Patience, Waiting } from "../ordering/waiting.ts";
 import { type Change, type ChangeStep, changeOf, isChangeKind } from "../raft/change.ts";
 import type { Entry } from "../raft/entry.ts";
 import { entriesBytes } from "../raft/entry.ts";
@@ -9,15 +12,13 @@ import type { Message } from "../raft/message.ts";
 import { RaftNode } from "../raft/node.ts";
 import type { Ready, StorageAppend, StorageApply } from "../raft/ready.ts";
 import type { RaftStatus } from "../raft/status.ts";
-import { decodeCommand, encodeCommand, idKey, PROPOSAL_ID_BYTES } from "./command.ts";
+import { decodeCommand, encodeCommand, PROPOSAL_ID_BYTES } from "./command.ts";
 import type { LogDisk } from "./log-disk.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { MemberOptions } from "./options.ts";
 import { ReadBarrier } from "./read-barrier.ts";
 import { ReplicatedState } from "./replicated-state.ts";
 import { decodeContext, encodeContext, type Roster, rosterAfter } from "./roster.ts";
-import type { StateMachine } from "./state-machine.ts";
-import { AgreementError, type Patience, Waiting } from "./waiting.ts";
 
 /** Commands that go into the log together. */
 const BATCH_BYTES_MAX = 262_144;
@@ -194,7 +195,7 @@ export class RaftMember {
   ): Promise<Decided> {
     if (this.#stopped)
       return Promise.reject(new AgreementError("consensus.stopped", "this member stops"));
-    const key = idKey(id);
+    const key = toHex(id);
     const before = this.#proposed.get(key);
     if (before !== undefined) return before.decided;
     const { waitingBytesMax } = this.#parts.options;
@@ -354,7 +355,7 @@ export class RaftMember {
     const command = decodeCommand(data);
     if (command === undefined) return;
     const result = this.#state.apply(command);
-    this.#decided.settle(idKey(command.id), { index, term, result });
+    this.#decided.settle(toHex(command.id), { index, term, result });
   }
 
   #applyChange(entry: Entry): void {
@@ -370,7 +371,7 @@ export class RaftMember {
     }
     if (context === undefined) return;
     this.#state.decidedAnew(context.id);
-    this.#decided.settle(idKey(context.id), { index, term, result: undefined });
+    this.#decided.settle(toHex(context.id), { index, term, result: undefined });
   }
 
   #snapshot(): void {

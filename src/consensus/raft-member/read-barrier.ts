@@ -1,5 +1,5 @@
-import { idKey } from "./command.ts";
-import { type Patience, Waiting } from "./waiting.ts";
+import { toHex } from "../../platform/hex.ts";
+import { type Patience, Waiting } from "../ordering/waiting.ts";
 
 const CONTEXT_BYTES = 8;
 
@@ -51,7 +51,7 @@ export class ReadBarrier {
   /** The group says what has to be applied. */
   confirmed(context: Uint8Array, index: number): void {
     const round = this.#asked;
-    if (round === undefined || idKey(round.context) !== idKey(context)) return;
+    if (round === undefined || toHex(round.context) !== toHex(context)) return;
     round.index = index;
     this.#asked = undefined;
     this.#answered.push(round);

@@ -1,6 +1,7 @@
-import { type Command, idKey, PROPOSAL_ID_BYTES } from "./command.ts";
+import { toHex } from "../../platform/hex.ts";
+import type { StateMachine } from "../ordering/state-machine.ts";
+import { type Command, PROPOSAL_ID_BYTES } from "./command.ts";
 import { type Roster, rosterOf } from "./roster.ts";
-import type { StateMachine } from "./state-machine.ts";
 
 /** A proposal that was made again is known for this many further ones, the same number at every member. */
 const RECENT_IDS_MAX = 8_192;
@@ -24,7 +25,7 @@ export class ReplicatedState {
 
   /** Takes note of a proposal. @returns false when it was decided before */
   decidedAnew(id: Uint8Array): boolean {
-    const key = idKey(id);
+    const key = toHex(id);
     if (this.#recent.has(key)) return false;
     this.#recent.add(key);
     if (this.#recent.size > RECENT_IDS_MAX)

@@ -1,8 +1,9 @@
+import { fromHex, toHex } from "../../platform/hex.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Change } from "../raft/change.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import { memberIds } from "../raft/configuration.ts";
-import { bytesOfHex, idKey, PROPOSAL_ID_BYTES } from "./command.ts";
+import { PROPOSAL_ID_BYTES } from "./command.ts";
 
 /** Whose number is whose: the core knows members by numbers that are never given twice. */
 export type Roster = ReadonlyMap<number, PeerId>;
@@ -17,7 +18,7 @@ export interface ChangeContext {
 
 /** @returns the context of a change */
 export function encodeContext({ id, peers }: ChangeContext): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ id: idKey(id), peers: [...peers] }));
+  return new TextEncoder().encode(JSON.stringify({ id: toHex(id), peers: [...peers] }));
 }
 
 /** @returns what a change carries; undefined when that is no such thing; never throws */
@@ -27,7 +28,7 @@ export function decodeContext({ context }: Change): ChangeContext | undefined {
     const roster = rosterOf(peers);
     if (typeof id !== "string" || id.length !== 2 * PROPOSAL_ID_BYTES || roster === undefined)
       return undefined;
-    return { id: bytesOfHex(id), peers: roster };
+    return { id: fromHex(id), peers: roster };
   } catch {
     // Whatever JSON did not like about it.
     return undefined;

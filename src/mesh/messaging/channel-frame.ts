@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromHex, toHex } from "../../platform/hex.ts";
 import { ChannelFrameSchema } from "../../wire/agent_mesh/v1/messaging_pb.ts";
-import { fromHex, toHex } from "./hex.ts";
 
 const ID_BYTES = 16;
 /** Most bytes that a frame has beyond its payload. */

@@ -1,3 +1,4 @@
+import { toHex } from "../../platform/hex.ts";
 import { type Network, NetworkError, type Protocol, Refused } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
@@ -7,7 +8,6 @@ import {
   decodeChannelFrame,
   encodeChannelFrame,
 } from "./channel-frame.ts";
-import { toHex } from "./hex.ts";
 import { SecureChannel } from "./secure-channel.ts";
 
 /** Carries secure channels. */

@@ -4,12 +4,15 @@ export class AgreementError extends Error {
   /**
    * `consensus.timeout`: not decided in time; it may still be. `consensus.busy`: too much waits already.
    * `consensus.cancelled`: by the caller; it may still be decided. `consensus.stopped`: this member stops.
+   * `consensus.unready`: this member does not know enough of the group yet. `consensus.refused`: it can not be done.
    */
   readonly code:
     | "consensus.timeout"
     | "consensus.busy"
     | "consensus.cancelled"
-    | "consensus.stopped";
+    | "consensus.stopped"
+    | "consensus.unready"
+    | "consensus.refused";
   constructor(code: AgreementError["code"], message: string) {
     super(message);
     this.code = code;
