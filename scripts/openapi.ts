@@ -23,6 +23,8 @@ const tags = {
   mesh: "Links to other agents.",
   fleet: "All agents that this one knows.",
   roles: "Who leads, who checks, who aggregates and who trains.",
+  consensus: "What the committee of the fleet agrees on.",
+  tasks: "What agents do for each other.",
   bridge: "The way to a cluster.",
   config: "How the agent is set up.",
   tokens: "Who may do what.",

@@ -1,6 +1,8 @@
 import { TokenStore } from "../access/tokens.ts";
 import type { Config } from "../config/schema.ts";
+import { noConsensus } from "../consensus/view.ts";
 import { noRoles } from "../coordination/roles/view.ts";
+import { noTasks } from "../coordination/tasks/view.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
 import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
@@ -22,6 +24,7 @@ import type {
   RunInfo,
 } from "./agent-platform.ts";
 import { BridgePart } from "./bridge-part.ts";
+import { consensusFeatures, createConsensusPart } from "./consensus-part.ts";
 import { attachDescribe } from "./describe-task.ts";
 import { healthOf } from "./health-checks.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -32,6 +35,7 @@ import { RelayPart } from "./relay-part.ts";
 import { createRoadOut } from "./road-out.ts";
 import { createRolesPart, rolesFeatures } from "./roles-part.ts";
 import { describeSelf, type SelfParts } from "./self-description.ts";
+import { createTasksPart, tasksFeatures } from "./tasks-part.ts";
 import { watchdog } from "./watchdog.ts";
 
 /** A running agent. */
@@ -120,6 +124,8 @@ export async function startAgent(
       ...(isBridgeOn(config.bridge) ? [BRIDGE_FEATURE] : []),
       ...(relay?.features ?? []),
       ...rolesFeatures(config),
+      ...consensusFeatures(config),
+      ...tasksFeatures(config),
     ],
     relayOffer: () => relay?.offer(),
     health,
@@ -130,6 +136,16 @@ export async function startAgent(
   const roles = await lifecycle.guard(() =>
     mesh !== undefined && config.coordination.roles.enabled
       ? createRolesPart(config, platform, { mesh, device, events })
+      : undefined,
+  );
+  const consensus = await lifecycle.guard(() =>
+    mesh !== undefined && roles !== undefined && config.consensus.enabled
+      ? createConsensusPart(config, platform, { mesh, roles: roles.view, events, store })
+      : undefined,
+  );
+  const tasks = await lifecycle.guard(async () =>
+    mesh !== undefined && config.coordination.tasks.enabled
+      ? createTasksPart(config, platform, { agentId, mesh, device, events, store, broker })
       : undefined,
   );
   if (mesh !== undefined)
@@ -159,6 +175,8 @@ export async function startAgent(
     ...(mesh !== undefined && { meshAccess: mesh.access }),
     bridge: bridge ?? noBridge,
     roles: roles?.view ?? noRoles,
+    consensus: consensus?.view ?? noConsensus,
+    tasks: tasks?.view ?? noTasks,
     relay: relay ?? noRelay(config.relay),
     brokerStatus: () => broker.status(),
     health,
@@ -217,6 +235,18 @@ export async function startAgent(
       start: () => roles.start(),
       stop: () => roles.stop(),
     });
+  if (consensus !== undefined)
+    await lifecycle.start({
+      name: "consensus",
+      start: () => consensus.start(),
+      stop: () => consensus.stop(),
+    });
+  if (tasks !== undefined)
+    await lifecycle.start({
+      name: "tasks",
+      start: () => tasks.start(),
+      stop: () => tasks.stop(),
+    });
   if (bridge !== undefined)
     await lifecycle.start({
       name: "bridge",
@@ -234,7 +264,12 @@ export async function startAgent(
   });
   await lifecycle.start({
     name: "broker",
-    start: () => broker.start((message, settle) => intake.take(message, settle)),
+    start: () =>
+      broker.start((message, settle) => {
+        // What programs say of tasks is no reading.
+        if (tasks?.takes(message.topic, message.payload) === true) settle();
+        else intake.take(message, settle);
+      }),
     stop: () => broker.stop(),
   });
   const { url, tlsUrl } = broker.status();

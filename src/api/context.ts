@@ -1,7 +1,9 @@
 import type { MeshAccess } from "../access/mesh-access.ts";
 import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
+import type { ConsensusView } from "../consensus/view.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
+import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { RelayView } from "../mesh/relay/view.ts";
@@ -47,6 +49,8 @@ export interface ApiContext {
   readonly meshAccess?: AccessView;
   readonly bridge: BridgeView;
   readonly roles: RolesView;
+  readonly tasks: TasksView;
+  readonly consensus: ConsensusView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
   health(): readonly HealthCheck[];

@@ -156,10 +156,75 @@ export const problemCatalogue = {
     title: "The node is not banned",
     fix: "GET /v1/mesh/bans lists those that are.",
   },
+  "consensus.off": {
+    status: 409,
+    title: "Agreement is off",
+    fix: "Set `consensus.enabled: true` on the agents that are to have a committee, and start them again.",
+  },
+  "consensus.no-committee": {
+    status: 409,
+    title: "This agent knows of no committee that could decide",
+    fix: "GET /v1/consensus tells what is known; a committee is founded once `consensus.foundersMin` agents on mains are there.",
+  },
+  "consensus.refused": {
+    status: 409,
+    title: "It can not be decided so",
+    fix: "See `detail`.",
+  },
+  "consensus.busy": {
+    status: 503,
+    title: "Too much waits to be decided already",
+    fix: "Ask again later.",
+  },
+  "consensus.timeout": {
+    status: 504,
+    title: "The committee did not answer in time",
+    fix: "It may still decide: look at the proposal. GET /v1/consensus tells whether anybody leads.",
+  },
+  "consensus.not-found": {
+    status: 404,
+    title: "No such proposal, or nothing accepted under its id",
+    fix: "GET /v1/consensus/proposals and /v1/consensus/decisions list those that are known here.",
+  },
   "fleet.no-survey": {
     status: 404,
     title: "No survey of the fleet runs, and none is kept",
     fix: "GET /v1/fleet/agents?scope=all begins one.",
+  },
+  "tasks.off": {
+    status: 409,
+    title: "This agent takes no tasks",
+    fix: "Set `mesh.enabled` and `coordination.tasks.enabled`.",
+  },
+  "tasks.unmet": {
+    status: 409,
+    title: "Nobody in the fleet can do the task",
+    fix: "See `detail` for what is missing; GET /v1/fleet/agents tells what each agent offers.",
+  },
+  "tasks.dependency": {
+    status: 409,
+    title: "What the task is to wait for is not there",
+    fix: "Name tasks of this agent that are under way or done.",
+  },
+  "tasks.full": {
+    status: 409,
+    title: "There are too many tasks",
+    fix: "Wait until some have ended.",
+  },
+  "tasks.invalid": {
+    status: 400,
+    title: "Such a task can not be",
+    fix: "See `detail`.",
+  },
+  "tasks.not-found": {
+    status: 404,
+    title: "There is no such task",
+    fix: "GET /v1/tasks lists them; those that ended long ago are forgotten.",
+  },
+  "tasks.no-offer": {
+    status: 404,
+    title: "No such work waits for a program here",
+    fix: "GET /v1/tasks/offers lists what does; it may have been stopped, or taken too long.",
   },
   "route.not-found": {
     status: 404,

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Installation } from "../platform/node/installation.ts";
 import { registerBridge } from "./bridge.ts";
 import { registerConfig } from "./config.ts";
+import { registerConsensus } from "./consensus.ts";
 import { registerDevice } from "./device.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerFleet } from "./fleet.ts";
@@ -14,6 +15,7 @@ import { registerRoles } from "./roles.ts";
 import { registerRun } from "./run.ts";
 import { registerSimulate } from "./simulate.ts";
 import { registerStatus } from "./status.ts";
+import { registerTask } from "./task.ts";
 import { registerToken } from "./token.ts";
 
 /** @returns the whole command line, ready to parse. */
@@ -34,6 +36,8 @@ export function createProgram(installation: Installation): Command {
   registerFleet(program);
   registerMesh(program);
   registerRoles(program);
+  registerTask(program);
+  registerConsensus(program);
   registerRelay(program);
   registerBridge(program);
   registerConfig(program);

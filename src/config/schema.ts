@@ -1,5 +1,6 @@
 import * as Type from "typebox";
 import { apiOptions } from "../api/options.ts";
+import { consensusOptions } from "../consensus/options.ts";
 import { coordinationOptions } from "../coordination/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
 import { bridgeOptions } from "../mesh/bridge/options.ts";
@@ -23,6 +24,7 @@ export const configSchema = Type.Object(
     relay: relayOptions,
     bridge: bridgeOptions,
     coordination: coordinationOptions,
+    consensus: consensusOptions,
     device: deviceOptions,
     power: powerOptions,
     budget: budgetOptions,

@@ -1,5 +1,6 @@
 import * as Type from "typebox";
 import { COMMITTEE_SIZES } from "./roles/options.ts";
+import { KIND_PATTERN } from "./tasks/order.ts";
 
 const skills = (description: string) =>
   Type.Array(Type.String({ pattern: "^[a-z][a-z0-9-]{0,31}$" }), {
@@ -65,9 +66,62 @@ const rolesOptions = Type.Object(
   },
 );
 
+const taskKind = Type.Object(
+  {
+    name: Type.String({
+      pattern: KIND_PATTERN,
+      description: "What orders call it; told to the fleet as the feature `task:` with this name.",
+    }),
+    timeoutMs: Type.Integer({
+      default: 300_000,
+      minimum: 100,
+      maximum: 86_400_000,
+      description: "Work of which no program says anything for this long has failed.",
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const tasksOptions = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: true,
+      description: "Take orders, and do tasks of others, as long as there is a mesh.",
+    }),
+    kinds: Type.Array(taskKind, {
+      default: [],
+      maxItems: 8,
+      description: "What programs on this device do for the fleet, beside `describe`.",
+    }),
+    capacity: Type.Integer({
+      default: 4,
+      minimum: 1,
+      maximum: 64,
+      description: "Tasks that are worked on here at once.",
+    }),
+    bidWithinMs: Type.Integer({
+      default: 2_000,
+      minimum: 50,
+      maximum: 60_000,
+      description: "For bids to come in; sooner when everybody has answered.",
+    }),
+    keptMax: Type.Integer({
+      default: 512,
+      minimum: 1,
+      maximum: 1_024,
+      description: "Orders that are over and kept, with their results.",
+    }),
+  },
+  {
+    additionalProperties: false,
+    default: {},
+    description: "What agents do for each other.",
+  },
+);
+
 /** Settings under `coordination`. */
 export const coordinationOptions = Type.Object(
-  { roles: rolesOptions },
+  { roles: rolesOptions, tasks: tasksOptions },
   {
     additionalProperties: false,
     default: {},

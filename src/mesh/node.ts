@@ -118,6 +118,11 @@ export class MeshNode implements ChannelOpener {
     return this.#bootstrap.addAll(addresses);
   }
 
+  /** Opens a link to a node of the mesh, unless there is one. @throws NetworkError */
+  link(peer: PeerId): Promise<void> {
+    return this.#linkTo(peer);
+  }
+
   /** Closes the links to a node. It may come back. @returns false when there is none */
   async unlink(peer: PeerId): Promise<boolean> {
     const { network } = this.#parts;

@@ -1,4 +1,6 @@
+import type { ConsensusView } from "../consensus/view.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
+import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView, PowerMode } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { RelayView } from "../mesh/relay/view.ts";
@@ -12,8 +14,10 @@ import type { ReadingsView } from "../readings/view.ts";
 import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 import type { Add, Read } from "./add-metric.ts";
 import { addBridge } from "./bridge-metrics.ts";
+import { addConsensus } from "./consensus-metrics.ts";
 import { addRelay } from "./relay-metrics.ts";
 import { addRoles } from "./roles-metrics.ts";
+import { addTasks } from "./tasks-metrics.ts";
 
 /** What the agent's metrics are read from. */
 export interface MetricViews {
@@ -28,6 +32,8 @@ export interface MetricViews {
   readonly readings: ReadingsView;
   readonly bridge: BridgeView;
   readonly roles: RolesView;
+  readonly tasks: TasksView;
+  readonly consensus: ConsensusView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
 }
@@ -70,7 +76,9 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addBroker(gauge, counter, () => views.brokerStatus());
   addUplinks(gauge, counter, views.uplinks);
   addBridge(gauge, counter, views.bridge);
+  addConsensus(gauge, counter, views.consensus);
   addRoles(gauge, counter, views.roles);
+  addTasks(gauge, counter, views.tasks);
   addRelay(gauge, counter, views.relay);
 }
 

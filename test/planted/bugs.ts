@@ -1,13 +1,19 @@
-/** A small fault that is put into the sources as they are loaded, to see whether the simulator finds it. */
-export interface PlantedBug {
-  readonly name: string;
-  /** What it does, in words. */
-  readonly about: string;
+/** One text in the place of another. */
+export interface Edit {
   /** Source below `src/`. */
   readonly file: string;
   /** Text that is there exactly once. */
   readonly find: string;
   readonly replace: string;
+}
+
+/** A small fault that is put into the sources as they are loaded, to see whether the simulator finds it. */
+export interface PlantedBug extends Edit {
+  readonly name: string;
+  /** What it does, in words. */
+  readonly about: string;
+  /** Where the code is careful twice, all of it has to go. */
+  readonly also?: readonly Edit[];
   /** Options of `agent-mesh simulate` beside {@link HUNT_OPTIONS}; a later one wins. */
   readonly options?: readonly string[];
 }

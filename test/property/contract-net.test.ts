@@ -153,7 +153,7 @@ const value = fc.oneof(
       call: fc.oneof(fc.constantFrom("1-1", "1-2", "c1", "c2"), text),
       task: fc.oneof(
         fc.constant(TASK),
-        fc.record({ name: text, input: text, needs: fc.array(text), demand: number }),
+        fc.record({ name: text, kind: text, input: text, needs: fc.array(text), demand: number }),
       ),
       route: fc.oneof(
         fc

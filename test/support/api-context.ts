@@ -21,6 +21,7 @@ import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { registerAgentMetrics } from "../../src/telemetry/agent-metrics.ts";
 import { EventLog } from "../../src/telemetry/event-log.ts";
+import { StillTasks } from "./task-orders.ts";
 
 /** Defaults of the schema, on any free port. */
 export const testOptions: ApiOptions = {
@@ -109,6 +110,7 @@ export interface World {
   ready: boolean;
   failNext: Error | undefined;
   config: Record<string, unknown>;
+  readonly tasks: StillTasks;
 }
 
 export function update(sequence: number, payload: Uint8Array = Buffer.from("21.5")): Update {
@@ -155,6 +157,7 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
     ready: true,
     failNext: undefined,
     config: { agent: { id: "agent-1" } },
+    tasks: new StillTasks(),
   };
   const logged: string[] = [];
   const logger: Logger = { ...silentLogger, error: (message) => void logged.push(message) };
@@ -471,11 +474,80 @@ const relayStatus: ReturnType<ApiContext["relay"]["status"]> = {
   ],
 };
 
+const self = { peerId: "12D3KooWself", agentId: "agent-1", self: true };
+const openProposal: ReturnType<ApiContext["consensus"]["proposals"]>[number] = {
+  proposalId: "0123456789abcdef0123456789abcdef",
+  topic: "maintenance",
+  value: Buffer.from('{"window":"02:00"}'),
+  proposer: self,
+  expiresInMs: 60_000,
+  votes: [{ member: self, choice: "accept", reason: "" }],
+};
+const { expiresInMs: _, votes: __, ...ofProposal } = openProposal;
+const decided: ReturnType<ApiContext["consensus"]["decisions"]>[number] = {
+  ...ofProposal,
+  proposalId: "f".repeat(32),
+  number: 1,
+  outcome: "accepted",
+  reasons: [],
+  certificate: Uint8Array.of(1, 2, 3),
+};
+
+function consensusOf(take: () => void): ApiContext["consensus"] {
+  const done = (): Promise<void> => {
+    take();
+    return Promise.resolve();
+  };
+  return {
+    status: () => ({
+      enabled: true,
+      standing: "seated",
+      committee: {
+        group: "00112233445566778899aabbccddeeff",
+        protocol: "raft",
+        epoch: 2,
+        quorum: 2,
+        members: [
+          { ...self, leads: true, fitness: "fit" },
+          { peerId: "12D3KooWpeer", agentId: "agent-2", self: false, leads: false, fitness: "fit" },
+          { peerId: "12D3KooWfar", self: false, leads: false, fitness: "gone" },
+        ],
+      },
+      seat: { standing: "leading", leader: self, term: 3, position: 17, learners: [] },
+      counters: { proposals: 2, decisions: 1, leaders: 1 },
+    }),
+    async propose() {
+      await done();
+      return { proposalId: openProposal.proposalId };
+    },
+    vote: done,
+    cancel: done,
+    found: done,
+    proposals: () => [openProposal],
+    proposal: (id) => (id === openProposal.proposalId ? openProposal : undefined),
+    decisions: (after) => [decided].filter(({ number }) => number > after),
+    decision: (id) => Promise.resolve(id === decided.proposalId ? decided : undefined),
+    verify: (certificate) =>
+      certificate.length === 3
+        ? { valid: true, group: "00", number: 1, proposalId: "ff", topic: "a", value: certificate }
+        : { valid: false, fault: "malformed" },
+  };
+}
+
 function viewsOf(
   world: World,
 ): Pick<
   ApiContext,
-  "device" | "readings" | "queue" | "uplinks" | "mesh" | "bridge" | "roles" | "relay"
+  | "device"
+  | "readings"
+  | "queue"
+  | "uplinks"
+  | "mesh"
+  | "bridge"
+  | "roles"
+  | "tasks"
+  | "relay"
+  | "consensus"
 > {
   const take = () => {
     const { failNext } = world;
@@ -538,7 +610,9 @@ function viewsOf(
     },
     mesh: meshOf(take),
     bridge: { status: () => bridgeStatus },
+    consensus: consensusOf(take),
     roles: { summary: () => rolesStatus, status: () => rolesStatus },
+    tasks: world.tasks,
     relay: { status: () => relayStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {

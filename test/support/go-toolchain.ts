@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { moduleSum, zipEntries } from "./go-module-zip.ts";
+import { moduleSum, type ZipEntry, zipEntries } from "./go-module-zip.ts";
 
 const VERSION = "1.26.8";
 const DOWNLOAD_TIMEOUT_MS = 180_000;
@@ -52,12 +52,8 @@ export async function fetchGo(directory: string): Promise<GoToolchain | { missin
   if (architecture === undefined || sum === undefined)
     return { missing: `there is no Go to fetch for ${process.arch}` };
   const module = `golang.org/toolchain@v0.0.1-go${VERSION}.linux-${architecture}`;
-  const path = module.replace("@", "/@v/");
-  const archive = await download(path);
-  if (typeof archive === "string") return { missing: `offline: ${archive}` };
-  const entries = [...zipEntries(archive)];
-  const came = moduleSum(entries);
-  if (came !== sum) throw new Error(`${module} has the sum ${came}, not ${sum}`);
+  const entries = await fetchModule(module, sum);
+  if ("missing" in entries) return entries;
   const root = join(directory, "go");
   for (const { name, bytes } of entries) {
     if (!name.startsWith(`${module}/`)) throw new Error(`${module} holds ${name}`);
@@ -80,6 +76,24 @@ export async function fetchGo(directory: string): Promise<GoToolchain | { missin
     GOFLAGS: "-modcacherw",
   };
   return { program: join(root, "bin/go"), env };
+}
+
+/**
+ * Fetches a module from the module proxy.
+ * @param module with its version, as `path@v1.2.3` @param sum what `go.sum` says of it
+ * @returns its files, or why it can not be had, beginning with `offline:`
+ * @throws Error when what came is not what was asked for
+ */
+export async function fetchModule(
+  module: string,
+  sum: string,
+): Promise<readonly ZipEntry[] | { missing: string }> {
+  const archive = await download(module.replace("@", "/@v/"));
+  if (typeof archive === "string") return { missing: `offline: ${archive}` };
+  const entries = [...zipEntries(archive)];
+  const came = moduleSum(entries);
+  if (came !== sum) throw new Error(`${module} has the sum ${came}, not ${sum}`);
+  return entries;
 }
 
 async function download(path: string): Promise<Buffer | string> {

@@ -1,4 +1,5 @@
 import type {
+  Consensus,
   Device,
   FleetAgent,
   Health,
@@ -462,6 +463,27 @@ function rolesOf(state: StubState): Roles {
   };
 }
 
+/** Those that the roles name, the coordinator leading. */
+function consensusOf(state: StubState): Consensus {
+  const { assignment } = rolesOf(state);
+  const leader = assignment?.coordinator;
+  if (leader === undefined || assignment === undefined)
+    return { enabled: state.mesh !== "off", standing: "none" };
+  return {
+    enabled: true,
+    standing: "follows",
+    committee: {
+      protocol: "raft",
+      quorum: 2,
+      members: [leader, ...assignment.validators].map((holder, at) => ({
+        ...holder,
+        leads: at === 0,
+        fitness: at === 2 ? "gone" : "fit",
+      })),
+    },
+  };
+}
+
 /** One page of the fleet: by name from the place that the cursor names. */
 function fleetPage(state: StubState, query: URLSearchParams) {
   const all = fleetOf(state);
@@ -502,6 +524,7 @@ export function answersOf(state: StubState, query: URLSearchParams): Record<stri
     "/v1/mesh/peers": { items: peersOf(state) },
     "/v1/fleet/agents": fleetPage(state, query),
     "/v1/roles": rolesOf(state),
+    "/v1/consensus": consensusOf(state),
     "/v1/mqtt/mappings": {
       items: [],
       broker: { kind: "embedded", connected: true, url: "mqtt://127.0.0.1:1883", clients: 3 },

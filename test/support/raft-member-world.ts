@@ -1,14 +1,15 @@
+import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts";
 import type { ChangeStep } from "../../src/consensus/raft/change.ts";
 import { foundLog } from "../../src/consensus/raft-member/founding.ts";
 import { LogDisk } from "../../src/consensus/raft-member/log-disk.ts";
-import { type Decided, RaftMember } from "../../src/consensus/raft-member/member.ts";
-import { decodeMessage, encodeMessage } from "../../src/consensus/raft-member/message-codec.ts";
+import { RaftMember } from "../../src/consensus/raft-member/member.ts";
+import { decodeHeard, encodeMessage } from "../../src/consensus/raft-member/message-codec.ts";
 import {
   defaultMemberOptions,
   type MemberOptions,
 } from "../../src/consensus/raft-member/options.ts";
+import type { Decided } from "../../src/consensus/raft-member/proposals.ts";
 import type { Roster } from "../../src/consensus/raft-member/roster.ts";
-import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts";
 import type { Random } from "../../src/platform/random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { DeviceClock, ProcessClock } from "../../src/simulator/device-clock.ts";
@@ -17,9 +18,8 @@ import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { SimulatedStore } from "../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 
-const GROUP = Uint8Array.from({ length: 16 }, (_, at) => at + 1);
 const WAIT_MS = 120_000;
-const GROUP_KEY = Buffer.from(GROUP).toString("hex");
+const GROUP = "0102030405060708090a0b0c0d0e0f10";
 
 /** Remembers every value it was given, in order. */
 export class Journal implements StateMachine {
@@ -105,22 +105,19 @@ export class RaftMemberWorld {
     const journal = new Journal();
     const process: NonNullable<Device["process"]> = { clock, store, journal };
     device.process = process;
-    const opening =
-      device.starts === 1 ? this.#begin(device, store) : LogDisk.open(store, GROUP_KEY);
+    const opening = device.starts === 1 ? this.#begin(device, store) : LogDisk.open(store, GROUP);
     const disk = await this.#wait(opening);
     if (device.process !== process) return;
     process.member = new RaftMember({
-      id,
       disk,
       machine: journal,
-      sponsors: new Map(this.#founders.map((each) => [each, `peer-${each}`])),
       clock,
       random,
       logger: silentLogger,
       options: this.#options,
-      send: (to, message) =>
-        this.#send(id, Number(to.slice("peer-".length)), encodeMessage(GROUP, message)),
+      send: (message) => this.#send(id, message.to, encodeMessage(id, message)),
       onChange: () => undefined,
+      onTick: () => undefined,
       onLost: () => this.lost.push(id),
     });
     process.member.start();
@@ -180,8 +177,7 @@ export class RaftMemberWorld {
     steps: readonly ChangeStep[],
     added: readonly number[] = [],
   ): Promise<void> {
-    const peers: Roster = new Map(added.map((id) => [id, `peer-${id}`]));
-    await this.#wait(this.member(by).change(steps, peers, { timeoutMs: 20_000 }));
+    await this.#wait(this.member(by).change(steps, rosterOf(added), { timeoutMs: 20_000 }));
   }
 
   async read(by: number, timeoutMs = 20_000): Promise<void> {
@@ -189,9 +185,10 @@ export class RaftMemberWorld {
   }
 
   #begin({ id }: Device, store: SimulatedStore): Promise<LogDisk> {
-    if (!this.#founders.includes(id)) return LogDisk.create(store, GROUP_KEY);
-    const roster = new Map(this.#founders.map((each) => [each, `peer-${each}`]));
-    return foundLog(store, GROUP_KEY, roster, new Journal());
+    const identity = { number: id, log: id };
+    if (!this.#founders.includes(id))
+      return LogDisk.begin(store, GROUP, { ...identity, sponsors: new Map() });
+    return foundLog(store, GROUP, identity, rosterOf(this.#founders), new Journal());
   }
 
   #send(from: number, to: number, bytes: Uint8Array): Promise<void> {
@@ -201,9 +198,9 @@ export class RaftMemberWorld {
       if (this.#random.next() < this.lossRate) continue;
       this.clock.setTimer("message", 1 + this.#random.next() * this.latencyMsMax, () => {
         const member = this.devices.get(to)?.process?.member;
-        const said = decodeMessage(bytes);
-        if (member === undefined || said === undefined || this.severed(from, to)) return;
-        if (member.isFrom(`peer-${from}`, said.message.from)) member.take(said.message);
+        const heard = decodeHeard(bytes);
+        if (member === undefined || this.severed(from, to)) return;
+        if (heard?.kind === "message") member.take(heard.message);
       });
     }
     return Promise.resolve();
@@ -219,4 +216,8 @@ export class RaftMemberWorld {
       await this.clock.advance(20);
     return promise;
   }
+}
+
+function rosterOf(ids: readonly number[]): Roster {
+  return new Map(ids.map((id) => [id, { peer: `peer-${id}`, log: id }]));
 }

@@ -1,3 +1,4 @@
+import { CommitteePanel } from "./committee-panel.tsx";
 import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { EventsPanel } from "./events-panel.tsx";
 import { FleetPanel } from "./fleet-panel.tsx";
@@ -112,6 +113,9 @@ export function Dashboard(props: {
                 browserNow={browserNow}
                 fault={fault("roles")}
               />
+            )}
+            {state.consensus?.enabled === true && (
+              <CommitteePanel consensus={state.consensus} fault={fault("committee")} />
             )}
             <PowerPanel power={state.power} now={now} fault={fault("power")} />
             {state.queue !== undefined && state.queue.deadLetters > 0 && (

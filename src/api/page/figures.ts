@@ -119,7 +119,7 @@ export class Figures {
 
   private async pollMesh(signal: AbortSignal): Promise<void> {
     const { fleetSearch } = this.store.get();
-    const { mesh, peers, roles, fleet } = await fleetFigures(
+    const { mesh, peers, roles, consensus, fleet } = await fleetFigures(
       (part, path) => this.ask(part, path, signal),
       fleetSearch,
     );
@@ -127,6 +127,7 @@ export class Figures {
     this.store.set({
       ...(mesh && { mesh }),
       ...(peers && { peers }),
+      ...(consensus && { consensus }),
       ...(roles && { roles: { answer: roles, atMs: Date.now() } }),
       ...(fleet && current && { fleet: { ...fleet, atMs: Date.now() } }),
     });

@@ -1,5 +1,5 @@
 import { inFleetOrder, matchesSearch } from "./mesh-text.ts";
-import type { FleetAgent, FleetPage, Items, Mesh, MeshPeer, Roles } from "./model.ts";
+import type { Consensus, FleetAgent, FleetPage, Items, Mesh, MeshPeer, Roles } from "./model.ts";
 
 /** Agents held and shown at once; of larger fleets those in trouble, and the first by name. */
 export const AGENTS_MAX = 100;
@@ -17,6 +17,7 @@ export interface FleetFigures {
   readonly mesh?: Mesh;
   readonly peers?: readonly MeshPeer[];
   readonly roles?: Roles;
+  readonly consensus?: Consensus;
   readonly fleet?: { readonly agents: readonly FleetAgent[]; readonly counts: FleetPage["counts"] };
 }
 
@@ -25,15 +26,17 @@ export async function fleetFigures(ask: Ask, search: string): Promise<FleetFigur
   const mesh = await ask<Mesh>("mesh", "/v1/mesh");
   if (mesh === undefined) return {};
   if (!mesh.enabled) return { mesh };
-  const [peers, roles, fleet] = await Promise.all([
+  const [peers, roles, consensus, fleet] = await Promise.all([
     ask<Items<MeshPeer>>("neighbours", `/v1/mesh/peers?limit=${PEERS_MAX}`),
     ask<Roles>("roles", "/v1/roles"),
+    ask<Consensus>("committee", "/v1/consensus"),
     agentsOf(ask, search),
   ]);
   return {
     mesh,
     ...(peers && { peers: peers.items }),
     ...(roles && { roles }),
+    ...(consensus && { consensus }),
     ...(fleet && { fleet }),
   };
 }

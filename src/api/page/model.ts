@@ -348,6 +348,33 @@ export interface Roles {
   readonly assignment?: RoleAssignment | undefined;
 }
 
+/** A member of the committee. */
+export interface CommitteeMember extends RoleHolder {
+  readonly leads: boolean;
+  readonly fitness: "fit" | "gone" | "unfit" | "lost";
+}
+
+/** GET /v1/consensus */
+export interface Consensus {
+  readonly enabled: boolean;
+  readonly standing: "none" | "follows" | "seated" | "lost";
+  readonly committee?:
+    | {
+        readonly protocol: string;
+        readonly members: readonly CommitteeMember[];
+        readonly quorum: number;
+      }
+    | undefined;
+  readonly seat?:
+    | {
+        readonly standing: "leading" | "following" | "electing" | "learning" | "left" | "lost";
+        readonly leader?: RoleHolder | undefined;
+        readonly term: number;
+        readonly position: number;
+      }
+    | undefined;
+}
+
 /** A page of a list. */
 export interface Items<T> {
   readonly items: readonly T[];

@@ -1,6 +1,7 @@
 import type {
   AgentEvent,
   Broker,
+  Consensus,
   DeadLetter,
   Device,
   FleetAgent,
@@ -74,6 +75,7 @@ export interface PageState {
     /** Browser time of the answer. */
     readonly atMs: number;
   };
+  readonly consensus?: Consensus;
   /** Newest first, bounded. */
   readonly events: readonly AgentEvent[];
   readonly self?: TokenSelf;

@@ -14,6 +14,16 @@ import {
 } from "./access.ts";
 import { bridge } from "./bridge.ts";
 import { payload, problem } from "./common.ts";
+import {
+  committeeMember,
+  consensus,
+  decisions,
+  namedPeer,
+  proposal,
+  proposals,
+  proposed,
+  verdict,
+} from "./consensus.ts";
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
 import {
@@ -33,6 +43,7 @@ import { relay, relayGuest, relayHost } from "./relay.ts";
 import { resourceHistory, resourcePoint, resources } from "./resources.ts";
 import { ratedAgent, roleHolder, roles } from "./roles.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
+import { task, taskAnswer, taskBrief, taskOffer, taskOffers, taskRequest, tasks } from "./tasks.ts";
 import { token, tokenCreated, tokens } from "./tokens.ts";
 import { uplink, uplinks } from "./uplinks.ts";
 
@@ -87,8 +98,23 @@ export const componentSchemas: readonly TSchema[] = [
   relayHost,
   bridge,
   roleHolder,
+  task,
+  taskAnswer,
+  taskBrief,
+  taskOffer,
+  taskOffers,
+  taskRequest,
+  tasks,
   ratedAgent,
   roles,
+  namedPeer,
+  committeeMember,
+  consensus,
+  proposal,
+  proposals,
+  decisions,
+  proposed,
+  verdict,
   config,
   configSchema,
   token,

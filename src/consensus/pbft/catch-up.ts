@@ -50,13 +50,12 @@ export class CatchUp {
 
   /** The group has a stable state that this replica does not have. */
   get isBehind(): boolean {
-    const { stable, stableSnapshot } = this.#parts.checkpoints;
-    return stable.sequence > 0 && stableSnapshot === undefined;
+    return this.#parts.checkpoints.isBehind;
   }
 
   /** Looks whether something was lost, and asks for it. Comes at regular intervals. */
   look(turn: Turn): void {
-    const { self, executor, views, watch, checkpoints } = this.#parts;
+    const { self, executor, views, watch } = this.#parts;
     const { executed } = executor;
     this.#statuses.refill();
     const { isBehind } = this;
@@ -69,8 +68,13 @@ export class CatchUp {
     this.#tellStatus(turn);
     if (!isStuck) return;
     this.fetchMissing(turn);
-    if (isBehind) this.#transfer.pursue(turn, checkpoints.stable);
+    this.fetchState(turn);
     if (!views.isPending) this.forward(turn);
+  }
+
+  /** Asks for the group's state where this replica has none. */
+  fetchState(turn: Turn): void {
+    if (this.isBehind) this.#transfer.pursue(turn, this.#parts.checkpoints.stable);
   }
 
   /** A backup hands what has waited longest to the primary. */

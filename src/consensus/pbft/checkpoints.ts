@@ -1,9 +1,10 @@
 import { type Certificate, gather } from "./certificate.ts";
 import { contradict } from "./evidence.ts";
+import { NO_STATE } from "./group.ts";
 import type { Self } from "./self.ts";
 import { type Snapshot, snapshotOf } from "./state.ts";
 import type { Turn } from "./turn.ts";
-import { GENESIS, isSoundCheckpoint } from "./view-change.ts";
+import { genesisOf, isSoundCheckpoint } from "./view-change.ts";
 import type { Vote } from "./vote.ts";
 
 /**
@@ -14,14 +15,20 @@ export class Checkpoints {
   readonly #self: Self;
   readonly #votes = new Map<number, (Vote | undefined)[]>();
   readonly #snapshots = new Map<number, Snapshot>();
-  #stable: Certificate = GENESIS;
+  #stable: Certificate;
 
   constructor(self: Self) {
     this.#self = self;
+    this.#stable = genesisOf(self.group);
   }
 
   get stable(): Certificate {
     return this.#stable;
+  }
+
+  /** The group has a state that this replica lacks. */
+  get isBehind(): boolean {
+    return this.#stable.digest !== NO_STATE && this.stableSnapshot === undefined;
   }
 
   /** This replica's own state where the group's is stable; undefined when it is behind, or has gone wrong. */

@@ -13,7 +13,7 @@ import { type Snapshot, snapshotOf } from "./state.ts";
 import {
   decodeNewView,
   decodeViewChange,
-  GENESIS,
+  genesisOf,
   type NewView,
   type ViewChange,
 } from "./view-change.ts";
@@ -103,7 +103,8 @@ export function readKept(entries: Iterable<StoreEntry>, self: Self): Kept {
     viewChange: viewChange && intact(KEYS.viewChange, decodeViewChange(viewChange, check, options)),
     newView: newView && intact(KEYS.newView, decodeNewView(newView, check, options)),
     stable:
-      read(KEYS.stable, (reader) => readCertificate(reader, "checkpoint", group.size)) ?? GENESIS,
+      read(KEYS.stable, (reader) => readCertificate(reader, "checkpoint", group.size)) ??
+      genesisOf(group),
     snapshot: state && snapshotOf(state.sequence, state.bytes, hasher, options),
     slots,
   };

@@ -14,8 +14,11 @@ export type TimerName = "progress" | "new-view" | "resend";
 export type PbftInput =
   /** The transport vouches for `from`. */
   | { readonly kind: "message"; readonly from: PeerId; readonly bytes: Uint8Array }
-  /** From a client, directly; encoded as by `makeRequest`. */
-  | { readonly kind: "request"; readonly bytes: Uint8Array }
+  /**
+   * From a client, directly; encoded as by `makeRequest`. `isOwn`: whoever runs this replica has signed it, as a client of
+   * the same name; that is not checked again.
+   */
+  | { readonly kind: "request"; readonly bytes: Uint8Array; readonly isOwn?: boolean }
   | { readonly kind: "timer"; readonly timer: TimerName }
   /**
    * The application has executed what it was told to. `results` are in the order of the requests; `state` is its whole

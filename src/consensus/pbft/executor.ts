@@ -1,6 +1,7 @@
 import type { Checkpoints } from "./checkpoints.ts";
 import type { ClientTable } from "./client-table.ts";
 import type { Execution, PbftInput } from "./effects.ts";
+import { NO_STATE } from "./group.ts";
 import type { Log } from "./log.ts";
 import type { Self } from "./self.ts";
 import { joinState, type Snapshot, splitState } from "./state.ts";
@@ -23,9 +24,12 @@ export class Executor {
   #running: Execution | undefined;
   /** A state that takes the place of the application's once it is idle. */
   #arrived: Snapshot | undefined;
+  /** It has a state to go on from: the group's first one, at least. */
+  #isGrounded: boolean;
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
+    this.#isGrounded = parts.self.group.genesis === NO_STATE;
   }
 
   /** The last sequence number that the application has executed. */
@@ -35,7 +39,7 @@ export class Executor {
 
   /** Tells the application what comes next, when it is idle and that is known. */
   next(turn: Turn): void {
-    if (this.#running !== undefined) return;
+    if (this.#running !== undefined || !this.#isGrounded) return;
     const sequence = this.#executed + 1;
     const batch = this.#parts.log.get(sequence)?.decidedBatch;
     if (batch === undefined) return;
@@ -96,6 +100,7 @@ export class Executor {
     if (parts === undefined || !table.install(parts.table)) return false;
     checkpoints.installed(snapshot);
     this.#executed = snapshot.sequence;
+    this.#isGrounded = true;
     turn.install = { sequence: snapshot.sequence, state: parts.application };
     waiting.sweep((request) => table.standingOf(request) !== "new");
     return true;

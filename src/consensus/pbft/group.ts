@@ -6,6 +6,8 @@ import type { PeerId } from "../../platform/signer.ts";
 export const MEMBERS_MIN = 4;
 /** A vote goes to everybody from everybody: beyond this, messages are mostly votes. */
 export const MEMBERS_MAX = 64;
+/** Stands for the digest of a beginning in which the application knows nothing. */
+export const NO_STATE = "0".repeat(64);
 
 /**
  * The replicas, numbered by their place in the sorted list, and how many of them are enough. With n replicas up to
@@ -21,23 +23,27 @@ export class Group {
   readonly weakQuorum: number;
   /** 32 bytes that are signed with everything, so that no word of one group counts in another. */
   readonly id: Uint8Array;
+  /** Digest of the state before the first request: see `genesisSnapshot`. */
+  readonly genesis: string;
   readonly #indexes: ReadonlyMap<PeerId, number>;
 
   /**
    * @param name keeps apart groups that have the same members
+   * @param genesis what the group begins with; with nothing by default
    * @throws RangeError when there are too few members or too many, or one of them twice
    */
-  constructor(name: string, members: readonly PeerId[], hasher: Hasher) {
+  constructor(name: string, members: readonly PeerId[], hasher: Hasher, genesis = NO_STATE) {
     const count = members.length;
     if (count < MEMBERS_MIN || count > MEMBERS_MAX)
       throw new RangeError(`a group has ${MEMBERS_MIN} to ${MEMBERS_MAX} members, not ${count}`);
     this.members = [...members].sort();
     this.#indexes = new Map(this.members.map((peer, index) => [peer, index]));
     if (this.#indexes.size !== count) throw new RangeError("a member is in the list twice");
-    this.faultyMax = Math.floor((count - 1) / 3);
+    this.faultyMax = faultyOf(count);
     this.quorum = Math.ceil((count + this.faultyMax + 1) / 2);
     this.weakQuorum = this.faultyMax + 1;
-    this.id = fromHex(hasher.sha256Hex(JSON.stringify([name, ...this.members])));
+    this.id = fromHex(hasher.sha256Hex(JSON.stringify([name, ...this.members, genesis])));
+    this.genesis = genesis;
   }
 
   get size(): number {
@@ -53,4 +59,9 @@ export class Group {
   primaryOf(view: number): number {
     return view % this.members.length;
   }
+}
+
+/** @returns how many of so many members may lie */
+export function faultyOf(count: number): number {
+  return Math.floor((count - 1) / 3);
 }

@@ -85,6 +85,16 @@ const FETCHES = ["batch", "manifest", "chunk"] as const satisfies readonly Fetch
 const NAME_BYTES = 136;
 const VOTE_BYTES = 256;
 
+const QUESTIONS: ReadonlySet<number | undefined> = new Set([
+  KIND_CODES.get("status"),
+  KIND_CODES.get("fetch"),
+]);
+
+/** @returns whether somebody asks for what it lacks; the rest of the message may be anything */
+export function isQuestion(bytes: Uint8Array): boolean {
+  return QUESTIONS.has(bytes[0]);
+}
+
 /** Largest message: a new view, or a batch with its certificate. */
 export function messageBytesMax(options: PbftOptions, group: Group): number {
   const certificateBytes = VOTE_BYTES + group.size * NAME_BYTES;

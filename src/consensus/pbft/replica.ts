@@ -60,8 +60,8 @@ export class PbftReplica {
   readonly #messageBytesMax: number;
   readonly #accused = new Set<number>();
   #kept: Kept | undefined;
-  /** The state on record is the one after this sequence number. */
-  #keptState = 0;
+  /** The state on record is the one after this sequence number; -1 while there is none. */
+  #keptState = -1;
 
   /**
    * @throws RangeError when the options are out of bounds, or the credentials are none of a member
@@ -117,6 +117,11 @@ export class PbftReplica {
     return this.#views.view;
   }
 
+  /** Its own place in the group. */
+  get index(): number {
+    return this.#self.index;
+  }
+
   /** It takes part in `view`; otherwise it waits for it to begin. */
   get isActive(): boolean {
     return !this.#views.isPending;
@@ -136,6 +141,11 @@ export class PbftReplica {
   /** Proof of the last stable checkpoint; sequence number 0 before the first. */
   get stable(): Certificate {
     return this.#checkpoints.stable;
+  }
+
+  /** The group has a state that this replica does not have, and fetches. */
+  get isBehind(): boolean {
+    return this.#catchUp.isBehind;
   }
 
   /** Requests that are known here and not executed. */
@@ -166,6 +176,7 @@ export class PbftReplica {
       this.#keptState = snapshot.sequence;
     }
     this.#views.resume(turn, kept);
+    this.#catchUp.fetchState(turn);
     return this.#finish(turn);
   }
 
@@ -178,7 +189,7 @@ export class PbftReplica {
         this.#message(turn, input.from, input.bytes);
         break;
       case "request":
-        this.#request(turn, input.bytes);
+        this.#request(turn, input.bytes, input.isOwn);
         break;
       case "timer":
         this.#timer(turn, input.timer);
@@ -305,9 +316,9 @@ export class PbftReplica {
     else this.#agreement.takeVote(turn, vote);
   }
 
-  #request(turn: Turn, bytes: Uint8Array): void {
+  #request(turn: Turn, bytes: Uint8Array, isOwn = false): void {
     const { view, isPending, isPrimary } = this.#views;
-    const request = this.#requests.take(turn, bytes, view);
+    const request = this.#requests.take(turn, bytes, view, isOwn);
     if (request === undefined) return;
     if (isPrimary) this.#waiting.enqueue(request);
     else if (!isPending && turn.from === undefined)

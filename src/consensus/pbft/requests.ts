@@ -19,8 +19,11 @@ export class Requests {
     this.#parts = parts;
   }
 
-  /** @returns the request when it waits from now on; undefined when it is known, executed or refused */
-  take(turn: Turn, bytes: Uint8Array, view: number): Request | undefined {
+  /**
+   * @param isOwn its signature is not checked, if it is a request of this replica's own name
+   * @returns the request when it waits from now on; undefined when it is known, executed or refused
+   */
+  take(turn: Turn, bytes: Uint8Array, view: number, isOwn: boolean): Request | undefined {
     const { self, table, waiting } = this.#parts;
     const { requestBytesMax } = self.options;
     const request = decodeRequest(bytes, requestBytesMax);
@@ -48,13 +51,18 @@ export class Requests {
       turn.refuse("too-many");
       return undefined;
     }
-    const content = requestContent(self.group, request);
-    if (!self.credentials.isRequestOf(client, content, request.signature)) {
+    if (!(isOwn && client === self.credentials.self) && !this.#isGenuine(request)) {
       turn.refuse("wrong-signature");
       return undefined;
     }
     waiting.add(request);
     return request;
+  }
+
+  #isGenuine(request: Request): boolean {
+    const { credentials, group } = this.#parts.self;
+    const { client, signature } = request;
+    return credentials.isRequestOf(client, requestContent(group, request), signature);
   }
 
   /** Only a client is answered: another replica answers its clients itself. */

@@ -130,13 +130,13 @@ export class StateTransfer {
   }
 
   #askOn(turn: Turn, { target, manifest, chunks }: Transfer, skip = 0): void {
-    const { index: self, options } = this.#self;
-    const providers = target.signatures.filter(({ signer }) => signer !== self);
+    const { options } = this.#self;
+    const providers = this.#providersOf(target);
     const provider = providers[this.#turnOfProvider % providers.length];
     if (provider === undefined) return;
     const { sequence } = target;
     if (manifest === undefined) {
-      this.#ask(turn, provider.signer, { what: "manifest", sequence });
+      this.#ask(turn, provider, { what: "manifest", sequence });
       return;
     }
     let seen = 0;
@@ -145,7 +145,14 @@ export class StateTransfer {
       seen++;
       if (seen <= skip) continue;
       if (seen > options.chunksInFlightMax) return;
-      this.#ask(turn, provider.signer, { what: "chunk", sequence, index });
+      this.#ask(turn, provider, { what: "chunk", sequence, index });
     }
+  }
+
+  /** Nobody signs for what a group begins with: anybody may have it. */
+  #providersOf({ sequence, signatures }: Certificate): readonly number[] {
+    const { index, group } = this.#self;
+    const all = sequence === 0 ? [...group.members.keys()] : signatures.map(({ signer }) => signer);
+    return all.filter((signer) => signer !== index);
   }
 }

@@ -1,5 +1,6 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import { ByteWriter, DIGEST_BYTES, decodeAll } from "./bytes.ts";
+import { ClientTable } from "./client-table.ts";
 import type { PbftOptions } from "./options.ts";
 
 /** The state after a checkpoint: the client table and what the application gave, in chunks that can be checked alone. */
@@ -16,6 +17,16 @@ export interface Snapshot {
 export function joinState(table: Uint8Array, application: Uint8Array): Uint8Array {
   const writer = new ByteWriter(8 + table.length + application.length);
   return writer.sized(table).raw(application).finish();
+}
+
+/** What a group begins with when it goes on from something: a state of the application, and no client known yet. */
+export function genesisSnapshot(
+  application: Uint8Array,
+  hasher: Hasher,
+  options: PbftOptions,
+): Snapshot {
+  const table = new ClientTable(options).encode();
+  return snapshotOf(0, joinState(table, application), hasher, options);
 }
 
 /** @returns undefined when the bytes are no state */

@@ -9,20 +9,17 @@ import {
   writeCertificate,
   writePrepared,
 } from "./certificate.ts";
+import { type Group, NO_STATE } from "./group.ts";
 import type { PbftOptions } from "./options.ts";
 import { readVote, type Vote, type VoteCheck, writeVote } from "./vote.ts";
 
-/** Digest of the state before anything was executed; no certificate is needed for that. */
-const NO_DIGEST = "0".repeat(64);
+/** Where every replica of a group begins: the state before anything was executed. That needs no signatures. */
+export function genesisOf({ genesis }: Pick<Group, "genesis">): Certificate {
+  return { kind: "checkpoint", view: 0, sequence: 0, digest: genesis, signatures: [] };
+}
 
-/** Where every replica begins. */
-export const GENESIS: Certificate = {
-  kind: "checkpoint",
-  view: 0,
-  sequence: 0,
-  digest: NO_DIGEST,
-  signatures: [],
-};
+/** Where a group begins that is given no state. */
+export const GENESIS: Certificate = genesisOf({ genesis: NO_STATE });
 
 /** What a replica says when it leaves its view: everything that may have been decided, with proof. */
 export interface ViewChange {
@@ -163,7 +160,7 @@ export function isSoundCheckpoint(
   { checkpointInterval }: PbftOptions,
 ): boolean {
   const { sequence, digest, view } = stable;
-  if (sequence === 0) return digest === GENESIS.digest && view === 0;
+  if (sequence === 0) return digest === check.group.genesis && view === 0;
   return view === 0 && sequence % checkpointInterval === 0 && isCertified(stable, check);
 }
 
@@ -172,8 +169,12 @@ export function isSoundCheckpoint(
  * each sequence number up to the last prepared one the batch that was prepared in the highest view, or the null request
  * (Castro and Liskov 1999, section 4.4, with digests in the place of requests as in TOCS 2002, section 4.5.2).
  */
-export function planNewView(changes: readonly ViewChange[], nullDigest: string): NewViewPlan {
-  let stable = GENESIS;
+export function planNewView(
+  changes: readonly ViewChange[],
+  nullDigest: string,
+  genesis = GENESIS,
+): NewViewPlan {
+  let stable = genesis;
   for (const change of changes)
     if (change.stable.sequence > stable.sequence) stable = change.stable;
   const highest = new Map<number, PreparedCertificate>();

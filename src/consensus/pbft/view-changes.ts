@@ -3,6 +3,7 @@ import type { Turn } from "./turn.ts";
 import {
   decodeNewView,
   decodeViewChange,
+  genesisOf,
   isSoundChange,
   type NewView,
   type NewViewPlan,
@@ -66,6 +67,15 @@ export class ViewChanges {
     return views.sort((left, right) => right - left)[this.#self.group.faultyMax] ?? 0;
   }
 
+  /**
+   * Whether a quorum has asked for this view or a later one. Who went on to a later view does not ask for this one any more:
+   * without it, this one may never begin, and whoever waits for it has to be able to give up.
+   */
+  hasQuorumUpFrom(view: number): boolean {
+    const changes = this.#newest.filter((change) => (change?.vote.view ?? -1) >= view);
+    return changes.length >= this.#self.group.quorum;
+  }
+
   /** @returns view changes of a quorum for this view, undefined while there are fewer */
   quorumFor(view: number): ViewChange[] | undefined {
     const changes = this.#newest.filter((change) => change?.vote.view === view);
@@ -101,7 +111,7 @@ export class ViewChanges {
     if (signers.size !== changes.length || signers.size < group.quorum) return undefined;
     if (!changes.every((change) => change.vote.view === view && this.#isSound(change)))
       return undefined;
-    const plan = planNewView(changes, nullBatch.digest);
+    const plan = planNewView(changes, nullBatch.digest, genesisOf(group));
     if (plan.digests.length !== proposals.length) return undefined;
     const votes = new Map<number, Vote>();
     for (const [at, digest] of plan.digests.entries()) {

@@ -6,7 +6,13 @@ import { KEYS } from "./keys.ts";
 import type { Log } from "./log.ts";
 import type { Self } from "./self.ts";
 import type { Turn } from "./turn.ts";
-import { newViewContent, planNewView, viewChangeContent, withVote } from "./view-change.ts";
+import {
+  genesisOf,
+  newViewContent,
+  planNewView,
+  viewChangeContent,
+  withVote,
+} from "./view-change.ts";
 import type { ProvenView, ViewChanges } from "./view-changes.ts";
 
 /** What the views are made of. */
@@ -62,7 +68,7 @@ export class Views {
     return !this.#isPending && this.#parts.self.isPrimaryOf(this.#view);
   }
 
-  /** A quorum has asked for the view that is waited for: its primary's time runs. */
+  /** A quorum has asked for the view that is waited for, or for later ones: its time runs. */
   get isTimed(): boolean {
     return this.#isTimed;
   }
@@ -124,8 +130,9 @@ export class Views {
       this.leave(turn, supported);
       return;
     }
-    if (!this.#isPending || changes.quorumFor(this.#view) === undefined) return;
-    if (self.isPrimaryOf(this.#view)) this.#begin(turn);
+    if (!this.#isPending || !changes.hasQuorumUpFrom(this.#view)) return;
+    const isComplete = changes.quorumFor(this.#view) !== undefined;
+    if (isComplete && self.isPrimaryOf(this.#view)) this.#begin(turn);
     else if (!this.#isTimed) {
       // Not before: alone, it would run ahead of the others.
       this.#isTimed = true;
@@ -153,7 +160,7 @@ export class Views {
     const view = this.#view;
     const quorum = changes.quorumFor(view);
     if (quorum === undefined) return;
-    const plan = planNewView(quorum, self.nullBatch.digest);
+    const plan = planNewView(quorum, self.nullBatch.digest, genesisOf(self.group));
     const proposals = new Map(
       plan.digests.map((digest, at) => {
         const sequence = plan.stable.sequence + 1 + at;

@@ -3,12 +3,15 @@ import type { Entry } from "../raft/entry.ts";
 import type { HardState, Snapshot } from "../raft/log-storage.ts";
 import { MemoryLogStorage } from "../raft/memory-log-storage.ts";
 import { decodeEntries, encodeEntries } from "./entry-codec.ts";
+import { type Identity, isIdentity } from "./identity.ts";
 import { decodeSnapshot, encodeSnapshot } from "./message-codec.ts";
+import { type Roster, rosterJson, rosterOf } from "./roster.ts";
 
 /** Entries that are read at a stretch, and their bytes. */
 const PAGE_ENTRIES = 1_024;
 const PAGE_BYTES_MAX = 4 * 1_048_576;
 const INDEX_DIGITS = 16;
+const NOTHING: HardState = { term: 0, vote: 0, commit: 0 };
 
 /** What has to be on disk. */
 export interface LogChange {
@@ -19,6 +22,11 @@ export interface LogChange {
   readonly snapshot?: Snapshot | undefined;
   /** Wait until it survives power loss. */
   readonly durable: boolean;
+}
+
+/** How a member came into its group. */
+export interface Origin extends Identity {
+  readonly sponsors: Roster;
 }
 
 /** The log of a member can not be read as it was written. Whoever lost part of it has voted for what it does not know. */
@@ -32,11 +40,16 @@ export class LostLogError extends Error {
  */
 export class LogDisk {
   readonly log = new MemoryLogStorage();
+  readonly identity: Identity;
+  /** Who belonged to the group when this member was let in; nobody for a founder. */
+  readonly sponsors: Roster;
   readonly #store: KeyValueStore;
   readonly #prefix: string;
   readonly #generation: number;
 
-  private constructor(store: KeyValueStore, group: string) {
+  private constructor(store: KeyValueStore, group: string, { sponsors, ...identity }: Origin) {
+    this.identity = identity;
+    this.sponsors = sponsors;
     this.#store = store;
     this.#prefix = `c/${group}/`;
     this.#generation = store.generation;
@@ -45,14 +58,21 @@ export class LogDisk {
   /**
    * Begins the log of a member that has never said anything in this group. Durable when resolved: who finds it again
    * knows that nothing was lost before.
-   * @param group in hexadecimal digits @throws LostLogError when part of an earlier one is there @throws StoreError
+   * @param group in hexadecimal digits @param first what it begins with @param also what is written with it
+   * @throws StoreError
    */
-  static async create(store: KeyValueStore, group: string): Promise<LogDisk> {
-    const disk = new LogDisk(store, group);
-    const [before] = await store.range({ ...rangeOf(`c/${group}/`), limit: 1 });
-    if (before !== undefined) throw new LostLogError("part of an earlier log is there");
-    const operation = disk.#hardOperation({ term: 0, vote: 0, commit: 0 });
-    await store.write([operation], { durable: true });
+  static async begin(
+    store: KeyValueStore,
+    group: string,
+    { number, log, sponsors }: Origin,
+    first: Pick<LogChange, "snapshot"> & { readonly hardState: HardState } = { hardState: NOTHING },
+    also: readonly StoreOperation[] = [],
+  ): Promise<LogDisk> {
+    const disk = new LogDisk(store, group, { number, log, sponsors });
+    const text = JSON.stringify({ number, log, sponsors: rosterJson(sponsors) });
+    const value = new TextEncoder().encode(text);
+    const own = { type: "put", key: `c/${group}/i`, value } as const;
+    await disk.#write({ ...first, durable: true }, [own, ...also]);
     return disk;
   }
 
@@ -61,7 +81,10 @@ export class LogDisk {
    * @throws LostLogError when the store lost entries since it was begun, or some are missing @throws StoreError
    */
   static async open(store: KeyValueStore, group: string): Promise<LogDisk> {
-    const disk = new LogDisk(store, group);
+    const stored = await store.get(`c/${group}/i`);
+    const origin = stored && originOf(readJson(stored));
+    if (origin === undefined) throw new LostLogError("who the member is is not there");
+    const disk = new LogDisk(store, group, origin);
     await disk.#load();
     return disk;
   }
@@ -81,8 +104,28 @@ export class LogDisk {
    * Writes, and lets the core see it once that is done. To be called again with the same after a failure.
    * @throws StoreError `store.corrupt` when the store lost something meanwhile: this member is lost
    */
-  async write({ hardState, entries = [], snapshot, durable }: LogChange): Promise<void> {
-    const operations: StoreOperation[] = [];
+  write(change: LogChange): Promise<void> {
+    return this.#write(change, []);
+  }
+
+  /**
+   * Keeps a snapshot that the application made, and lets go of entries up to `compactTo`, which it contains.
+   * @throws StoreError as {@link write} does
+   */
+  async keepSnapshot(snapshot: Snapshot, compactTo: number): Promise<void> {
+    const operations: StoreOperation[] = [
+      { type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) },
+    ];
+    this.#deleteEntries(operations, this.log.firstIndex(), compactTo);
+    await this.#store.write(operations, { durable: true, ifGeneration: this.#generation });
+    this.log.createSnapshot(snapshot.index, snapshot.configuration, snapshot.data);
+    if (compactTo >= this.log.firstIndex()) this.log.compact(compactTo);
+  }
+
+  async #write(
+    { hardState, entries = [], snapshot, durable }: LogChange,
+    operations: StoreOperation[],
+  ): Promise<void> {
     const lastIndex = this.log.lastIndex();
     if (snapshot !== undefined) {
       operations.push({ type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) });
@@ -103,20 +146,6 @@ export class LogDisk {
     if (snapshot !== undefined) this.log.applySnapshot(snapshot);
     this.log.append(entries);
     if (hardState !== undefined) this.log.setHardState(hardState);
-  }
-
-  /**
-   * Keeps a snapshot that the application made, and lets go of entries up to `compactTo`, which it contains.
-   * @throws StoreError as {@link write} does
-   */
-  async keepSnapshot(snapshot: Snapshot, compactTo: number): Promise<void> {
-    const operations: StoreOperation[] = [
-      { type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) },
-    ];
-    this.#deleteEntries(operations, this.log.firstIndex(), compactTo);
-    await this.#store.write(operations, { durable: true, ifGeneration: this.#generation });
-    this.log.createSnapshot(snapshot.index, snapshot.configuration, snapshot.data);
-    if (compactTo >= this.log.firstIndex()) this.log.compact(compactTo);
   }
 
   async #load(): Promise<void> {
@@ -181,16 +210,33 @@ function rangeOf(prefix: string): { readonly gte: string; readonly lt: string } 
   return { gte: prefix, lt: `${prefix}~` };
 }
 
+function originOf(value: unknown): Origin | undefined {
+  if (!isIdentity(value)) return undefined;
+  const { number, log, sponsors } = value as Identity & { readonly sponsors?: unknown };
+  const roster = rosterOf(sponsors);
+  return roster && { number, log, sponsors: roster };
+}
+
 function readHard(bytes: Uint8Array): HardState & { readonly generation: number } {
+  const { term, vote, commit, generation } = readJson(bytes) as Record<string, unknown>;
+  const numbers = { term, vote, commit, generation };
+  if (Object.values(numbers).every((value) => Number.isSafeInteger(value)))
+    return numbers as HardState & { readonly generation: number };
+  throw new LostLogError("what the member has promised can not be read");
+}
+
+/** @returns what is stored as JSON @throws LostLogError when it is none */
+export function readJson(bytes: Uint8Array): unknown {
   try {
-    const { term, vote, commit, generation } = JSON.parse(
-      new TextDecoder().decode(bytes),
-    ) as Record<string, unknown>;
-    const numbers = { term, vote, commit, generation };
-    if (Object.values(numbers).every((value) => Number.isSafeInteger(value)))
-      return numbers as HardState & { readonly generation: number };
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
+    throw new LostLogError("part of the log can not be read");
   }
-  throw new LostLogError("what the member has promised can not be read");
+}
+
+/** @throws LostLogError when anything of the group is there @throws StoreError */
+export async function checkUnused(store: KeyValueStore, group: string): Promise<void> {
+  const [before] = await store.range({ ...rangeOf(`c/${group}/`), limit: 1 });
+  if (before !== undefined) throw new LostLogError("part of an earlier log is there");
 }

@@ -1,11 +1,10 @@
 import type { Clock, Timer } from "../../platform/clock.ts";
-import { toHex } from "../../platform/hex.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
-import type { PeerId } from "../../platform/signer.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
-import { AgreementError, type Patience, Waiting } from "../ordering/waiting.ts";
+import { AgreementError, type Patience } from "../ordering/waiting.ts";
 import { type Change, type ChangeStep, changeOf, isChangeKind } from "../raft/change.ts";
+import type { Configuration } from "../raft/configuration.ts";
 import type { Entry } from "../raft/entry.ts";
 import { entriesBytes } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
@@ -16,48 +15,30 @@ import { decodeCommand, encodeCommand, PROPOSAL_ID_BYTES } from "./command.ts";
 import type { LogDisk } from "./log-disk.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { MemberOptions } from "./options.ts";
+import { type Decided, type Proposal, Proposals } from "./proposals.ts";
 import { ReadBarrier } from "./read-barrier.ts";
-import { ReplicatedState } from "./replicated-state.ts";
-import { decodeContext, encodeContext, type Roster, rosterAfter } from "./roster.ts";
+import { isReplicatedState, ReplicatedState } from "./replicated-state.ts";
+import { type ChangeContext, decodeContext, encodeContext, type Roster } from "./roster.ts";
 
 /** Commands that go into the log together. */
 const BATCH_BYTES_MAX = 262_144;
 
-/** What came of a proposal. */
-export interface Decided {
-  /** Place in the group's log. */
-  readonly index: number;
-  readonly term: number;
-  /** What the state machine answered; undefined when the same proposal was decided before, or was a change of members. */
-  readonly result: Uint8Array | undefined;
-}
-
 /** What a member is made of. */
 export interface MemberParts {
-  /** Number of this member in the group. */
-  readonly id: number;
   readonly disk: LogDisk;
   readonly machine: StateMachine;
-  /** Who may speak before this member has learnt who belongs to the group: who asked it to join. */
-  readonly sponsors: Roster;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly options: MemberOptions;
   /** Sends to another member. @throws Error, by rejecting, when it can not be sent */
-  readonly send: (to: PeerId, message: Message) => Promise<void>;
-  /** Hears who leads, and who belongs to the group, whenever that changes. */
+  readonly send: (message: Message) => Promise<void>;
+  /** Hears that who leads, the term, or who belongs to the group has changed. */
   readonly onChange: () => void;
+  /** Time passed. */
+  readonly onTick: () => void;
   /** The disk lost what this member has promised: it must not take part any more. */
   readonly onLost: (error: Error) => void;
-}
-
-interface Proposed {
-  readonly data: Uint8Array;
-  /** Undefined for a command. */
-  readonly change: Change | undefined;
-  readonly decided: Promise<Decided>;
-  proposedAtMs: number;
 }
 
 /**
@@ -70,28 +51,26 @@ export class RaftMember {
   readonly #state: ReplicatedState;
   readonly #writer: LogWriter;
   readonly #reads: ReadBarrier;
-  readonly #decided: Waiting<Decided>;
-  readonly #proposed = new Map<string, Proposed>();
-  #proposedBytes = 0;
-  /** Not given to the core yet: they go together. */
-  #batch = new Set<string>();
+  readonly #proposals: Proposals;
   #applied: { index: number; term: number };
   #bytesSinceSnapshot = 0;
   #leader = 0;
+  #term = 0;
   #timer: Timer | undefined;
   #pumping = false;
   #stopped = false;
 
   /** @throws Error when what is stored can not be */
   constructor(parts: MemberParts) {
-    const { id, disk, machine, options, random, clock } = parts;
+    const { disk, machine, options, random, clock } = parts;
+    const id = disk.identity.number;
     this.#parts = parts;
     this.#state = new ReplicatedState(machine);
     const snapshot = disk.log.snapshot();
-    if (snapshot !== undefined) this.#state.restore(snapshot.data);
+    if (snapshot !== undefined) this.#state.restore(snapshot.data, snapshot.configuration);
     this.#applied = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 };
     this.#node = new RaftNode({ ...options.raft, id, asyncStorage: true }, disk.log, random);
-    this.#decided = new Waiting(options.waitingMax);
+    this.#proposals = new Proposals({ ...options, nowMs: () => clock.monotonicMs() });
     this.#writer = new LogWriter({
       ...parts,
       written: (append) => this.#written(append),
@@ -113,13 +92,14 @@ export class RaftMember {
     this.#pump();
   }
 
-  /** Takes part no more. What is under way on disk is waited for. Idempotent. */
-  async stop(): Promise<void> {
+  /** Takes part no more. What is under way on disk is waited for. Idempotent. @param error what those who wait are told */
+  async stop(
+    error: Error = new AgreementError("consensus.stopped", "this member stops"),
+  ): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
-    const error = new AgreementError("consensus.stopped", "this member stops");
-    this.#decided.fail(error);
+    this.#proposals.fail(error);
     this.#reads.fail(error);
     await this.#writer.close();
   }
@@ -128,20 +108,58 @@ export class RaftMember {
     return this.#state.roster;
   }
 
+  /** The least number that no member ever had. */
+  get nextNumber(): number {
+    return this.#state.nextNumber;
+  }
+
+  /** The last entry that is applied. */
+  get position(): number {
+    return this.#applied.index;
+  }
+
+  get isLeading(): boolean {
+    return this.#node.isLeading;
+  }
+
+  /** Number of who leads, as far as is known; 0 for nobody. */
+  get leader(): number {
+    return this.#leader;
+  }
+
+  /** @returns who should lead in place of that one: this member, or who has most of the log as far as is known */
+  successorOf(leader: number): number | undefined {
+    const { voters } = this.#node.configuration;
+    const own = this.#parts.disk.identity.number;
+    if (own !== leader && voters.includes(own)) return own;
+    const { members } = this.#node.status();
+    const matchOf = (id: number): number => members.get(id)?.match ?? 0;
+    const others = voters.filter((id) => id !== leader);
+    return others.toSorted((a, b) => matchOf(b) - matchOf(a))[0];
+  }
+
+  get configuration(): Configuration {
+    return this.#node.configuration;
+  }
+
+  /** How many committed entries that member is not known to have; infinite unless this one leads and sends to it. */
+  lagOf(id: number): number {
+    const { members, commit } = this.#node.status();
+    const progress = members.get(id);
+    return progress?.mode === "replicate" ? commit - progress.match : Number.POSITIVE_INFINITY;
+  }
+
   status(): RaftStatus {
     return this.#node.status();
   }
 
-  /** Whether the peer may speak as that member. */
-  isFrom(peer: PeerId, id: number): boolean {
-    const { sponsors } = this.#parts;
-    return (this.#state.roster.get(id) ?? sponsors.get(id)) === peer;
-  }
-
-  /** Takes a message of a member; {@link isFrom} was asked before. */
+  /** Takes a message of a member; who says it is who it seems to be. */
   take(message: Message): void {
     if (this.#stopped) return;
-    const refusal = this.#node.step(message);
+    const refusal =
+      message.kind === "snapshot" && !isReplicatedState(message.snapshot.data)
+        ? "malformed"
+        : this.#node.step(message);
     if (refusal !== undefined)
       this.#parts.logger.debug("a message of the group was refused", {
         refusal,
@@ -159,18 +177,21 @@ export class RaftMember {
     const { valueBytesMax } = this.#parts.options;
     if (value.length > valueBytesMax)
       return Promise.reject(
-        new RangeError(`a value has ${valueBytesMax} bytes at most, not ${value.length}`),
+        new AgreementError(
+          "consensus.refused",
+          `a value has ${valueBytesMax} bytes at most, not ${value.length}`,
+        ),
       );
     return this.#put(id, { data: encodeCommand({ id, value }), change: undefined }, patience);
   }
 
   /**
    * Puts a change of members before the group.
-   * @param peers those that the change adds @throws AgreementError
+   * @param participants those that the change adds or gives a vote @throws AgreementError
    */
-  change(steps: readonly ChangeStep[], peers: Roster, patience: Patience): Promise<Decided> {
+  change(steps: readonly ChangeStep[], participants: Roster, patience: Patience): Promise<Decided> {
     const id = this.#newId();
-    const context = encodeContext({ id, peers });
+    const context = encodeContext({ id, participants });
     const change = { transition: "auto" as const, steps, context };
     return this.#put(id, { data: context, change }, patience);
   }
@@ -188,34 +209,10 @@ export class RaftMember {
     this.#pump();
   }
 
-  #put(
-    id: Uint8Array,
-    what: Pick<Proposed, "data" | "change">,
-    patience: Patience,
-  ): Promise<Decided> {
+  #put(id: Uint8Array, proposal: Proposal, patience: Patience): Promise<Decided> {
     if (this.#stopped)
       return Promise.reject(new AgreementError("consensus.stopped", "this member stops"));
-    const key = toHex(id);
-    const before = this.#proposed.get(key);
-    if (before !== undefined) return before.decided;
-    const { waitingBytesMax } = this.#parts.options;
-    if (this.#proposedBytes + what.data.length > waitingBytesMax)
-      return Promise.reject(
-        new AgreementError(
-          "consensus.busy",
-          `${waitingBytesMax} bytes wait for this group already`,
-        ),
-      );
-    const decided = this.#decided.add(key, this.#nowMs, patience);
-    if (!this.#decided.has(key)) return decided;
-    this.#proposed.set(key, { ...what, decided, proposedAtMs: Number.NEGATIVE_INFINITY });
-    this.#proposedBytes += what.data.length;
-    const forget = (): void => {
-      this.#proposed.delete(key);
-      this.#proposedBytes -= what.data.length;
-    };
-    decided.then(forget, forget);
-    this.#batch.add(key);
+    const decided = this.#proposals.add(id, proposal, patience);
     this.#pump();
     return decided;
   }
@@ -233,17 +230,12 @@ export class RaftMember {
     this.#timer = clock.setTimer("raft.tick", options.tickMs, () => {
       this.#tickLater();
       this.#node.tick();
-      this.#decided.expire(this.#nowMs);
+      this.#proposals.expire();
       this.#reads.tick();
-      this.#retry(this.#nowMs - options.retryAfterMs);
+      this.#proposals.retry(this.#nowMs - options.retryAfterMs);
+      this.#parts.onTick();
       this.#pump();
     });
-  }
-
-  /** Proposes again what was proposed before then and is not decided. */
-  #retry(beforeMs: number): void {
-    for (const [key, { proposedAtMs }] of this.#proposed)
-      if (proposedAtMs < beforeMs) this.#batch.add(key);
   }
 
   /** Once for everything that happens in one turn. */
@@ -260,10 +252,8 @@ export class RaftMember {
 
   /** What comes in while the leader's disk is busy goes together, in one message and one write. */
   #proposeBatch(): void {
-    const isLeader = this.#leader === this.#parts.id;
-    if (this.#leader === 0 || this.#batch.size === 0 || (isLeader && this.#writer.busy)) return;
-    const keys = this.#batch;
-    this.#batch = new Set();
+    const isLeader = this.#leader === this.#parts.disk.identity.number;
+    if (this.#leader === 0 || !this.#proposals.isPending || (isLeader && this.#writer.busy)) return;
     let commands: Uint8Array[] = [];
     let bytes = 0;
     // What is refused is proposed again after a while.
@@ -272,11 +262,7 @@ export class RaftMember {
       commands = [];
       bytes = 0;
     };
-    for (const key of keys) {
-      const proposed = this.#proposed.get(key);
-      if (proposed === undefined) continue;
-      proposed.proposedAtMs = this.#nowMs;
-      const { change, data } = proposed;
+    for (const { change, data } of this.#proposals.takeBatch()) {
       if (change !== undefined) {
         this.#node.proposeChange(change);
         continue;
@@ -288,47 +274,48 @@ export class RaftMember {
     flush();
   }
 
-  #perform({ messages, softState, readStates, append, apply }: Ready): void {
+  #perform({ messages, softState, hardState, readStates, append, apply }: Ready): void {
     for (const message of messages) this.#send(message);
     if (append !== undefined) this.#writer.push(append);
     if (apply !== undefined) this.#apply(apply);
     for (const { index, context } of readStates) this.#reads.confirmed(context, index);
     this.#reads.applied(this.#applied.index);
-    if (softState === undefined || softState.leader === this.#leader) return;
-    this.#leader = softState.leader;
+    const { leader } = softState ?? { leader: this.#leader };
+    const { term } = hardState ?? { term: this.#term };
+    if (leader === this.#leader && term === this.#term) return;
     // Whoever led before may have taken with it what was proposed.
-    if (this.#leader !== 0) this.#retry(Number.POSITIVE_INFINITY);
+    if (leader !== this.#leader && leader !== 0) this.#proposals.retry(Number.POSITIVE_INFINITY);
+    this.#leader = leader;
+    this.#term = term;
     this.#parts.onChange();
     this.#pump();
   }
 
   #send(message: Message): void {
-    const { send, sponsors } = this.#parts;
-    const { to } = message;
-    const peer = this.#state.roster.get(to) ?? sponsors.get(to);
-    const failed = (): void => {
-      if (this.#stopped) return;
-      if (message.kind === "snapshot") this.#node.reportSnapshot(to, false);
-      else this.#node.reportUnreachable(to);
-    };
-    if (peer === undefined) failed();
-    else
-      send(peer, message).then(() => {
-        if (message.kind === "snapshot" && !this.#stopped) this.#node.reportSnapshot(to, true);
-      }, failed);
+    const { to, kind } = message;
+    this.#parts.send(message).then(
+      () => {
+        if (kind === "snapshot" && !this.#stopped) this.#node.reportSnapshot(to, true);
+      },
+      () => {
+        if (this.#stopped) return;
+        if (kind === "snapshot") this.#node.reportSnapshot(to, false);
+        else this.#node.reportUnreachable(to);
+      },
+    );
   }
 
   /** All of it is durable. */
   #written({ snapshot, responses }: StorageAppend): void {
     if (this.#stopped) return;
     if (snapshot !== undefined) {
-      this.#state.restore(snapshot.data);
+      this.#state.restore(snapshot.data, snapshot.configuration);
       this.#applied = { index: snapshot.index, term: snapshot.term };
       this.#bytesSinceSnapshot = 0;
       this.#parts.onChange();
     }
     for (const response of responses)
-      if (response.to === this.#parts.id) this.#node.acknowledge(response);
+      if (response.to === this.#parts.disk.identity.number) this.#node.acknowledge(response);
       else if (response.kind !== "append-done") this.#send(response);
     this.#pump();
   }
@@ -355,28 +342,35 @@ export class RaftMember {
     const command = decodeCommand(data);
     if (command === undefined) return;
     const result = this.#state.apply(command);
-    this.#decided.settle(toHex(command.id), { index, term, result });
+    this.#proposals.settle(command.id, { index, term, result, refused: undefined });
   }
 
+  /** Every member makes it, or none does: what speaks against it is part of what all of them hold alike. */
   #applyChange(entry: Entry): void {
     const change = changeOf(entry);
     if (change === undefined) return;
     const context = decodeContext(change);
-    const configuration = this.#node.applyChange(change);
-    const { index, term } = entry;
-    if (typeof configuration !== "string") {
-      const { roster } = this.#state;
-      this.#state.roster = rosterAfter(roster, context?.peers ?? new Map(), configuration);
-      this.#parts.onChange();
-    }
+    // Made again it would undo what has come about since, such as a vote that a learner was given.
+    const isAgain = context !== undefined && !this.#state.decidedAnew(context.id);
+    const refused = isAgain ? undefined : this.#reconfigure(change, context);
     if (context === undefined) return;
-    this.#state.decidedAnew(context.id);
-    this.#decided.settle(toHex(context.id), { index, term, result: undefined });
+    const { index, term } = entry;
+    this.#proposals.settle(context.id, { index, term, result: undefined, refused });
+  }
+
+  #reconfigure(change: Change, context: ChangeContext | undefined): string | undefined {
+    const fault = context && this.#state.faultOf(change.steps, context);
+    if (fault !== undefined) return fault;
+    const configuration = this.#node.applyChange(change);
+    if (typeof configuration === "string") return `the change can not be made: ${configuration}`;
+    this.#state.become(configuration, context?.participants ?? new Map());
+    this.#parts.onChange();
+    return undefined;
   }
 
   #snapshot(): void {
     const { index, term } = this.#applied;
-    const { configuration } = this.#node.status();
+    const { configuration } = this.#node;
     this.#bytesSinceSnapshot = 0;
     const data = this.#state.snapshot();
     const compactTo = index - this.#parts.options.keptEntries;

@@ -6,51 +6,87 @@ import {
   type RaftSnapshot,
   RaftSnapshotSchema,
 } from "../../wire/agent_mesh/v1/raft_pb.ts";
-import { type Configuration, isConfiguration } from "../raft/configuration.ts";
+import { type Configuration, isConfiguration, MEMBERS_MAX } from "../raft/configuration.ts";
 import type { Snapshot } from "../raft/log-storage.ts";
 import type { Message } from "../raft/message.ts";
 import { decodeEntries, encodeEntries } from "./entry-codec.ts";
+import { LOG_NUMBERS } from "./identity.ts";
 
 /** Entries in one message, more than any that is made by the bytes it may have. */
 const ENTRIES_MAX = 65_536;
-const GROUP_BYTES = 16;
 const READ_OPTIONS = { readUnknownFields: false } as const;
 
-/** A message with the group that it is for. */
-export interface Addressed {
-  readonly group: Uint8Array;
-  readonly message: Message;
+/** Who speaks to whom, by numbers, and which log the speaker has. */
+export interface Address {
+  readonly from: number;
+  readonly to: number;
+  readonly log: number;
 }
+
+/** To who speaks under a number that is not its own any more. */
+export interface Notice extends Address {
+  readonly kind: "notice";
+  /** With which it was heard. */
+  readonly heardLog: number;
+  /** The number is of another log than the one that was heard; false: it was removed. */
+  readonly otherLog: boolean;
+}
+
+/** Of a founder, until all of them know each other's logs, and of who has no vote yet. */
+export interface Greeting extends Address {
+  readonly kind: "greeting";
+  /** The founders' logs that it knows, by number, the first one at place 0; 0 where it has not heard of one. */
+  readonly logs: readonly number[];
+  /** A founder that hears it says what it knows. */
+  readonly asks: boolean;
+}
+
+/** What a member hears: what its core says and is told, or what goes on beside that. */
+export type Heard =
+  | { readonly kind: "message"; readonly log: number; readonly message: Message }
+  | Notice
+  | Greeting;
 
 type Body = RaftMessage["body"];
 type Init = MessageInitShape<typeof RaftMessageSchema>;
 
-/** Encodes a message. */
-export function encodeMessage(group: Uint8Array, message: Message): Uint8Array {
-  return toBinary(
-    RaftMessageSchema,
-    create(RaftMessageSchema, {
-      group,
-      from: BigInt(message.from),
-      to: BigInt(message.to),
-      term: "term" in message ? BigInt(message.term) : 0n,
-      body: bodyOf(message),
-    }),
-  );
+/** Encodes what the core says. @param log of this member */
+export function encodeMessage(log: number, message: Message): Uint8Array {
+  const term = "term" in message ? message.term : 0;
+  return encode({ from: message.from, to: message.to, log }, term, bodyOf(message));
 }
 
-/** @returns the message, or undefined when it is none; never throws */
-export function decodeMessage(bytes: Uint8Array): Addressed | undefined {
+/** Encodes what goes on beside the core. */
+export function encodeAside(said: Notice | Greeting): Uint8Array {
+  if (said.kind === "notice") {
+    const { heardLog, otherLog } = said;
+    const value = { heardLog: BigInt(heardLog), otherLog };
+    return encode(said, 0, { case: "notice", value });
+  }
+  const value = { logs: said.logs.map(BigInt), asks: said.asks };
+  return encode(said, 0, { case: "greeting", value });
+}
+
+/** @returns what was said, or undefined when it is nothing; never throws */
+export function decodeHeard(bytes: Uint8Array): Heard | undefined {
   try {
     const read = fromBinary(RaftMessageSchema, bytes, READ_OPTIONS);
-    const envelope = {
-      from: numberOf(read.from),
-      to: numberOf(read.to),
-      term: numberOf(read.term),
-    };
-    const message = messageOf(envelope, read.body);
-    if (message === undefined || read.group.length !== GROUP_BYTES) return undefined;
-    return { group: read.group, message };
+    const from = numberOf(read.from);
+    const to = numberOf(read.to);
+    const log = numberOf(read.log);
+    if (log < 1 || log >= LOG_NUMBERS) return undefined;
+    const { body } = read;
+    if (body.case === "notice") {
+      const { heardLog, otherLog } = body.value;
+      return { kind: "notice", from, to, log, heardLog: numberOf(heardLog), otherLog };
+    }
+    if (body.case === "greeting") {
+      const { logs, asks } = body.value;
+      if (logs.length > MEMBERS_MAX) return undefined;
+      return { kind: "greeting", from, to, log, logs: logs.map(numberOf), asks };
+    }
+    const message = messageOf({ from, to, term: numberOf(read.term) }, body);
+    return message && { kind: "message", log, message };
   } catch {
     // What the decoder throws depends on the bytes; to us it is all the same.
     return undefined;
@@ -70,6 +106,20 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot | undefined {
     // As in decodeMessage.
     return undefined;
   }
+}
+
+function encode(
+  { from, to, log }: Address,
+  term: number,
+  body: NonNullable<Init["body"]>,
+): Uint8Array {
+  const numbers = {
+    from: BigInt(from),
+    to: BigInt(to),
+    log: BigInt(log),
+    term: BigInt(term),
+  };
+  return toBinary(RaftMessageSchema, create(RaftMessageSchema, { ...numbers, body }));
 }
 
 function configurationFields(configuration: Configuration) {
@@ -209,6 +259,8 @@ function messageOf(
       const { index, context } = body.value;
       return { ...envelope, kind: "read-index-response", index: numberOf(index), context };
     }
+    case "notice":
+    case "greeting":
     case undefined:
     default:
       return undefined;

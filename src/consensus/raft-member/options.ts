@@ -17,6 +17,8 @@ export interface MemberOptions {
   readonly waitingBytesMax: number;
   /** What is not decided after this time is proposed again: a leader may have taken it with it. */
   readonly retryAfterMs: number;
+  /** A learner that has not caught up after so long is taken out again. */
+  readonly learnerPatienceMs: number;
 }
 
 /** Options that fit a committee of small devices in one network. */
@@ -29,4 +31,5 @@ export const defaultMemberOptions: MemberOptions = {
   waitingMax: 4_096,
   waitingBytesMax: 16 * 1_048_576,
   retryAfterMs: 3_000,
+  learnerPatienceMs: 30_000,
 };

@@ -207,6 +207,16 @@ export class RaftNode {
     return this.#state.log.term(index);
   }
 
+  /** Whether it leads its term, as far as it knows. */
+  get isLeading(): boolean {
+    return this.#state.role === "leader";
+  }
+
+  /** Who belongs to the group, as far as is applied. */
+  get configuration(): Configuration {
+    return this.#state.tracker.configuration;
+  }
+
   /** How things are. */
   status(): RaftStatus {
     return statusOf(this.#state);

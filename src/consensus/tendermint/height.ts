@@ -24,9 +24,9 @@ import { type DecisionEntry, lastRoundOf, type Recovered, stateAfter } from "./w
 export class Height {
   readonly number: number;
   readonly rotation: ProposerRotation;
+  readonly proposers: Proposers;
   readonly #parts: HeightParts;
   readonly #driver: HeightDriver<SignedVote>;
-  readonly #proposers: Proposers;
   readonly #speech: Speech;
   readonly #values: ValueStore;
   readonly #desk = new ProposalDesk();
@@ -43,14 +43,14 @@ export class Height {
     this.#parts = parts;
     this.number = height;
     this.rotation = rotation;
-    this.#proposers = new Proposers(rotation);
+    this.proposers = new Proposers(rotation);
     this.#waits = new Waits(options, height);
     this.#values = new ValueStore(hasher, options.valuesMax);
     this.#driver = new HeightDriver({
       self: signer.peerId,
       height,
       validators: rotation.validators,
-      proposerOf: (round) => this.#proposers.of(round),
+      proposerOf: (round) => this.proposers.of(round),
       roundsAheadMax: options.roundsAheadMax,
     });
     this.#speech = new Speech(parts, this.#driver, this.#values, this.#desk);
@@ -109,7 +109,7 @@ export class Height {
     if (!this.rotation.validators.has(proposal.proposer)) turn.refuse(from, "not-a-validator");
     else if (round > current + options.proposalRoundsAheadMax) turn.refuse(from, "far-round");
     else if (round < current - options.roundsBehindMax) turn.refuse(from, "old-round");
-    else if (this.#proposers.of(round) !== proposal.proposer) turn.refuse(from, "wrong-proposer");
+    else if (this.proposers.of(round) !== proposal.proposer) turn.refuse(from, "wrong-proposer");
     else if (this.#desk.has(proposal) === "duplicate") turn.refuse(from, "duplicate");
     else if (this.#desk.has(proposal) === "surplus" && !this.#isWanted(proposal))
       turn.refuse(from, "too-many");
@@ -193,7 +193,7 @@ export class Height {
       );
     const { state } = this.#driver;
     if (state.round !== round || state.step !== "propose" || this.#speech.hasProposed) return;
-    if (this.#proposers.of(round) !== this.#self) return;
+    if (this.proposers.of(round) !== this.#self) return;
     const valueId = this.#values.put(value, options.partBytes, this.#kept());
     this.#run(turn, { kind: "own-value", valueId });
   }

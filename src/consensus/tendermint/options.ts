@@ -31,6 +31,8 @@ export interface TendermintOptions {
   readonly valuesMax: number;
   /** The latest decisions, with their values, for those who come late. */
   readonly decisionsKeptMax: number;
+  /** And values of so many bytes. */
+  readonly decisionsKeptBytesMax: number;
   /** Answers to one peer between two rebroadcasts. */
   readonly answersToPeerMax: number;
   /** Offences that are remembered, so that each is told once. */
@@ -57,6 +59,7 @@ export const defaultTendermintOptions: TendermintOptions = {
   valueBytesMax: PART_BYTES * PARTS_MAX,
   valuesMax: 8,
   decisionsKeptMax: 16,
+  decisionsKeptBytesMax: 16 * PART_BYTES * PARTS_MAX,
   answersToPeerMax: 8,
   offencesMax: 1_024,
 };

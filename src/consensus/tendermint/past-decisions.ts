@@ -14,21 +14,34 @@ export class PastDecisions {
   readonly #hasher: Hasher;
   readonly #partBytes: number;
   readonly #keptMax: number;
+  readonly #keptBytesMax: number;
   readonly #kept = new Map<number, Kept>();
+  #keptBytes = 0;
 
-  constructor(hasher: Hasher, partBytes: number, keptMax: number) {
+  /** @param keptBytesMax of all values that are kept; the latest decision is, however large it is */
+  constructor(
+    hasher: Hasher,
+    partBytes: number,
+    keptMax: number,
+    keptBytesMax = Number.POSITIVE_INFINITY,
+  ) {
     this.#hasher = hasher;
     this.#partBytes = partBytes;
     this.#keptMax = keptMax;
+    this.#keptBytesMax = keptBytesMax;
   }
 
   add(decision: Pick<Decision, "certificate" | "value">): void {
-    this.#kept.set(decision.certificate.height, { decision, split: undefined });
-    if (this.#kept.size > this.#keptMax)
-      for (const oldest of this.#kept.keys()) {
-        this.#kept.delete(oldest);
-        break;
-      }
+    const { height } = decision.certificate;
+    if (this.#kept.has(height)) return;
+    this.#kept.set(height, { decision, split: undefined });
+    this.#keptBytes += decision.value.length;
+    for (const [oldest, { decision: old }] of this.#kept) {
+      if (this.#kept.size <= this.#keptMax && this.#keptBytes <= this.#keptBytesMax) break;
+      if (oldest === height) break;
+      this.#kept.delete(oldest);
+      this.#keptBytes -= old.value.length;
+    }
   }
 
   /** @returns undefined when the height is not kept, or no longer */

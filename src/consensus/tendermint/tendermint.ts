@@ -68,7 +68,12 @@ export class Tendermint {
       verifier: new BallotVerifier(signer, instance),
       evidence: new EvidencePool(options.offencesMax),
     };
-    this.#past = new PastDecisions(hasher, options.partBytes, options.decisionsKeptMax);
+    this.#past = new PastDecisions(
+      hasher,
+      options.partBytes,
+      options.decisionsKeptMax,
+      options.decisionsKeptBytesMax,
+    );
     this.#future = new FutureMessages(options.futureMessagesOfPeerMax);
     this.#recovered = recover(log, options.decisionsKeptMax);
     for (const decision of this.#recovered?.decisions ?? []) this.#past.add(decision);
@@ -87,6 +92,11 @@ export class Tendermint {
   /** Who votes at the current height, and whose turn its first round is. */
   get rotation(): ProposerRotation {
     return this.#height.rotation;
+  }
+
+  /** Whose turn the current round is, or the first one will be. */
+  get proposer(): PeerId {
+    return this.#height.proposers.of(Math.max(0, this.state.round));
   }
 
   /** Of the current height; undefined until there is one. */

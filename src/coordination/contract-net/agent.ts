@@ -40,8 +40,17 @@ export interface ContractAgentParts {
 /** What happens to the agent. `nowMs` is monotonic and never goes back. */
 export type ContractInput =
   | { readonly nowMs: number; readonly kind: "tick" }
-  /** A task of this agent's own: done here if it can be, and one agent is enough; announced to the neighbours else. */
-  | { readonly nowMs: number; readonly kind: "submit"; readonly task: Task; readonly terms: Terms }
+  /**
+   * A task of this agent's own: announced to the candidates, of whom this agent may be one. Without any named, it is done
+   * here if it can be, and one agent is enough; announced to the neighbours else.
+   */
+  | {
+      readonly nowMs: number;
+      readonly kind: "submit";
+      readonly task: Task;
+      readonly terms: Terms;
+      readonly candidates?: readonly PeerId[] | undefined;
+    }
   | { readonly nowMs: number; readonly kind: "cancel"; readonly call: string }
   /** Whatever a peer sent, taken out of its encoding. */
   | {
@@ -149,7 +158,7 @@ export class ContractAgent {
         if (this.#participantTickAtMs <= turn.nowMs) turn.toParticipant.push(input);
         break;
       case "submit":
-        called = this.#submit(turn, input.task, input.terms);
+        called = this.#submit(turn, input.task, input.terms, input.candidates);
         break;
       case "cancel":
         turn.toInitiator.push(input);
@@ -173,8 +182,15 @@ export class ContractAgent {
     return { called, calls, contracts, send, offences, nextTickAtMs };
   }
 
-  #submit(turn: Turn, task: Task, terms: Terms): string | undefined {
+  #submit(
+    turn: Turn,
+    task: Task,
+    terms: Terms,
+    named: readonly PeerId[] | undefined,
+  ): string | undefined {
     const { self, neighbours } = this.#parts;
+    if (named !== undefined)
+      return this.#initiate({ kind: "call", task, terms, candidates: named, nowMs: turn.nowMs });
     const isOwn = terms.agentsMin === 1 && this.#participant.canTake(task);
     const candidates = isOwn ? [self] : neighbours();
     const oneself = isOwn ? { ...terms, agentsMax: 1 } : terms;

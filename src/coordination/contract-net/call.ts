@@ -130,7 +130,14 @@ export class Call {
         this.#bid(turn, contractor, message.cost, message.endsInMs);
         break;
       case "refuse":
-        if (contractor.state === "asked") this.#pass(turn, contractor);
+        if (contractor.state !== "asked") break;
+        turn.changes.push({
+          kind: "refused",
+          call: this.#parts.id,
+          peer: from,
+          reason: message.reason,
+        });
+        this.#pass(turn, contractor);
         break;
       case "accept":
         this.#alive(turn, contractor);
@@ -190,6 +197,7 @@ export class Call {
     contractor.state = "bid";
     const reputation = this.#parts.reputation.of(peer, turn.nowMs);
     this.#bids.push({ peer, cost, endsInMs, reputation });
+    turn.changes.push({ kind: "bid", call: this.#parts.id, peer, cost, endsInMs });
     this.#answered(turn);
   }
 

@@ -4,6 +4,7 @@ import type {
   FailureReason,
   InitiatorMessage,
   ParticipantMessage,
+  RefuseReason,
 } from "./messages.ts";
 import type { Bid } from "./score.ts";
 import type { Route, Task, Terms } from "./task.ts";
@@ -47,6 +48,15 @@ export type CallChange = {
   readonly call: string;
 } /** Bidding is over; an `award` input is waited for, best bid first. */ & (
   | { readonly kind: "bids-ready"; readonly bids: readonly Bid[] }
+  /** Somebody bid in time. */
+  | {
+      readonly kind: "bid";
+      readonly peer: PeerId;
+      readonly cost: number;
+      readonly endsInMs: number;
+    }
+  /** Somebody does not want to. */
+  | { readonly kind: "refused"; readonly peer: PeerId; readonly reason: RefuseReason }
   | { readonly kind: "awarded"; readonly peer: PeerId }
   | { readonly kind: "accepted"; readonly peer: PeerId }
   | { readonly kind: "progress"; readonly peer: PeerId; readonly percent: number }

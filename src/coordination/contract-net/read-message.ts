@@ -83,12 +83,14 @@ function readAnnounce(value: unknown, call: string): ContractMessage | undefined
 
 function readTask(value: unknown): Task | undefined {
   const name = field(value, "name");
+  const kind = field(value, "kind");
   const input = field(value, "input");
   const needs = field(value, "needs");
   const demand = field(value, "demand");
-  if (!isName(name) || !isContent(input) || !isNames(needs, SKILLS_MAX)) return undefined;
+  if (!isName(name) || !isName(kind) || !isContent(input)) return undefined;
+  if (!isNames(needs, SKILLS_MAX)) return undefined;
   if (!isWithin(demand, Number.MIN_VALUE, Number.MAX_VALUE)) return undefined;
-  return { name, input, needs: [...needs], demand };
+  return { name, kind, input, needs: [...needs], demand };
 }
 
 function readRoute(value: unknown): Route | undefined {

@@ -3,7 +3,7 @@ import type { PeerId } from "../../platform/signer.ts";
 /** Longest name of a task, of a call and of a peer, and longest reason, in UTF-16 code units. */
 export const NAME_LENGTH_MAX = 128;
 /** Longest input and longest output of a task, in UTF-16 code units. */
-export const CONTENT_LENGTH_MAX = 16_384;
+export const CONTENT_LENGTH_MAX = 65_536;
 /** Skills that one task can ask for. */
 export const SKILLS_MAX = 16;
 /** Agents that a task passes through at most, its first initiator included. */
@@ -15,7 +15,10 @@ export const AGENTS_MAX = 64;
 
 /** Something to be done. */
 export interface Task {
+  /** Tells it apart from others of its initiator. */
   readonly name: string;
+  /** What sort of work it is. */
+  readonly kind: string;
   /** What the contractor is given; meaningless here. */
   readonly input: string;
   /** Skills that a contractor has to have. */
@@ -45,9 +48,10 @@ export interface Route {
 }
 
 /** @throws RangeError for a task that no agent would take */
-export function checkTask({ name, input, needs, demand }: Task): void {
+export function checkTask({ name, kind, input, needs, demand }: Task): void {
   if (name.length === 0 || name.length > NAME_LENGTH_MAX)
     throw new RangeError(`a task's name has 1 to ${NAME_LENGTH_MAX} characters`);
+  if (!isName(kind)) throw new RangeError(`a task's kind has 1 to ${NAME_LENGTH_MAX} characters`);
   if (input.length > CONTENT_LENGTH_MAX)
     throw new RangeError(`a task's input has at most ${CONTENT_LENGTH_MAX} characters`);
   if (needs.length > SKILLS_MAX || needs.some((skill) => !isName(skill)))

@@ -29,7 +29,7 @@ export type TaskChange = { readonly id: string } & (
   | { readonly kind: "failed"; readonly reason: TaskFault; readonly detail: string }
   /** An attempt came to nothing; there will be another one. */
   | { readonly kind: "attempt-failed"; readonly attempt: Attempt; readonly reason: string }
-  /** Its agent left; it is as before. */
+  /** Its agent left, or did not take it; it is as before. */
   | { readonly kind: "returned"; readonly attempt: Attempt }
 );
 
@@ -44,6 +44,8 @@ export type SchedulerInput = { readonly nowMs: number } & (
   | { readonly kind: "gone"; readonly peer: PeerId }
   | { readonly kind: "done"; readonly attempt: Attempt }
   | { readonly kind: "failed"; readonly attempt: Attempt; readonly reason: string }
+  /** The agent does not take it: it is busier than it said. That costs no attempt; the task comes back. */
+  | { readonly kind: "declined"; readonly attempt: Attempt }
 );
 
 /** What is to be done. */

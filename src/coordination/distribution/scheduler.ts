@@ -120,6 +120,11 @@ export class Scheduler {
         if (entry !== undefined) this.#attemptFailed(turn, entry, input.reason);
         break;
       }
+      case "declined": {
+        const entry = this.#current(input.attempt);
+        if (entry !== undefined) this.#declined(turn, entry);
+        break;
+      }
     }
     this.#dispatch(turn);
     const { changes, assign, revoke } = turn;
@@ -205,10 +210,28 @@ export class Scheduler {
       return;
     }
     turn.changes.push({ kind: "attempt-failed", id: task.id, attempt, reason });
+    this.#rest(turn, entry, attempt.peer, entry.failures);
+  }
+
+  #declined(turn: Turn, entry: TaskEntry): void {
+    const { task, attempt } = entry;
+    if (attempt === undefined) return;
+    this.#release(turn, entry);
+    entry.returns++;
+    if (entry.returns > this.#options.returnsMax) {
+      this.#fail(turn, entry, "returned", attempt.peer);
+      return;
+    }
+    turn.changes.push({ kind: "returned", id: task.id, attempt });
+    this.#rest(turn, entry, attempt.peer, entry.returns);
+  }
+
+  /** It is left alone for a while, the longer the more often that happened. */
+  #rest(turn: Turn, entry: TaskEntry, avoided: PeerId, times: number): void {
     entry.state = "resting";
-    entry.avoided = attempt.peer;
-    const restMs = backoffMs(entry.failures, this.#options, this.#random);
-    this.#agenda.set(task.id, Math.min(turn.nowMs + restMs, entry.deadlineAtMs));
+    entry.avoided = avoided;
+    const restMs = backoffMs(times, this.#options, this.#random);
+    this.#agenda.set(entry.task.id, Math.min(turn.nowMs + restMs, entry.deadlineAtMs));
   }
 
   /** The task has failed, and with it all that wait for it. */

@@ -10,6 +10,15 @@ export interface Deposit {
   readonly origin: PeerId;
   readonly tick: number;
   readonly amount: number;
+  /** What its agent signed; absent on this agent's own until it is told to others. */
+  readonly proof?: DepositProof | undefined;
+}
+
+/** Signed words of an agent on its own deposit, as they are passed on; meaningless to a map of trails. */
+export interface DepositProof {
+  readonly publicKey: Uint8Array;
+  readonly deposit: Uint8Array;
+  readonly signature: Uint8Array;
 }
 
 /**

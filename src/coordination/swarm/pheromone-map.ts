@@ -12,12 +12,15 @@ export interface PheromoneParts {
   readonly options: PheromoneOptions;
   /** Whose deposits count. */
   readonly isMember: (peer: PeerId) => boolean;
+  /** Whether its agent signed it; asked only for what would be taken. All are taken for genuine where there is none. */
+  readonly isGenuine?: (deposit: Deposit) => boolean;
 }
 
 /**
  * What became of a deposit that a peer told of. `news`: it was taken. `known`: this one, or a newer one, was here already.
  * `faint`: nothing of it is left. `no-room`: the map is full of what is stronger. Faults of the teller: `malformed-deposit`;
- * `not-a-member`: its origin is not of the fleet; `from-the-future`; `too-strong`: more than any agent can have there.
+ * `not-a-member`: its origin is not of the fleet; `from-the-future`; `too-strong`: more than any agent can have there;
+ * `forged-deposit`: its origin did not sign it.
  */
 export type MergeOutcome =
   | "news"
@@ -27,7 +30,8 @@ export type MergeOutcome =
   | "malformed-deposit"
   | "not-a-member"
   | "from-the-future"
-  | "too-strong";
+  | "too-strong"
+  | "forged-deposit";
 
 /** How often each outcome came about, and how many trails gave way to stronger ones. */
 export type PheromoneCounters = Readonly<Record<MergeOutcome | "evicted", number>>;
@@ -48,6 +52,7 @@ export class PheromoneMap {
   readonly #self: PeerId;
   readonly #options: PheromoneOptions;
   readonly #isMember: (peer: PeerId) => boolean;
+  readonly #isGenuine: (deposit: Deposit) => boolean;
   readonly #evaporation: Evaporation;
   readonly #amountMax: number;
   readonly #trails = new Map<string, Trail>();
@@ -63,17 +68,19 @@ export class PheromoneMap {
     "not-a-member": 0,
     "from-the-future": 0,
     "too-strong": 0,
+    "forged-deposit": 0,
     evicted: 0,
   };
 
   /** @throws RangeError for a decay outside 0 … 1 and for bounds below 1 */
-  constructor({ self, options, isMember }: PheromoneParts) {
+  constructor({ self, options, isMember, isGenuine = () => true }: PheromoneParts) {
     this.#evaporation = new Evaporation(options.decayPerTick);
     if (!(options.trailsMax >= 1 && options.originsPerTrailMax >= 1))
       throw new RangeError("there has to be room for one trail and one origin at least");
     this.#self = self;
     this.#options = options;
     this.#isMember = isMember;
+    this.#isGenuine = isGenuine;
     this.#amountMax = options.depositMax / options.decayPerTick;
   }
 
@@ -155,8 +162,9 @@ export class PheromoneMap {
     let through = version;
     for (const scent of this.#log.since(version)) {
       if (deposits.length >= countMax) return { deposits, through };
-      const { trail, origin, tick, amount } = scent;
-      deposits.push({ trail: trail.name, origin, tick, amount });
+      const { trail, origin, tick, amount, proof } = scent;
+      const deposit = { trail: trail.name, origin, tick, amount };
+      deposits.push(proof === undefined ? deposit : { ...deposit, proof });
       through = scent.version;
     }
     return { deposits, through: this.#log.version };
@@ -171,22 +179,24 @@ export class PheromoneMap {
     if (!this.#isMember(value.origin)) return "not-a-member";
     const left = value.amount * this.#evaporation.keptAfter(tick - value.tick);
     if (left < this.#options.amountMin) return "faint";
+    if (!this.#isGenuine(value)) return "forged-deposit";
     return this.#put(value) ? "news" : "no-room";
   }
 
-  #put({ trail: name, origin, tick, amount }: Deposit): boolean {
+  #put({ trail: name, origin, tick, amount, proof }: Deposit): boolean {
     const trail =
       this.#trails.get(name) ?? this.#open(name, this.#evaporation.rankOf(amount, tick));
     if (trail === undefined) return false;
     let scent = trail.scents.get(origin);
     if (scent === undefined) {
       if (!this.#makeRoomOn(trail, this.#evaporation.rankOf(amount, tick))) return false;
-      scent = { trail, origin, tick, amount, version: 0 };
+      scent = { trail, origin, tick, amount, proof, version: 0 };
       trail.scents.set(origin, scent);
       this.#scentCount++;
     } else {
       scent.tick = tick;
       scent.amount = amount;
+      scent.proof = proof;
     }
     trail.sum();
     this.#heap.moved(trail);

@@ -9,6 +9,7 @@ const FAULTS: ReadonlySet<MergeOutcome> = new Set<MergeOutcome>([
   "not-a-member",
   "from-the-future",
   "too-strong",
+  "forged-deposit",
 ]);
 
 /** What a neighbour has not been told yet, or not acknowledged. */

@@ -1,4 +1,5 @@
 import type { PeerId } from "../../platform/signer.ts";
+import type { DepositProof } from "./deposit.ts";
 import type { Evaporation } from "./evaporation.ts";
 
 /** The newest deposit of one agent on one trail. */
@@ -7,6 +8,7 @@ export interface Scent {
   readonly origin: PeerId;
   tick: number;
   amount: number;
+  proof: DepositProof | undefined;
   version: number;
 }
 

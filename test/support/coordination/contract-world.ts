@@ -79,7 +79,13 @@ type Untimed = ContractInput extends infer I
     ? Omit<I, "nowMs">
     : never
   : never;
-export const TASK: Task = { name: "measure", input: "", needs: [], demand: 1 };
+export const TASK: Task = {
+  name: "measure",
+  kind: "measure",
+  input: "",
+  needs: [],
+  demand: 1,
+};
 export const TERMS: Terms = { agentsMin: 1, agentsMax: 1, bidWithinMs: 2_000, expiresInMs: 60_000 };
 
 export class ContractWorld {

@@ -173,7 +173,7 @@ export class Cluster {
   #perform(index: number, effects: PbftEffects): void {
     const node = this.nodes[index]!;
     const { group } = this.members;
-    this.invariants.performed(index, effects);
+    this.invariants.performed(index, effects, node.replica?.stable.sequence ?? 0);
     for (const operation of effects.persist)
       if (operation.type === "put") node.disk.set(operation.key, operation.value);
       else node.disk.delete(operation.key);

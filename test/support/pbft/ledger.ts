@@ -1,11 +1,20 @@
 import type { Execution, Installation } from "../../../src/consensus/pbft/effects.ts";
 import type { Request } from "../../../src/consensus/pbft/request.ts";
 
+/** What requests are executed by. */
+export interface Application {
+  execute(execution: Execution): {
+    readonly results: readonly Uint8Array[];
+    readonly state?: Uint8Array;
+  };
+  install(installation: Installation): void;
+}
+
 /** Operations that the state shows in full; enough for a state of several chunks. */
 const SHOWN_MAX = 64;
 
 /** The application of the tests: what it answers depends on everything that was executed before. */
-export class Ledger {
+export class Ledger implements Application {
   #hash = 0x811c9dc5;
   #count = 0;
   #last: string[] = [];

@@ -93,6 +93,18 @@ export class Liar {
     return [honest];
   }
 
+  /** Genuine ones where nothing is to be proposed: far ahead, and of what was executed long ago. */
+  #elsewhere(view: number, sequence: number): Uint8Array {
+    const { random, options } = this.#parts;
+    const { windowSize } = options;
+    const isAhead = random.next() < 0.5;
+    const by = 1 + Math.floor(random.next() * windowSize);
+    const at = Math.max(1, isAhead ? sequence + windowSize + by : sequence - by);
+    const batch = makeBatch(this.#check.hasher, this.#someRequests());
+    const vote = this.#sign("pre-prepare", view, at, batch.digest);
+    return encodeMessage({ kind: "pre-prepare", vote, batch: batch.bytes });
+  }
+
   #otherProposal(message: Message, honest: Uint8Array): Uint8Array[] {
     const { hasher } = this.#check;
     if (message.kind !== "pre-prepare" || message.vote.signer !== this.#parts.index)
@@ -101,7 +113,12 @@ export class Liar {
     const batch = makeBatch(hasher, this.#someRequests());
     const vote = this.#sign("pre-prepare", view, sequence, batch.digest);
     const other = encodeMessage({ kind: "pre-prepare", vote, batch: batch.bytes });
-    return this.#parts.random.next() < 0.2 ? [honest, other] : [other];
+    const draw = this.#parts.random.next();
+    if (draw < 0.2) return [honest, other];
+    if (draw < 0.4) return [honest, this.#elsewhere(view, sequence)];
+    // A batch under the name of another one.
+    if (draw < 0.6) return [encodeMessage({ ...message, batch: batch.bytes })];
+    return [other];
   }
 
   /** Genuine ones, one twice at times, or one with an operation that its client never signed. */

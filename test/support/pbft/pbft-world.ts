@@ -9,8 +9,9 @@ import { nodeHasher } from "../../../src/platform/node/hasher.ts";
 import type { Random } from "../../../src/platform/random.ts";
 import { EventHeap } from "../../../src/simulator/event-heap.ts";
 import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { type Fault, Faults } from "../consensus/faults.ts";
 import { PbftInvariants } from "./invariants.ts";
-import { Ledger } from "./ledger.ts";
+import { type Application, Ledger } from "./ledger.ts";
 import { Liar, type Lie } from "./liar.ts";
 import { type Members, membersOf } from "./members.ts";
 import { smallOptions } from "./small-options.ts";
@@ -24,6 +25,8 @@ export interface Weather {
   /** Messages take up to so long, each for itself, so that they overtake each other. */
   readonly delayMaxMs: number;
   readonly syncMaxMs: number;
+  /** Chance that a write fails; it is made again. */
+  readonly writeFailures?: number;
 }
 
 /** What a world is made of. */
@@ -36,7 +39,21 @@ export interface WorldParts {
   readonly requests: number;
   readonly weather: Weather;
   readonly options?: Partial<PbftOptions>;
+  readonly faults?: Faults;
+  /** What requests are applied to; a ledger unless given. */
+  readonly application?: () => Application;
+  /** What a client asks for; some text unless given. */
+  readonly operation?: (client: number, timestamp: number) => Uint8Array;
+  /** A client has its answer. */
+  readonly answered?: (client: number, timestamp: number, result: Uint8Array) => void;
+  /** By how much the timers of each replica are longer or shorter; alike unless given. */
+  readonly skews?: readonly number[];
+  /** How much longer each replica takes for everything. */
+  readonly slowness?: readonly number[];
 }
+
+/** After a write that failed. */
+const RETRY_MS = 150;
 
 const CALM: Weather = { loss: 0, duplicates: 0, delayMaxMs: 5, syncMaxMs: 2 };
 
@@ -44,9 +61,9 @@ interface Node {
   replica: PbftReplica | undefined;
   /** What is durable. */
   readonly disk: Map<string, Uint8Array>;
-  ledger: Ledger;
+  ledger: Application;
   /** Effects that wait for the disk, in order. */
-  waiting: { readonly effects: PbftEffects; isDurable: boolean }[];
+  waiting: { readonly effects: PbftEffects; readonly stable: number; isDurable: boolean }[];
   /** Grows with each crash, so that nothing of before comes after. */
   life: number;
   readonly timers: Map<TimerName, number>;
@@ -66,12 +83,18 @@ export class PbftWorld {
   readonly #nodes: readonly Node[];
   readonly #clients: readonly WorldClient[];
   #weather: Weather;
-  #side: (index: number) => number = () => 0;
+  readonly #parts: WorldParts;
+  readonly faults: Faults;
+  #isCut: (from: number, to: number) => boolean = () => false;
   #timerNumber = 0;
+  /** Events so far. */
+  events = 0;
   nowMs = 0;
 
   constructor(parts: WorldParts) {
     const { seed, size, liars, clients, requests, weather, options } = parts;
+    this.#parts = parts;
+    this.faults = parts.faults ?? new Faults();
     this.#options = { ...smallOptions, ...options };
     this.#random = new SeededRandom(seed);
     this.#weather = weather;
@@ -87,7 +110,7 @@ export class PbftWorld {
       return {
         replica: undefined,
         disk: new Map(),
-        ledger: new Ledger(),
+        ledger: this.#application(),
         waiting: [],
         life: 0,
         timers: new Map(),
@@ -104,6 +127,7 @@ export class PbftWorld {
             make: (client, timestamp) => this.#request(client, timestamp),
             send: (request, to) => this.#ask(request, to),
             after: (delayMs, run) => this.#events.push(this.nowMs + delayMs, run),
+            answered: (client, timestamp, result) => parts.answered?.(client, timestamp, result),
           },
           index,
           requests,
@@ -136,14 +160,19 @@ export class PbftWorld {
       options: this.#options,
       kept: node.disk,
     });
-    node.ledger = new Ledger();
+    node.ledger = this.#application();
     if (node.liar === undefined) this.invariants.started(index);
     this.#take(index, node.replica.start());
   }
 
-  /** What is not on disk is lost, and was not said to anybody. */
+  /** What is not on disk is lost, and was not said to anybody; some is on disk, and was not said either. */
   crash(index: number): void {
     const node = this.#nodes[index]!;
+    const made = Math.floor(this.#random.next() * (node.waiting.length + 1));
+    if (this.faults.happens("torn-write", made > 0)) {
+      this.invariants.tore(index);
+      for (const { effects } of node.waiting.slice(0, made)) this.#persist(node, effects);
+    }
     node.replica = undefined;
     node.waiting = [];
     node.timers.clear();
@@ -152,13 +181,18 @@ export class PbftWorld {
 
   /** Messages go between replicas of one side only. */
   partition(side: (index: number) => number): void {
-    this.#side = side;
+    this.#isCut = (from, to) => side(from) !== side(to);
+  }
+
+  /** These are not heard by the others, and hear them. */
+  silence(ids: ReadonlySet<number>): void {
+    this.#isCut = (from, to) => ids.has(from) && !ids.has(to);
   }
 
   /** Everybody is up, and the network does what it should. */
   heal(): void {
     this.#weather = CALM;
-    this.#side = () => 0;
+    this.#isCut = () => false;
     for (const index of this.#nodes.keys()) if (!this.isUp(index)) this.start(index);
   }
 
@@ -168,6 +202,7 @@ export class PbftWorld {
     while (this.#events.nextMs <= untilMs) {
       this.nowMs = this.#events.nextMs;
       this.#events.pop()?.();
+      this.events++;
       if (isOver()) return;
     }
     this.nowMs = untilMs;
@@ -175,7 +210,8 @@ export class PbftWorld {
 
   #request(client: number, timestamp: number): Request {
     const signer = this.members.keys.signer(`client-${client}`);
-    const operation = Buffer.from(`${client} wants ${timestamp}`);
+    const operation =
+      this.#parts.operation?.(client, timestamp) ?? Buffer.from(`${client} wants ${timestamp}`);
     const named = { client: signer.peerId, timestamp, operation };
     const request = makeRequest(this.members.group, named, requestSigner(signer));
     this.invariants.sent(request);
@@ -186,18 +222,36 @@ export class PbftWorld {
     for (const [index, node] of this.#nodes.entries()) {
       if (to !== "all" && to !== index) continue;
       node.liar?.knows(request);
-      this.#carry(() => this.#step(index, { kind: "request", bytes: request.bytes }));
+      this.#carry(() => this.#step(index, { kind: "request", bytes: request.bytes }), index);
     }
   }
 
-  /** Brings something somewhere, late, twice or not at all. */
-  #carry(arrive: () => void): void {
+  /** Brings something somewhere, late, twice or not at all. @param index who takes part in it */
+  #carry(arrive: () => void, index: number): void {
     const { loss, duplicates, delayMaxMs } = this.#weather;
-    const copies = this.#random.next() < duplicates ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++) {
-      if (this.#random.next() < loss) continue;
-      this.#events.push(this.nowMs + 1 + Math.floor(this.#random.next() * delayMaxMs), arrive);
+    const isTwice = this.faults.happens("duplication", this.#random.next() < duplicates);
+    for (let copy = 0; copy < (isTwice ? 2 : 1); copy++) {
+      if (this.faults.happens("loss", this.#random.next() < loss)) continue;
+      const slowMs = this.#slowMs("slow-member", index);
+      const delayMs = Math.floor(this.#random.next() * delayMaxMs) + slowMs;
+      this.faults.happens("delay", delayMs > delayMaxMs / 2);
+      this.#events.push(this.nowMs + 1 + delayMs, arrive);
     }
+  }
+
+  #slowMs(fault: Fault, index: number): number {
+    const slowMs = this.#weather === CALM ? 0 : (this.#parts.slowness?.[index] ?? 0);
+    return this.faults.happens(fault, slowMs > 0) ? slowMs : 0;
+  }
+
+  #application(): Application {
+    return this.#parts.application?.() ?? new Ledger();
+  }
+
+  #persist({ disk }: Node, { persist }: PbftEffects): void {
+    for (const operation of persist)
+      if (operation.type === "put") disk.set(operation.key, operation.value);
+      else disk.delete(operation.key);
   }
 
   #step(index: number, input: PbftInput): void {
@@ -207,14 +261,20 @@ export class PbftWorld {
 
   #take(index: number, effects: PbftEffects): void {
     const node = this.#nodes[index]!;
-    const entry = { effects, isDurable: effects.persist.length === 0 };
+    const stable = node.replica?.stable;
+    if (node.liar === undefined && stable !== undefined) this.invariants.stable(index, stable);
+    const isDurable = effects.persist.length === 0;
+    const entry = { effects, stable: stable?.sequence ?? 0, isDurable };
     node.waiting.push(entry);
     if (entry.isDurable) {
       this.#performReady(index);
       return;
     }
     const { life } = node;
-    const syncMs = Math.floor(this.#random.next() * this.#weather.syncMaxMs);
+    const { syncMaxMs, writeFailures = 0 } = this.#weather;
+    const failed = this.faults.happens("failed-write", this.#random.next() < writeFailures);
+    const syncMs = Math.floor(this.#random.next() * syncMaxMs) + (failed ? RETRY_MS : 0);
+    this.faults.happens("slow-disk", syncMs > CALM.syncMaxMs);
     this.#events.push(this.nowMs + syncMs, () => {
       if (node.life !== life) return;
       entry.isDurable = true;
@@ -225,16 +285,14 @@ export class PbftWorld {
   #performReady(index: number): void {
     const node = this.#nodes[index]!;
     while (node.waiting[0]?.isDurable === true) {
-      const { effects } = node.waiting.shift()!;
-      this.#perform(index, node, effects);
+      const { effects, stable } = node.waiting.shift()!;
+      this.#perform(index, node, effects, stable);
     }
   }
 
-  #perform(index: number, node: Node, effects: PbftEffects): void {
-    for (const operation of effects.persist)
-      if (operation.type === "put") node.disk.set(operation.key, operation.value);
-      else node.disk.delete(operation.key);
-    if (node.liar === undefined) this.invariants.performed(index, effects);
+  #perform(index: number, node: Node, effects: PbftEffects, stable: number): void {
+    this.#persist(node, effects);
+    if (node.liar === undefined) this.invariants.performed(index, effects, stable);
     for (const { to, bytes } of effects.send)
       for (const peer of to) this.#send(index, this.members.group.indexOf(peer)!, bytes);
     for (const { timer, afterMs } of effects.timers) this.#setTimer(index, node, timer, afterMs);
@@ -255,7 +313,7 @@ export class PbftWorld {
               ? reply
               : { ...reply, result: Buffer.from("lie") },
           );
-      });
+      }, index);
   }
 
   /** Unless the node crashes before. */
@@ -270,7 +328,9 @@ export class PbftWorld {
     const number = this.#timerNumber++;
     node.timers.set(timer, number);
     if (afterMs === undefined) return;
-    this.#events.push(this.nowMs + afterMs, () => {
+    const skew = this.#parts.skews?.[index] ?? 1;
+    const isSkewed = this.faults.happens("clock-skew", skew !== 1);
+    this.#events.push(this.nowMs + afterMs * (isSkewed ? skew : 1), () => {
       if (node.timers.get(timer) === number) this.#step(index, { kind: "timer", timer });
     });
   }
@@ -286,10 +346,10 @@ export class PbftWorld {
     }
     for (const bytes of said)
       this.#carry(() => {
-        if (this.#side(from) !== this.#side(to)) return;
+        if (this.#isCut(from, to)) return;
         this.#nodes[to]!.liar?.hears(bytes);
         this.#step(to, { kind: "message", from: this.members.group.members[from]!, bytes });
-      });
+      }, from);
   }
 
   /** One line for a failed run. */

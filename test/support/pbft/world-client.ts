@@ -8,6 +8,7 @@ export interface ClientHost {
   /** To one replica, or to all. */
   send(request: Request, to: number | "all"): void;
   after(delayMs: number, run: () => void): void;
+  answered(client: number, timestamp: number, result: Uint8Array): void;
 }
 
 /** Until a client turns to all replicas. */
@@ -51,6 +52,7 @@ export class WorldClient {
     const same = [...this.#answers.values()].filter((one) => one === result);
     if (same.length < this.#host.weakQuorum) return;
     this.#done++;
+    this.#host.answered(this.#index, request.timestamp, reply.result);
     this.#request = undefined;
     this.start(replica);
   }

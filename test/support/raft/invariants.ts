@@ -1,10 +1,19 @@
+import type { Configuration } from "../../../src/consensus/raft/configuration.ts";
 import type { Entry } from "../../../src/consensus/raft/entry.ts";
 import type { Message } from "../../../src/consensus/raft/message.ts";
 import type { RaftNode } from "../../../src/consensus/raft/node.ts";
+import type { Role } from "../../../src/consensus/raft/state.ts";
+import { type DurableTerm, QuorumRules } from "./quorum-rules.ts";
 
 interface Written {
   readonly text: string;
   readonly previousTerm: number | undefined;
+}
+
+interface Seen {
+  readonly term: number;
+  readonly commit: number;
+  readonly role: Role;
 }
 
 /**
@@ -18,11 +27,16 @@ export class RaftInvariants {
   readonly #committed: (number | undefined)[] = [];
   readonly #digests: (string | undefined)[] = [""];
   readonly #applied: (string | undefined)[] = [];
-  readonly #seen = new Map<number, { readonly term: number; readonly commit: number }>();
+  readonly #seen = new Map<number, Seen>();
   readonly #positions = new Map<number, number>();
   readonly #reads = new Map<string, number>();
+  readonly #rules: QuorumRules;
   #commitMax = 0;
   #readsAnswered = 0;
+
+  constructor(durableTerm: DurableTerm) {
+    this.#rules = new QuorumRules(durableTerm);
+  }
 
   /** How much happened, so that a test can tell that it tested something. */
   get counts(): { readonly terms: number; readonly votes: number; readonly reads: number } {
@@ -56,7 +70,7 @@ export class RaftInvariants {
   /** A message left a node. */
   sent(message: Message): void {
     if (message.kind !== "vote-response" || message.reject) return;
-    const key = `${message.from} in term ${message.term}`;
+    const key = voteKey(message.from, message.term);
     const before = this.#votes.get(key) ?? message.to;
     if (before !== message.to)
       throw new Error(`one vote: ${key} voted for ${before} and ${message.to}`);
@@ -65,15 +79,19 @@ export class RaftInvariants {
 
   /** Something happened to a node. */
   look(node: RaftNode): void {
-    const { id, role, term, commit } = node.status();
+    const { id, role, term, commit, configuration } = node.status();
     const before = this.#seen.get(id);
     if (before !== undefined && (term < before.term || commit < before.commit))
       throw new Error(`monotonic: node ${id} went back from ${before.term}, ${before.commit}`);
-    this.#seen.set(id, { term, commit });
+    this.#seen.set(id, { term, commit, role });
     for (let index = (before?.commit ?? 0) + 1; index <= commit; index++)
       this.#noteCommitted(index, node.termAt(index));
     this.#commitMax = Math.max(this.#commitMax, commit);
-    if (role === "leader") this.#lookAtLeader(node, id, term);
+    if (role !== "leader") return;
+    this.#lookAtLeader(node, id, term, configuration);
+    // A candidate learns of commits from those who vote for it.
+    if (before?.role === "leader" && before.term === term && commit > before.commit)
+      this.#rules.committed(id, configuration, term, { index: commit, term: node.termAt(commit) });
   }
 
   /** A node applied an entry. */
@@ -128,12 +146,13 @@ export class RaftInvariants {
     this.#committed[index] = term;
   }
 
-  #lookAtLeader(node: RaftNode, id: number, term: number): void {
+  #lookAtLeader(node: RaftNode, id: number, term: number, members: Configuration): void {
     const leader = this.#leaders.get(term);
     if (leader === id) return;
     if (leader !== undefined)
       throw new Error(`election safety: ${leader} and ${id} lead term ${term}`);
     this.#leaders.set(term, id);
+    this.#rules.elected(id, members, term, (voter) => this.#votes.get(voteKey(voter, term)) === id);
     for (const [index, committed] of this.#committed.entries()) {
       const own = node.termAt(index);
       const isMissing = own === undefined && index > node.status().commit;
@@ -141,6 +160,10 @@ export class RaftInvariants {
         throw new Error(`leader completeness: leader ${id} of term ${term} lacks ${index}`);
     }
   }
+}
+
+function voteKey(voter: number, term: number): string {
+  return `${voter} in term ${term}`;
 }
 
 function textOf({ index, term, kind, data }: Entry): string {

@@ -78,6 +78,12 @@ export class LossyStorage implements LogStorage {
     this.#contents = { ...this.#contents, snapshot, base: next, entries: rest };
   }
 
+  /** Of an entry, as it would be found after a loss of power. */
+  durableTerm(index: number): number | "compacted" | undefined {
+    const { base, entries } = this.#durable;
+    return index <= base.index ? "compacted" : entries[index - base.index - 1]?.term;
+  }
+
   sync(): void {
     this.#durable = this.#contents;
   }

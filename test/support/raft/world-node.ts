@@ -9,6 +9,7 @@ import type { StorageAppend, StorageApply } from "../../../src/consensus/raft/re
 import type { Random } from "../../../src/platform/random.ts";
 import type { RaftInvariants } from "./invariants.ts";
 import { LossyStorage } from "./lossy-storage.ts";
+import { type RegisterClients, RegisterState } from "./register-clients.ts";
 
 /** Whether the power goes at this point. */
 type Mishap = () => boolean;
@@ -24,6 +25,10 @@ export class WorldNode {
   #appendWork: StorageAppend[] = [];
   #applyWork: StorageApply[] = [];
   #raft: RaftNode | undefined;
+  readonly #clients: RegisterClients;
+  readonly #registers = new RegisterState();
+  /** Of clients, until their index is applied. */
+  #reads: { readonly name: string; readonly key: string; readonly index: number }[] = [];
   #state: { readonly index: number; readonly digest: string; readonly members: Configuration };
 
   constructor(
@@ -31,12 +36,14 @@ export class WorldNode {
     members: Configuration,
     random: Random,
     invariants: RaftInvariants,
+    clients: RegisterClients,
     send: (message: Message) => void,
   ) {
     this.id = options.id;
     this.#options = options;
     this.#random = random;
     this.#invariants = invariants;
+    this.#clients = clients;
     this.#send = send;
     this.#state = { index: 0, digest: "", members };
     if (members.voters.length > 0) {
@@ -58,6 +65,11 @@ export class WorldNode {
 
   get hasWork(): boolean {
     return this.#appendWork.length > 0 || this.#applyWork.length > 0 || !!this.#raft?.hasReady;
+  }
+
+  /** What a loss of power would leave of an entry. */
+  durableTerm(index: number): number | "compacted" | undefined {
+    return this.#storage.durableTerm(index);
   }
 
   start(): void {
@@ -82,6 +94,7 @@ export class WorldNode {
     this.#raft = undefined;
     this.#appendWork = [];
     this.#applyWork = [];
+    this.#reads = [];
   }
 
   /** Does what there is to do, or a part of it, when it has a writer and an applier of its own. */
@@ -105,13 +118,23 @@ export class WorldNode {
     const { index, digest, members: configuration } = this.#state;
     const term = this.#storage.term(index);
     if (term === undefined) return undefined;
-    return { index, term, configuration, data: Buffer.from(digest) };
+    return {
+      index,
+      term,
+      configuration,
+      data: Buffer.from(`${digest}\n${this.#registers.encode()}`),
+    };
   }
 
   #ready(raft: RaftNode, mishap: Mishap): void {
     const ready = raft.ready();
-    for (const { context, index } of ready.readStates)
-      this.#invariants.readAnswered(Buffer.from(context).toString(), index);
+    for (const { context, index } of ready.readStates) {
+      const name = Buffer.from(context).toString();
+      const key = this.#clients.keyOf(name);
+      if (key !== undefined) this.#reads.push({ name, key, index });
+      else this.#invariants.readAnswered(name, index);
+    }
+    this.#answerReads();
     for (const message of ready.messages) this.#send(message);
     if (ready.append) this.#appendWork.push(ready.append);
     if (ready.apply) this.#applyWork.push(ready.apply);
@@ -133,6 +156,13 @@ export class WorldNode {
     this.#write(hardState, entries, snapshot, responses.length > 0);
     if (mishap()) return this.crash();
     for (const response of responses) this.#acknowledge(response);
+  }
+
+  /** A write fails, and reaches the disk perhaps all the same; it is made again. */
+  failToAppend(): void {
+    const [work] = this.#appendWork;
+    if (work === undefined || this.#random.next() < 0.5) return;
+    this.#storage.write(work.hardState, work.entries, work.snapshot);
   }
 
   #applyNext(): void {
@@ -163,11 +193,15 @@ export class WorldNode {
   #restore(snapshot: Snapshot | undefined): void {
     if (snapshot === undefined) {
       this.#invariants.restored(this.id, 0, "");
+      this.#registers.restore("");
       this.#state = { ...this.#state, index: 0, digest: "" };
       return;
     }
     const { index, data, configuration: members } = snapshot;
-    const digest = Buffer.from(data).toString();
+    const text = Buffer.from(data).toString();
+    const end = text.indexOf("\n");
+    const digest = end < 0 ? text : text.slice(0, end);
+    this.#registers.restore(end < 0 ? "" : text.slice(end + 1));
     this.#invariants.restored(this.id, index, digest);
     this.#state = { index, digest, members };
   }
@@ -181,6 +215,17 @@ export class WorldNode {
       const result = change ? raft.applyChange(change) : undefined;
       const members = typeof result === "object" ? result : this.#state.members;
       this.#state = { index: entry.index, digest, members };
+      const done = this.#registers.apply(Buffer.from(entry.data).toString("latin1"));
+      if (done !== undefined) this.#clients.answered(done.name, done.answer);
     }
+    this.#answerReads();
+  }
+
+  #answerReads(): void {
+    const { index } = this.#state;
+    for (const read of this.#reads)
+      if (read.index <= index)
+        this.#clients.answered(read.name, `=${this.#registers.read(read.key)}`);
+    this.#reads = this.#reads.filter((read) => read.index > index);
   }
 }

@@ -10,7 +10,9 @@ import type { Message } from "../../../src/consensus/raft/message.ts";
 import { defaultRaftOptions, type RaftOptions } from "../../../src/consensus/raft/options.ts";
 import type { Random } from "../../../src/platform/random.ts";
 import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { Faults } from "../consensus/faults.ts";
 import { RaftInvariants } from "./invariants.ts";
+import { RegisterClients } from "./register-clients.ts";
 import { WorldNode } from "./world-node.ts";
 
 /** What a world is like. */
@@ -22,12 +24,16 @@ export interface WorldPlan {
   readonly asyncStorage: boolean;
   /** Clocks run alike, and reads rely on that. Wants `checkQuorum`. */
   readonly leases: boolean;
+  readonly faults?: Faults;
+  /** Chance that a write fails; it is made again. */
+  readonly writeFailures?: number;
 }
 
 /** Nodes beyond the voters of the beginning, that changes may take in. */
 const SPARE_NODES = 2;
 const IN_FLIGHT_MAX = 40;
 const MISHAPS = 0.002;
+const CLIENTS = 4;
 /** How many rounds of messages a tick can lead to, once all is well. */
 const ROUNDS_MAX = 400;
 
@@ -36,19 +42,25 @@ const ROUNDS_MAX = 400;
  * happens is drawn from the seed, and after every event everything that Raft promises is checked.
  */
 export class RaftWorld {
-  readonly invariants = new RaftInvariants();
+  readonly invariants = new RaftInvariants((id, index) => this.#nodes[id - 1]?.durableTerm(index));
   readonly #random: Random;
   readonly #plan: WorldPlan;
   readonly #nodes: readonly WorldNode[];
   #inFlight: Message[] = [];
   #cut: ReadonlySet<number> = new Set();
+  #isOneWay = false;
+  readonly #faults: Faults;
+  readonly clients: RegisterClients;
+  #events = 0;
   #proposed = 0;
   #reads = 0;
   #isHealed = false;
 
   constructor(plan: WorldPlan) {
     this.#plan = plan;
+    this.#faults = plan.faults ?? new Faults();
     this.#random = new SeededRandom(plan.seed);
+    this.clients = new RegisterClients(this.#random.fork("clients"), CLIENTS);
     const voters = Array.from({ length: plan.voters }, (_, at) => at + 1);
     const all = [
       ...voters,
@@ -60,22 +72,26 @@ export class RaftWorld {
 
   /** One thing happens. */
   event(): void {
+    this.#events++;
     const draw = this.#random.next();
     const node = this.#any();
     const { raft } = node;
     if (draw < (this.#plan.leases ? 0.02 : 0.1)) this.#tick(node);
     else if (draw < 0.5) this.#deliverAny();
     else if (draw < 0.83) this.#work(node);
+    else if (draw < 0.86) this.clients.act(this.#nodes, this.#events);
     else if (draw < 0.88)
       raft?.propose(Buffer.from(`${this.#proposed++}`.padStart(this.#size(), "x")));
-    else if (draw < 0.888) raft?.proposeChange(this.#change());
+    else if (draw < 0.888) this.#proposeChange(node);
     else if (draw < 0.905) this.#read(node);
-    else if (draw < 0.915) raft?.transferLeader(this.#any().id);
+    else if (draw < 0.915) this.#transfer(node);
     else if (draw < 0.92) raft?.reportUnreachable(this.#any().id);
-    else if (draw < 0.935) node.compact();
-    else if (draw < 0.9362) this.#cutAnew();
-    else if (draw < 0.939) node.crash();
-    else if (draw < 0.975 && raft === undefined) node.start();
+    else if (draw < 0.935) {
+      if (this.#faults.happens("snapshot", true)) node.compact();
+    } else if (draw < (this.#plan.leases ? 0.938 : 0.9362)) this.#cutAnew();
+    else if (draw < 0.939) {
+      if (this.#faults.happens("crash", raft !== undefined)) node.crash();
+    } else if (draw < 0.975 && raft === undefined) node.start();
     this.#look(node);
   }
 
@@ -130,9 +146,9 @@ export class RaftWorld {
       pendingReadsMax: 8,
     };
     const random = this.#random.fork(`node ${id}`);
-    return new WorldNode(options, members, random, this.invariants, (message) =>
-      this.#post(message),
-    );
+    const { invariants, clients } = this;
+    const send = (message: Message): void => this.#post(message);
+    return new WorldNode(options, members, random, invariants, clients, send);
   }
 
   #post(message: Message): void {
@@ -151,12 +167,15 @@ export class RaftWorld {
 
   #deliverAny(): void {
     if (this.#inFlight.length === 0) return;
-    const at = this.#below(this.#inFlight.length);
+    const drawn = this.#below(this.#inFlight.length);
     const fate = this.#random.next();
-    const message = fate < 0.1 ? this.#inFlight[at] : this.#take(at);
+    const at = this.#faults.happens("reordering", drawn > 0) ? drawn : 0;
+    const isTwice = this.#faults.happens("duplication", fate < 0.1);
+    const message = isTwice ? this.#inFlight[at] : this.#take(at);
     if (message === undefined) return;
-    const isCut = this.#cut.has(message.from) !== this.#cut.has(message.to);
-    if (isCut || fate > 0.93) this.#lose(message);
+    const [isFrom, isTo] = [this.#cut.has(message.from), this.#cut.has(message.to)];
+    const isCut = this.#isOneWay ? isFrom && !isTo : isFrom !== isTo;
+    if (isCut || this.#faults.happens("loss", fate > 0.93)) this.#lose(message);
     else this.#deliver(message);
   }
 
@@ -185,8 +204,23 @@ export class RaftWorld {
 
   #work(node: WorldNode): void {
     const part = this.#random.next();
-    const mishap = (): boolean => !this.#isHealed && this.#random.next() < MISHAPS;
-    node.work(part < 0.5 ? "ready" : part < 0.75 ? "append" : "apply", mishap);
+    const mishap = (): boolean =>
+      this.#faults.happens("torn-write", !this.#isHealed && this.#random.next() < MISHAPS);
+    const { writeFailures = 0 } = this.#plan;
+    const isFailing = writeFailures > 0 && this.#random.next() < writeFailures;
+    if (part >= 0.5 && part < 0.75 && this.#faults.happens("failed-write", isFailing))
+      node.failToAppend();
+    else node.work(part < 0.5 ? "ready" : part < 0.75 ? "append" : "apply", mishap);
+  }
+
+  #proposeChange({ raft }: WorldNode): void {
+    const change = this.#change();
+    if (this.#faults.happens("membership", raft !== undefined)) raft?.proposeChange(change);
+  }
+
+  #transfer({ raft }: WorldNode): void {
+    const { id } = this.#any();
+    if (this.#faults.happens("transfer", raft !== undefined)) raft?.transferLeader(id);
   }
 
   /** By a node, and by everybody that takes itself for the leader: one of two may have been deposed. */
@@ -218,7 +252,9 @@ export class RaftWorld {
       const chance = raft?.status().role === "leader" ? 0.8 : 0.25;
       return this.#random.next() < chance ? [id] : [];
     });
-    this.#cut = new Set(isWhole ? [] : ids);
+    this.#isOneWay = this.#random.next() < 0.3;
+    const kind = this.#isOneWay ? "one-way-partition" : "partition";
+    this.#cut = new Set(this.#faults.happens(kind, !isWhole) ? ids : []);
   }
 
   /** Delivers everything and does everything, until nothing is left to do. */
@@ -228,8 +264,10 @@ export class RaftWorld {
       this.#inFlight = [];
       for (const message of messages) this.#deliver(message);
       for (const node of this.#nodes) {
-        for (const part of ["ready", "append", "apply"] as const) node.work(part, () => false);
-        this.#look(node);
+        for (const part of ["ready", "append", "apply"] as const) {
+          node.work(part, () => false);
+          this.#look(node);
+        }
       }
       if (this.#inFlight.length === 0 && !this.#nodes.some(({ hasWork }) => hasWork)) return;
     }

@@ -6,7 +6,9 @@ import { faultOfEvidence, offenderOf } from "../../../src/consensus/tendermint/e
 import type { RoundState } from "../../../src/consensus/tendermint/round-machine.ts";
 import type { BallotVerifier } from "../../../src/consensus/tendermint/signing.ts";
 import type { ValidatorSet } from "../../../src/consensus/tendermint/validators.ts";
+import type { SignedProposal, SignedVote } from "../../../src/consensus/tendermint/vote.ts";
 import type { PeerId } from "../../../src/platform/signer.ts";
+import { isQuorum, Justified } from "./justified.ts";
 
 export interface InvariantParts {
   readonly verifier: BallotVerifier;
@@ -15,6 +17,8 @@ export interface InvariantParts {
   readonly isValid: (value: Uint8Array) => boolean;
   /** Whether anybody, honest or not, proposed it. */
   readonly wasProposed: (value: Uint8Array) => boolean;
+  /** Whose turn it is; undefined where nobody knows yet. */
+  readonly proposerOf: (height: number, round: number) => PeerId | undefined;
 }
 
 /** Hears of everything that honest nodes do, and throws at the first breach. */
@@ -23,9 +27,11 @@ export class TendermintInvariants {
   readonly #decisions = new Map<number, Decision>();
   readonly #words = new Map<string, string>();
   readonly #offences = new Set<string>();
+  readonly #justified: Justified;
 
   constructor(parts: InvariantParts) {
     this.#parts = parts;
+    this.#justified = new Justified(parts.liars, parts.proposerOf);
   }
 
   /** Heights that somebody decided. */
@@ -40,23 +46,25 @@ export class TendermintInvariants {
 
   /** @param validators of the height that the node is at */
   effects(node: PeerId, effects: TendermintEffects, validators: ValidatorSet): void {
+    // What is said together has no order: a vote may come before the proposal that it is for.
+    for (const { message } of effects.send)
+      if (message.kind === "proposal" && message.proposal.proposer === node)
+        this.#proposes(node, message.proposal);
     for (const { message } of effects.send) {
-      if (message.kind === "votes")
-        for (const vote of message.votes)
-          if (vote.validator === node)
-            this.#said(`${node} ${vote.kind} ${vote.height}/${vote.round}`, String(vote.valueId));
-      if (message.kind === "proposal" && message.proposal.proposer === node) {
-        const { height, round, valueId, validRound } = message.proposal;
-        this.#said(`${node} proposal ${height}/${round}`, `${valueId}/${validRound}`);
-      }
+      if (message.kind !== "votes") continue;
+      for (const vote of message.votes)
+        if (vote.validator === node) this.#votes(node, vote, validators);
     }
     for (const decision of effects.decide) this.#decided(node, decision, validators);
     for (const evidence of effects.evidence) {
       const offender = offenderOf(evidence);
       if (!this.#parts.liars.has(offender))
-        throw new Error(`evidence against the honest ${offender}: ${JSON.stringify(evidence)}`);
+        throw new Error(
+          `accountability: evidence against the honest ${offender}: ${JSON.stringify(evidence)}`,
+        );
       const fault = faultOfEvidence(evidence, this.#parts.verifier);
-      if (fault !== undefined) throw new Error(`evidence that does not hold: ${fault}`);
+      if (fault !== undefined)
+        throw new Error(`accountability: evidence that does not hold: ${fault}`);
       this.#offences.add(`${offender}/${evidence.first.height}/${evidence.first.round}`);
     }
   }
@@ -65,14 +73,25 @@ export class TendermintInvariants {
   state(node: PeerId, { height, round, lockedRound, validRound, step }: RoundState): void {
     if (lockedRound > validRound || validRound > round)
       throw new Error(
-        `${node} at ${height}/${round} ${step} is locked at ${lockedRound}, valid at ${validRound}`,
+        `locking: ${node} at ${height}/${round} ${step} is locked at ${lockedRound}, valid at ${validRound}`,
       );
+  }
+
+  #proposes(node: PeerId, proposal: SignedProposal): void {
+    const { height, round, valueId, validRound } = proposal;
+    this.#said(`${node} proposal ${height}/${round}`, `${valueId}/${validRound}`);
+    this.#justified.proposed(proposal);
+  }
+
+  #votes(node: PeerId, vote: SignedVote, validators: ValidatorSet): void {
+    this.#said(`${node} ${vote.kind} ${vote.height}/${vote.round}`, String(vote.valueId));
+    this.#justified.voted(vote, validators);
   }
 
   #said(about: string, what: string): void {
     const before = this.#words.get(about);
     if (before !== undefined && before !== what)
-      throw new Error(`equivocation: ${about} for ${before} and for ${what}`);
+      throw new Error(`no equivocation: ${about} for ${before} and for ${what}`);
     this.#words.set(about, what);
   }
 
@@ -80,13 +99,17 @@ export class TendermintInvariants {
     const { height, value, valueId, certificate } = decision;
     const other = this.#decisions.get(height);
     if (other !== undefined && other.valueId !== valueId)
-      throw new Error(`${node} decided ${valueId} at ${height}, others ${other.valueId}`);
+      throw new Error(
+        `agreement: ${node} decided ${valueId} at ${height}, others ${other.valueId}`,
+      );
     if (!this.#parts.isValid(value) || !this.#parts.wasProposed(value))
-      throw new Error(`${node} decided at ${height} what nobody may decide`);
+      throw new Error(`validity: ${node} decided at ${height} what nobody may decide`);
     if (certificate.kind !== "precommit" || certificate.valueId !== valueId)
-      throw new Error(`${node} has a certificate of something else than its decision`);
+      throw new Error(`proof: ${node} has a certificate of something else than its decision`);
     const fault = faultOfCertificate(certificate, validators, this.#parts.verifier);
-    if (fault !== undefined) throw new Error(`${node} decided without a proof: ${fault}`);
+    const signers = new Set(certificate.signatures.map(({ validator }) => validator));
+    if (fault !== undefined || !isQuorum(signers, validators))
+      throw new Error(`proof: ${node} decided without a proof: ${fault ?? "too few"}`);
     this.#decisions.set(height, decision);
   }
 }

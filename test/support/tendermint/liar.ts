@@ -148,7 +148,10 @@ export class Liar {
     const { signer, instance } = this.#parts;
     const validator = signer.peerId;
     const vote = { kind: "precommit", height, round, valueId, validator } as const;
-    const certificate = certificateOf([signVote(signer, instance, vote)]);
+    // Alone it says it often.
+    const own = signVote(signer, instance, vote);
+    const times = this.#parts.random.next() < 0.5 ? 1 : this.#parts.others.length;
+    const certificate = certificateOf(Array.from({ length: times }, () => own));
     return { kind: "decision", certificate, manifest, value: parts[0]?.bytes ?? new Uint8Array() };
   }
 

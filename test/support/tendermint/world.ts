@@ -24,6 +24,7 @@ import { EventHeap } from "../../../src/simulator/event-heap.ts";
 import { plainHasher } from "../../../src/simulator/plain-hasher.ts";
 import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
+import { Faults } from "../consensus/faults.ts";
 import { TendermintInvariants } from "./invariants.ts";
 import { Liar, type LiarManner } from "./liar.ts";
 
@@ -62,10 +63,26 @@ export interface WorldParts {
   readonly dropRate: number;
   readonly crashes: boolean;
   readonly partitions: boolean;
+  readonly faults?: Faults;
+  /** Chance that a write fails; it is made again. */
+  readonly writeFailures?: number;
+  /** By how much the waits of each site are longer or shorter, and how much longer it takes for everything. */
+  readonly skews?: readonly number[];
+  readonly slowness?: readonly number[];
+  /** What an honest value holds besides its name. */
+  readonly content?: () => string;
+  /** What a site has decided; a height comes again when the site restarts. */
+  readonly decided?: (site: PeerId, height: number, value: Uint8Array) => void;
 }
+
+/** After a write that failed. */
+const RETRY_MS = 100;
 
 interface Site {
   readonly signer: Signer;
+  /** How long it takes, beside others, to wait, and for everything else. */
+  readonly skew: number;
+  readonly slowMs: number;
   readonly disk: WalEntry[];
   /** All decisions of this node's host. */
   readonly chain: PastDecisions;
@@ -109,10 +126,13 @@ export class TendermintWorld {
   #nowMs = 0;
   #isHealed = false;
   #sides = new Map<PeerId, number>();
+  #isOneWay = false;
+  readonly #faults: Faults;
   #events = 0;
 
   constructor(parts: WorldParts) {
     this.#parts = parts;
+    this.#faults = parts.faults ?? new Faults();
     this.#random = new SeededRandom(parts.seed);
     const keys = new VirtualKeys();
     const signers = parts.powers.map((_, at) => keys.signer(`${parts.seed}/${at}`));
@@ -122,9 +142,11 @@ export class TendermintWorld {
     this.#first = ProposerRotation.begin(
       signers.map(({ peerId }, at) => ({ id: peerId, power: parts.powers[at] ?? 1 })),
     );
-    for (const signer of [...signers.slice(0, honest), observer])
+    for (const [at, signer] of [...signers.slice(0, honest), observer].entries())
       this.#sites.set(signer.peerId, {
         signer,
+        skew: parts.skews?.[at] ?? 1,
+        slowMs: parts.slowness?.[at] ?? 0,
         disk: [],
         chain: new PastDecisions(plainHasher, PART_BYTES, CHAIN_MAX),
         pending: [],
@@ -152,6 +174,7 @@ export class TendermintWorld {
       verifier: new BallotVerifier(observer, INSTANCE),
       liars: new Set(this.#liars.keys()),
       isValid,
+      proposerOf: (height, round) => this.#proposersOf(height)?.of(round),
       wasProposed: (value) => this.#proposed.has(Buffer.from(value).toString("latin1")),
     });
     for (const site of this.#sites.values()) this.#boot(site);
@@ -200,7 +223,7 @@ export class TendermintWorld {
     for (const site of this.#sites.values()) if (site.node === undefined) this.#boot(site);
     for (let events = 0; !until(); events++) {
       if (events > eventsMax || this.#heap.size === 0)
-        throw new Error(`no progress after ${events} events: ${this.#describe()}`);
+        throw new Error(`liveness: no progress after ${events} events: ${this.#describe()}`);
       this.#one();
     }
   }
@@ -241,12 +264,16 @@ export class TendermintWorld {
     const { crashes, partitions } = this.#parts;
     const sites = [...this.#sites.values()];
     const site = sites[Math.floor(this.#random.next() * sites.length)];
-    if (crashes && site?.node !== undefined && this.#random.next() < 0.5) {
+    const isCrash = crashes && site?.node !== undefined && this.#random.next() < 0.5;
+    if (site !== undefined && this.#faults.happens("crash", isCrash)) {
       this.#crash(site);
       this.#heap.push(this.#nowMs + 1_000 * this.#random.next(), { kind: "restart", site });
     }
     if (partitions) {
-      const isWhole = this.#random.next() < 0.4;
+      const draw = this.#random.next();
+      this.#isOneWay = draw > 0.8;
+      const kind = this.#isOneWay ? "one-way-partition" : "partition";
+      const isWhole = !this.#faults.happens(kind, draw > 0.4);
       for (const name of [...this.#sites.keys(), ...this.#liars.keys()])
         this.#sides.set(name, isWhole ? 0 : Math.floor(2 * this.#random.next()));
     }
@@ -258,7 +285,8 @@ export class TendermintWorld {
     const [torn] = site.pending;
     if (torn !== undefined) {
       const { persist } = torn.effects;
-      site.disk.push(...persist.slice(0, Math.floor(this.#random.next() * (persist.length + 1))));
+      const made = Math.floor(this.#random.next() * (persist.length + 1));
+      if (this.#faults.happens("torn-write", made > 0)) site.disk.push(...persist.slice(0, made));
     }
     site.pending = [];
     site.node = undefined;
@@ -266,7 +294,7 @@ export class TendermintWorld {
   }
 
   #boot(site: Site): void {
-    if (this.#random.next() < 0.3)
+    if (this.#faults.happens("snapshot", this.#random.next() < 0.3))
       site.disk.splice(0, site.disk.length, ...compact(site.disk, worldOptions.decisionsKeptMax));
     site.node = new Tendermint({
       signer: site.signer,
@@ -288,15 +316,19 @@ export class TendermintWorld {
     const effects = node.step(input);
     const decidedBy = input.kind === "next-height" ? node.rotation.validators : validators;
     site.pending.push({ effects, validators: decidedBy });
-    this.#heap.push(this.#nowMs + 5 * this.#random.next(), {
-      kind: "sync",
-      site,
-      run: site.run,
-    });
+    const isSlow = this.#faults.happens("slow-disk", !this.#isHealed && site.slowMs > 0);
+    const syncMs = 5 * this.#random.next() + (isSlow ? site.slowMs : 0);
+    this.#heap.push(this.#nowMs + syncMs, { kind: "sync", site, run: site.run });
   }
 
   /** Does what the oldest effects ask for: first what is to be written. */
   #sync(site: Site): void {
+    const { writeFailures = 0 } = this.#parts;
+    const isFailing = !this.#isHealed && writeFailures > 0 && this.#random.next() < writeFailures;
+    if (this.#faults.happens("failed-write", isFailing)) {
+      this.#heap.push(this.#nowMs + RETRY_MS, { kind: "sync", site, run: site.run });
+      return;
+    }
     const next = site.pending.shift();
     if (next === undefined) return;
     const { effects, validators } = next;
@@ -307,11 +339,13 @@ export class TendermintWorld {
       const everybody = [...this.#sites.keys(), ...this.#liars.keys()];
       for (const peer of to === undefined ? everybody : [to]) this.#send(name, peer, message);
     }
+    const skew = this.#faults.happens("clock-skew", site.skew !== 1) ? site.skew : 1;
     for (const { timer, afterMs } of effects.timers)
-      this.#later(site, afterMs, { kind: "timeout", timer });
+      this.#later(site, afterMs * skew, { kind: "timeout", timer });
     for (const { height, value, certificate } of effects.decide) {
       site.decided = Math.max(site.decided, height);
       site.chain.add({ value, certificate });
+      this.#parts.decided?.(name, height, value);
       this.#later(site, 20 * this.#random.next(), {
         kind: "next-height",
         changes: this.#changesAfter(height),
@@ -351,27 +385,35 @@ export class TendermintWorld {
 
   #send(from: PeerId, to: PeerId, message: TendermintMessage): void {
     if (from === to) return;
-    const copies = !this.#isHealed && this.#random.next() < 0.1 ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++) {
-      if (!this.#isHealed && this.#random.next() < this.#parts.dropRate) continue;
-      const isSlow = !this.#isHealed && this.#random.next() < 0.1;
-      const delayMs = (isSlow ? 2_000 : 20) * this.#random.next();
+    const isTroubled = !this.#isHealed;
+    const faults = this.#faults;
+    const isTwice = faults.happens("duplication", isTroubled && this.#random.next() < 0.1);
+    const slowMs = isTroubled ? (this.#sites.get(from)?.slowMs ?? 0) : 0;
+    for (let copy = 0; copy < (isTwice ? 2 : 1); copy++) {
+      if (faults.happens("loss", isTroubled && this.#random.next() < this.#parts.dropRate))
+        continue;
+      const isLate = faults.happens("delay", isTroubled && this.#random.next() < 0.1);
+      const isSlow = faults.happens("slow-member", slowMs > 0);
+      const delayMs = (isLate ? 2_000 : 20) * this.#random.next() + (isSlow ? slowMs : 0);
       this.#heap.push(this.#nowMs + delayMs, { kind: "message", from, to, message });
     }
   }
 
   #deliver({ from, to, message }: Extract<Event, { kind: "message" }>): void {
-    if (this.#sides.get(from) !== this.#sides.get(to)) return;
+    const sides = [this.#sides.get(from) ?? 0, this.#sides.get(to) ?? 0] as const;
+    if (this.#isOneWay ? sides[0] < sides[1] : sides[0] !== sides[1]) return;
     const site = this.#sites.get(to);
     if (site !== undefined) this.#step(site, { kind: "message", from, message });
     const liar = this.#liars.get(to);
     // Two that answer each other would never end.
     if (liar === undefined || this.#liars.has(from)) return;
-    for (const lie of liar.hear(message)) this.#send(to, lie.to, lie.message);
+    for (const lie of liar.hear(message))
+      if (this.#faults.happens("lie", true)) this.#send(to, lie.to, lie.message);
   }
 
   /** The one that follows joins, and leaves again; an honest one gains power. */
   #changesAfter(height: number): readonly ValidatorChange[] {
+    if (!this.#faults.happens("membership", height >= 2 && height <= 4)) return [];
     if (height === 2) return [{ id: this.#observer, power: 1 }];
     if (height === 4) return [{ id: this.#observer, power: 0 }];
     const [honest] = this.#sites.keys();
@@ -395,7 +437,8 @@ export class TendermintWorld {
   }
 
   #newValue(height: number, isBad: boolean): Uint8Array {
-    const text = `${isBad ? "bad" : "good"}/${height}/${Math.floor(2 ** 40 * this.#random.next())}`;
+    const name = `${isBad ? "bad" : "good"}/${height}/${Math.floor(2 ** 40 * this.#random.next())}`;
+    const text = `${name}${this.#parts.content?.() ?? ""}`;
     // Some are of several parts. What a liar makes is cut to one.
     const padded = this.#random.next() < 0.3 ? text.padEnd(3 * PART_BYTES + 7, "+") : text;
     const cut = padded.slice(0, PART_BYTES);

@@ -10,21 +10,22 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/raft.proto.
  */
 export const file_agent_mesh_v1_raft: GenFile = /*@__PURE__*/
-  fileDesc("ChhhZ2VudF9tZXNoL3YxL3JhZnQucHJvdG8SDWFnZW50X21lc2gudjEivgYKC1JhZnRNZXNzYWdlEg0KBWdyb3VwGAEgASgMEgwKBGZyb20YAiABKAQSCgoCdG8YAyABKAQSDAoEdGVybRgEIAEoBBInCgR2b3RlGAUgASgLMhcuYWdlbnRfbWVzaC52MS5SYWZ0Vm90ZUgAEisKCHByZV92b3RlGAYgASgLMhcuYWdlbnRfbWVzaC52MS5SYWZ0Vm90ZUgAEjgKDXZvdGVfcmVzcG9uc2UYByABKAsyHy5hZ2VudF9tZXNoLnYxLlJhZnRWb3RlUmVzcG9uc2VIABI8ChFwcmVfdm90ZV9yZXNwb25zZRgIIAEoCzIfLmFnZW50X21lc2gudjEuUmFmdFZvdGVSZXNwb25zZUgAEisKBmFwcGVuZBgJIAEoCzIZLmFnZW50X21lc2gudjEuUmFmdEFwcGVuZEgAEjwKD2FwcGVuZF9yZXNwb25zZRgKIAEoCzIhLmFnZW50X21lc2gudjEuUmFmdEFwcGVuZFJlc3BvbnNlSAASMQoJaGVhcnRiZWF0GAsgASgLMhwuYWdlbnRfbWVzaC52MS5SYWZ0SGVhcnRiZWF0SAASQgoSaGVhcnRiZWF0X3Jlc3BvbnNlGAwgASgLMiQuYWdlbnRfbWVzaC52MS5SYWZ0SGVhcnRiZWF0UmVzcG9uc2VIABIvCghzbmFwc2hvdBgNIAEoCzIbLmFnZW50X21lc2gudjEuUmFmdFNuYXBzaG90SAASNAoLdGltZW91dF9ub3cYDiABKAsyHS5hZ2VudF9tZXNoLnYxLlJhZnRUaW1lb3V0Tm93SAASLwoIdHJhbnNmZXIYDyABKAsyGy5hZ2VudF9tZXNoLnYxLlJhZnRUcmFuc2ZlckgAEi8KB3Byb3Bvc2UYECABKAsyHC5hZ2VudF9tZXNoLnYxLlJhZnRQcm9wb3NhbHNIABIyCgpyZWFkX2luZGV4GBEgASgLMhwuYWdlbnRfbWVzaC52MS5SYWZ0UmVhZEluZGV4SAASQwoTcmVhZF9pbmRleF9yZXNwb25zZRgSIAEoCzIkLmFnZW50X21lc2gudjEuUmFmdFJlYWRJbmRleFJlc3BvbnNlSABCBgoEYm9keSI9CghSYWZ0Vm90ZRINCgVpbmRleBgBIAEoBBIQCghsb2dfdGVybRgCIAEoBBIQCgh0cmFuc2ZlchgDIAEoCCJNChBSYWZ0Vm90ZVJlc3BvbnNlEg4KBnJlamVjdBgBIAEoCBIRCgljb21taXR0ZWQYAiABKAQSFgoOY29tbWl0dGVkX3Rlcm0YAyABKAQiTgoKUmFmdEFwcGVuZBINCgVpbmRleBgBIAEoBBIQCghsb2dfdGVybRgCIAEoBBIOCgZjb21taXQYAyABKAQSDwoHZW50cmllcxgEIAEoDCJaChJSYWZ0QXBwZW5kUmVzcG9uc2USDQoFaW5kZXgYASABKAQSDgoGcmVqZWN0GAIgASgIEhMKC3JlamVjdF9oaW50GAMgASgEEhAKCGxvZ190ZXJtGAQgASgEIkYKDVJhZnRIZWFydGJlYXQSDgoGY29tbWl0GAEgASgEEhIKCnJlYWRfcm91bmQYAiABKAQSEQoJc2VudF90aWNrGAMgASgEIj4KFVJhZnRIZWFydGJlYXRSZXNwb25zZRISCgpyZWFkX3JvdW5kGAEgASgEEhEKCXNlbnRfdGljaxgCIAEoBCJyChFSYWZ0Q29uZmlndXJhdGlvbhIOCgZ2b3RlcnMYASADKAQSEAoIb3V0Z29pbmcYAiADKAQSEAoIbGVhcm5lcnMYAyADKAQSFQoNbGVhcm5lcnNfbmV4dBgEIAMoBBISCgphdXRvX2xlYXZlGAUgASgIInIKDFJhZnRTbmFwc2hvdBINCgVpbmRleBgBIAEoBBIMCgR0ZXJtGAIgASgEEjcKDWNvbmZpZ3VyYXRpb24YAyABKAsyIC5hZ2VudF9tZXNoLnYxLlJhZnRDb25maWd1cmF0aW9uEgwKBGRhdGEYBCABKAwiEAoOUmFmdFRpbWVvdXROb3ciHgoMUmFmdFRyYW5zZmVyEg4KBnRhcmdldBgBIAEoBCIgCg1SYWZ0UHJvcG9zYWxzEg8KB2VudHJpZXMYASABKAwiIAoNUmFmdFJlYWRJbmRleBIPCgdjb250ZXh0GAEgASgMIjcKFVJhZnRSZWFkSW5kZXhSZXNwb25zZRINCgVpbmRleBgBIAEoBBIPCgdjb250ZXh0GAIgASgMYgZwcm90bzM");
+  fileDesc("ChhhZ2VudF9tZXNoL3YxL3JhZnQucHJvdG8SDWFnZW50X21lc2gudjEimgcKC1JhZnRNZXNzYWdlEgsKA2xvZxgBIAEoBBIMCgRmcm9tGAIgASgEEgoKAnRvGAMgASgEEgwKBHRlcm0YBCABKAQSJwoEdm90ZRgFIAEoCzIXLmFnZW50X21lc2gudjEuUmFmdFZvdGVIABIrCghwcmVfdm90ZRgGIAEoCzIXLmFnZW50X21lc2gudjEuUmFmdFZvdGVIABI4Cg12b3RlX3Jlc3BvbnNlGAcgASgLMh8uYWdlbnRfbWVzaC52MS5SYWZ0Vm90ZVJlc3BvbnNlSAASPAoRcHJlX3ZvdGVfcmVzcG9uc2UYCCABKAsyHy5hZ2VudF9tZXNoLnYxLlJhZnRWb3RlUmVzcG9uc2VIABIrCgZhcHBlbmQYCSABKAsyGS5hZ2VudF9tZXNoLnYxLlJhZnRBcHBlbmRIABI8Cg9hcHBlbmRfcmVzcG9uc2UYCiABKAsyIS5hZ2VudF9tZXNoLnYxLlJhZnRBcHBlbmRSZXNwb25zZUgAEjEKCWhlYXJ0YmVhdBgLIAEoCzIcLmFnZW50X21lc2gudjEuUmFmdEhlYXJ0YmVhdEgAEkIKEmhlYXJ0YmVhdF9yZXNwb25zZRgMIAEoCzIkLmFnZW50X21lc2gudjEuUmFmdEhlYXJ0YmVhdFJlc3BvbnNlSAASLwoIc25hcHNob3QYDSABKAsyGy5hZ2VudF9tZXNoLnYxLlJhZnRTbmFwc2hvdEgAEjQKC3RpbWVvdXRfbm93GA4gASgLMh0uYWdlbnRfbWVzaC52MS5SYWZ0VGltZW91dE5vd0gAEi8KCHRyYW5zZmVyGA8gASgLMhsuYWdlbnRfbWVzaC52MS5SYWZ0VHJhbnNmZXJIABIvCgdwcm9wb3NlGBAgASgLMhwuYWdlbnRfbWVzaC52MS5SYWZ0UHJvcG9zYWxzSAASMgoKcmVhZF9pbmRleBgRIAEoCzIcLmFnZW50X21lc2gudjEuUmFmdFJlYWRJbmRleEgAEkMKE3JlYWRfaW5kZXhfcmVzcG9uc2UYEiABKAsyJC5hZ2VudF9tZXNoLnYxLlJhZnRSZWFkSW5kZXhSZXNwb25zZUgAEisKBm5vdGljZRgTIAEoCzIZLmFnZW50X21lc2gudjEuUmFmdE5vdGljZUgAEi8KCGdyZWV0aW5nGBQgASgLMhsuYWdlbnRfbWVzaC52MS5SYWZ0R3JlZXRpbmdIAEIGCgRib2R5IjIKClJhZnROb3RpY2USEQoJaGVhcmRfbG9nGAEgASgEEhEKCW90aGVyX2xvZxgCIAEoCCIqCgxSYWZ0R3JlZXRpbmcSDAoEbG9ncxgBIAMoBBIMCgRhc2tzGAIgASgIIj0KCFJhZnRWb3RlEg0KBWluZGV4GAEgASgEEhAKCGxvZ190ZXJtGAIgASgEEhAKCHRyYW5zZmVyGAMgASgIIk0KEFJhZnRWb3RlUmVzcG9uc2USDgoGcmVqZWN0GAEgASgIEhEKCWNvbW1pdHRlZBgCIAEoBBIWCg5jb21taXR0ZWRfdGVybRgDIAEoBCJOCgpSYWZ0QXBwZW5kEg0KBWluZGV4GAEgASgEEhAKCGxvZ190ZXJtGAIgASgEEg4KBmNvbW1pdBgDIAEoBBIPCgdlbnRyaWVzGAQgASgMIloKElJhZnRBcHBlbmRSZXNwb25zZRINCgVpbmRleBgBIAEoBBIOCgZyZWplY3QYAiABKAgSEwoLcmVqZWN0X2hpbnQYAyABKAQSEAoIbG9nX3Rlcm0YBCABKAQiRgoNUmFmdEhlYXJ0YmVhdBIOCgZjb21taXQYASABKAQSEgoKcmVhZF9yb3VuZBgCIAEoBBIRCglzZW50X3RpY2sYAyABKAQiPgoVUmFmdEhlYXJ0YmVhdFJlc3BvbnNlEhIKCnJlYWRfcm91bmQYASABKAQSEQoJc2VudF90aWNrGAIgASgEInIKEVJhZnRDb25maWd1cmF0aW9uEg4KBnZvdGVycxgBIAMoBBIQCghvdXRnb2luZxgCIAMoBBIQCghsZWFybmVycxgDIAMoBBIVCg1sZWFybmVyc19uZXh0GAQgAygEEhIKCmF1dG9fbGVhdmUYBSABKAgicgoMUmFmdFNuYXBzaG90Eg0KBWluZGV4GAEgASgEEgwKBHRlcm0YAiABKAQSNwoNY29uZmlndXJhdGlvbhgDIAEoCzIgLmFnZW50X21lc2gudjEuUmFmdENvbmZpZ3VyYXRpb24SDAoEZGF0YRgEIAEoDCIQCg5SYWZ0VGltZW91dE5vdyIeCgxSYWZ0VHJhbnNmZXISDgoGdGFyZ2V0GAEgASgEIiAKDVJhZnRQcm9wb3NhbHMSDwoHZW50cmllcxgBIAEoDCIgCg1SYWZ0UmVhZEluZGV4Eg8KB2NvbnRleHQYASABKAwiNwoVUmFmdFJlYWRJbmRleFJlc3BvbnNlEg0KBWluZGV4GAEgASgEEg8KB2NvbnRleHQYAiABKAxiBnByb3RvMw");
 
 /**
- * What members of a Raft group say to each other on /agent-mesh/raft/1.0.0. A message that asks for something has one
- * body; numbers of members are those of the group's configuration, from 1.
+ * What members of a Raft group say to each other on /agent-mesh/raft/1.0.0, behind the 16 bytes that name the group. A
+ * message that asks for something has one body; numbers of members are those of the group's configuration, from 1.
  *
  * @generated from message agent_mesh.v1.RaftMessage
  */
 export type RaftMessage = Message<"agent_mesh.v1.RaftMessage"> & {
   /**
-   * Of the group, as its founder drew it: 16 bytes.
+   * Of the sender: drawn when its log was begun, below 2^48. A member whose log is another than the one it had when it
+   * got its number has forgotten what it promised, and is not heard.
    *
-   * @generated from field: bytes group = 1;
+   * @generated from field: uint64 log = 1;
    */
-  group: Uint8Array;
+  log: bigint;
 
   /**
    * @generated from field: uint64 from = 2;
@@ -130,6 +131,18 @@ export type RaftMessage = Message<"agent_mesh.v1.RaftMessage"> & {
      */
     value: RaftReadIndexResponse;
     case: "readIndexResponse";
+  } | {
+    /**
+     * @generated from field: agent_mesh.v1.RaftNotice notice = 19;
+     */
+    value: RaftNotice;
+    case: "notice";
+  } | {
+    /**
+     * @generated from field: agent_mesh.v1.RaftGreeting greeting = 20;
+     */
+    value: RaftGreeting;
+    case: "greeting";
   } | { case: undefined; value?: undefined };
 };
 
@@ -139,6 +152,63 @@ export type RaftMessage = Message<"agent_mesh.v1.RaftMessage"> & {
  */
 export const RaftMessageSchema: GenMessage<RaftMessage> = /*@__PURE__*/
   messageDesc(file_agent_mesh_v1_raft, 0);
+
+/**
+ * To who speaks under a number that is not its own any more.
+ *
+ * @generated from message agent_mesh.v1.RaftNotice
+ */
+export type RaftNotice = Message<"agent_mesh.v1.RaftNotice"> & {
+  /**
+   * With which it was heard.
+   *
+   * @generated from field: uint64 heard_log = 1;
+   */
+  heardLog: bigint;
+
+  /**
+   * The number is of another log; false: it was removed.
+   *
+   * @generated from field: bool other_log = 2;
+   */
+  otherLog: boolean;
+};
+
+/**
+ * Describes the message agent_mesh.v1.RaftNotice.
+ * Use `create(RaftNoticeSchema)` to create a new message.
+ */
+export const RaftNoticeSchema: GenMessage<RaftNotice> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_raft, 1);
+
+/**
+ * Of a founder, until all of them know each other's logs, and of who has no vote yet: whoever has lost its number is told
+ * so by a notice.
+ *
+ * @generated from message agent_mesh.v1.RaftGreeting
+ */
+export type RaftGreeting = Message<"agent_mesh.v1.RaftGreeting"> & {
+  /**
+   * The founders' logs that it knows, by number, the first one at place 0; 0 where it has not heard of one.
+   *
+   * @generated from field: repeated uint64 logs = 1;
+   */
+  logs: bigint[];
+
+  /**
+   * A founder that hears it says what it knows.
+   *
+   * @generated from field: bool asks = 2;
+   */
+  asks: boolean;
+};
+
+/**
+ * Describes the message agent_mesh.v1.RaftGreeting.
+ * Use `create(RaftGreetingSchema)` to create a new message.
+ */
+export const RaftGreetingSchema: GenMessage<RaftGreeting> = /*@__PURE__*/
+  messageDesc(file_agent_mesh_v1_raft, 2);
 
 /**
  * The last entry of a candidate.
@@ -169,7 +239,7 @@ export type RaftVote = Message<"agent_mesh.v1.RaftVote"> & {
  * Use `create(RaftVoteSchema)` to create a new message.
  */
 export const RaftVoteSchema: GenMessage<RaftVote> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 1);
+  messageDesc(file_agent_mesh_v1_raft, 3);
 
 /**
  * @generated from message agent_mesh.v1.RaftVoteResponse
@@ -198,7 +268,7 @@ export type RaftVoteResponse = Message<"agent_mesh.v1.RaftVoteResponse"> & {
  * Use `create(RaftVoteResponseSchema)` to create a new message.
  */
 export const RaftVoteResponseSchema: GenMessage<RaftVoteResponse> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 2);
+  messageDesc(file_agent_mesh_v1_raft, 4);
 
 /**
  * Entries behind a previous one, or none.
@@ -237,7 +307,7 @@ export type RaftAppend = Message<"agent_mesh.v1.RaftAppend"> & {
  * Use `create(RaftAppendSchema)` to create a new message.
  */
 export const RaftAppendSchema: GenMessage<RaftAppend> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 3);
+  messageDesc(file_agent_mesh_v1_raft, 5);
 
 /**
  * @generated from message agent_mesh.v1.RaftAppendResponse
@@ -273,7 +343,7 @@ export type RaftAppendResponse = Message<"agent_mesh.v1.RaftAppendResponse"> & {
  * Use `create(RaftAppendResponseSchema)` to create a new message.
  */
 export const RaftAppendResponseSchema: GenMessage<RaftAppendResponse> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 4);
+  messageDesc(file_agent_mesh_v1_raft, 6);
 
 /**
  * @generated from message agent_mesh.v1.RaftHeartbeat
@@ -304,7 +374,7 @@ export type RaftHeartbeat = Message<"agent_mesh.v1.RaftHeartbeat"> & {
  * Use `create(RaftHeartbeatSchema)` to create a new message.
  */
 export const RaftHeartbeatSchema: GenMessage<RaftHeartbeat> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 5);
+  messageDesc(file_agent_mesh_v1_raft, 7);
 
 /**
  * @generated from message agent_mesh.v1.RaftHeartbeatResponse
@@ -326,7 +396,7 @@ export type RaftHeartbeatResponse = Message<"agent_mesh.v1.RaftHeartbeatResponse
  * Use `create(RaftHeartbeatResponseSchema)` to create a new message.
  */
 export const RaftHeartbeatResponseSchema: GenMessage<RaftHeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 6);
+  messageDesc(file_agent_mesh_v1_raft, 8);
 
 /**
  * Who belongs to a group.
@@ -365,7 +435,7 @@ export type RaftConfiguration = Message<"agent_mesh.v1.RaftConfiguration"> & {
  * Use `create(RaftConfigurationSchema)` to create a new message.
  */
 export const RaftConfigurationSchema: GenMessage<RaftConfiguration> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 7);
+  messageDesc(file_agent_mesh_v1_raft, 9);
 
 /**
  * The application's state in place of the log up to an entry.
@@ -399,7 +469,7 @@ export type RaftSnapshot = Message<"agent_mesh.v1.RaftSnapshot"> & {
  * Use `create(RaftSnapshotSchema)` to create a new message.
  */
 export const RaftSnapshotSchema: GenMessage<RaftSnapshot> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 8);
+  messageDesc(file_agent_mesh_v1_raft, 10);
 
 /**
  * @generated from message agent_mesh.v1.RaftTimeoutNow
@@ -412,7 +482,7 @@ export type RaftTimeoutNow = Message<"agent_mesh.v1.RaftTimeoutNow"> & {
  * Use `create(RaftTimeoutNowSchema)` to create a new message.
  */
 export const RaftTimeoutNowSchema: GenMessage<RaftTimeoutNow> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 9);
+  messageDesc(file_agent_mesh_v1_raft, 11);
 
 /**
  * @generated from message agent_mesh.v1.RaftTransfer
@@ -429,7 +499,7 @@ export type RaftTransfer = Message<"agent_mesh.v1.RaftTransfer"> & {
  * Use `create(RaftTransferSchema)` to create a new message.
  */
 export const RaftTransferSchema: GenMessage<RaftTransfer> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 10);
+  messageDesc(file_agent_mesh_v1_raft, 12);
 
 /**
  * Commands that a follower passes on.
@@ -450,7 +520,7 @@ export type RaftProposals = Message<"agent_mesh.v1.RaftProposals"> & {
  * Use `create(RaftProposalsSchema)` to create a new message.
  */
 export const RaftProposalsSchema: GenMessage<RaftProposals> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 11);
+  messageDesc(file_agent_mesh_v1_raft, 13);
 
 /**
  * @generated from message agent_mesh.v1.RaftReadIndex
@@ -467,7 +537,7 @@ export type RaftReadIndex = Message<"agent_mesh.v1.RaftReadIndex"> & {
  * Use `create(RaftReadIndexSchema)` to create a new message.
  */
 export const RaftReadIndexSchema: GenMessage<RaftReadIndex> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 12);
+  messageDesc(file_agent_mesh_v1_raft, 14);
 
 /**
  * @generated from message agent_mesh.v1.RaftReadIndexResponse
@@ -489,5 +559,5 @@ export type RaftReadIndexResponse = Message<"agent_mesh.v1.RaftReadIndexResponse
  * Use `create(RaftReadIndexResponseSchema)` to create a new message.
  */
 export const RaftReadIndexResponseSchema: GenMessage<RaftReadIndexResponse> = /*@__PURE__*/
-  messageDesc(file_agent_mesh_v1_raft, 13);
+  messageDesc(file_agent_mesh_v1_raft, 15);
 

@@ -3,7 +3,11 @@ import * as fc from "fast-check";
 import t from "tap";
 import type { Entry } from "../../../../src/consensus/raft/entry.ts";
 import type { HardState } from "../../../../src/consensus/raft/log-storage.ts";
-import { LogDisk, LostLogError } from "../../../../src/consensus/raft-member/log-disk.ts";
+import {
+  checkUnused,
+  LogDisk,
+  LostLogError,
+} from "../../../../src/consensus/raft-member/log-disk.ts";
 import {
   MemoryKeyValueStore,
   VirtualDisk,
@@ -13,6 +17,7 @@ const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);
 
 const GROUP = "00112233445566778899aabbccddeeff";
+const ORIGIN = { number: 1, log: 123_456, sponsors: new Map([[2, { peer: "b", log: 9 }]]) };
 const configuration = {
   voters: [1, 2, 3],
   outgoing: [],
@@ -63,7 +68,7 @@ t.test(
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const disk = new VirtualDisk();
-        let log = await LogDisk.create(new MemoryKeyValueStore(disk), GROUP);
+        let log = await LogDisk.begin(new MemoryKeyValueStore(disk), GROUP, ORIGIN);
         let synced = seen(log);
         let term = 1;
         for (const each of steps) {
@@ -116,13 +121,15 @@ t.test(
 t.test("a log of which part is gone is not taken for a whole one", async (t) => {
   const disk = new VirtualDisk();
   const store = new MemoryKeyValueStore(disk);
-  const log = await LogDisk.create(store, GROUP);
-  await t.rejects(LogDisk.create(store, GROUP), LostLogError, "it was begun before");
+  const log = await LogDisk.begin(store, GROUP, ORIGIN);
+  await t.rejects(checkUnused(store, GROUP), LostLogError, "it was begun before");
   const hardState = { term: 4, vote: 1, commit: 3 };
   await log.write({ hardState, entries: entriesFrom(1, 5, 4), durable: true });
   const keys = disk.range({ gte: "c/", lt: "c~", limit: 100 }).map(([key]) => key);
-  t.equal(keys.length, 6);
-  for (const key of keys.slice(0, 3).concat(keys.filter((each) => each.endsWith("/h")))) {
+  t.equal(keys.length, 7);
+  for (const key of keys
+    .slice(0, 3)
+    .concat(keys.filter((each) => each.endsWith("/h") || each.endsWith("/i")))) {
     const damaged = new VirtualDisk();
     for (const [other, value] of disk.range({ gte: "c/", lt: "c~", limit: 100 }))
       if (other !== key) damaged.apply([{ type: "put", key: other, value }], true);

@@ -96,7 +96,9 @@ t.test(
     world.severed = () => true;
     const member = world.member(1);
     const patience = { timeoutMs: 1_000 };
-    await t.rejects(member.propose(new Uint8Array(101), patience), RangeError);
+    await t.rejects(member.propose(new Uint8Array(101), patience), {
+      code: "consensus.refused",
+    });
     const abort = new AbortController();
     const first = member.propose(new Uint8Array(3), { ...patience, signal: abort.signal });
     const second = member.propose(new Uint8Array(4), patience);

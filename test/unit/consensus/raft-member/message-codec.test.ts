@@ -3,8 +3,9 @@ import t from "tap";
 import { ascending } from "../../../../src/consensus/raft/configuration.ts";
 import type { Message } from "../../../../src/consensus/raft/message.ts";
 import {
-  decodeMessage,
+  decodeHeard,
   decodeSnapshot,
+  encodeAside,
   encodeMessage,
   encodeSnapshot,
 } from "../../../../src/consensus/raft-member/message-codec.ts";
@@ -12,7 +13,7 @@ import {
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);
 
-const GROUP = Uint8Array.from({ length: 16 }, (_, at) => at);
+const LOG = 2 ** 48 - 1;
 const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const bytes = fc.uint8Array({ maxLength: 300 });
 const kind = fc.constantFrom("normal", "change-v1", "change-v2" as const);
@@ -105,8 +106,8 @@ function plain(value: unknown): unknown {
 t.test("what is said is what is heard", async (t) => {
   fc.assert(
     fc.property(message, (said) => {
-      const heard = decodeMessage(encodeMessage(GROUP, said));
-      t.same(plain(heard), plain({ group: GROUP, message: said }));
+      const heard = decodeHeard(encodeMessage(LOG, said));
+      t.same(plain(heard), plain({ kind: "message", log: LOG, message: said }));
     }),
     { seed, numRuns: 300 },
   );
@@ -119,9 +120,23 @@ t.test("proposals have no place yet", async (t) => {
     kind: "propose" as const,
     entries: [{ kind: "normal" as const, data: Uint8Array.of(7) }],
   };
-  const heard = decodeMessage(encodeMessage(GROUP, said))?.message;
-  t.match(heard, { kind: "propose", from: 2, to: 1 });
-  t.same(heard?.kind === "propose" && heard.entries.map(({ data }) => [...data]), [[7]]);
+  const heard = plain(decodeHeard(encodeMessage(LOG, said)));
+  const entries = [{ kind: "normal", data: [7] }];
+  t.match(heard, { log: LOG, message: { kind: "propose", from: 2, to: 1, entries } });
+});
+
+t.test("notices and greetings are heard as they are said", async (t) => {
+  const address = { from: 3, to: 1, log: 77 };
+  for (const said of [
+    { kind: "notice" as const, ...address, heardLog: 5, otherLog: true },
+    { kind: "notice" as const, ...address, heardLog: 5, otherLog: false },
+    { kind: "greeting" as const, ...address, logs: [5, 0, 77], asks: true },
+  ])
+    t.same(decodeHeard(encodeAside(said)), said);
+  t.equal(
+    decodeHeard(encodeAside({ kind: "notice", ...address, log: 0, heardLog: 5, otherLog: true })),
+    undefined,
+  );
 });
 
 t.test("a snapshot is read as it was stored", async (t) => {
@@ -136,17 +151,17 @@ t.test("a snapshot is read as it was stored", async (t) => {
 t.test("bytes that are no message are none, whatever they are", async (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (garbage) => {
-      decodeMessage(garbage);
+      decodeHeard(garbage);
       decodeSnapshot(garbage);
     }),
     { seed, numRuns: 500 },
   );
   fc.assert(
     fc.property(message, fc.nat(), fc.nat(255), (said, at, byte) => {
-      const broken = encodeMessage(GROUP, said);
+      const broken = encodeMessage(LOG, said);
       broken[at % broken.length] = byte;
-      const heard = decodeMessage(broken);
-      t.ok(heard === undefined || heard.group.length === 16);
+      const heard = decodeHeard(broken);
+      t.ok(heard === undefined || heard.kind !== "message" || heard.log > 0);
     }),
     { seed, numRuns: 300 },
   );

@@ -61,7 +61,7 @@ t.test("messages are read strictly, and what they have too much is dropped", asy
     { kind: "bid", call: "1-1", cost: Number.NaN, endsInMs: 0 },
     { kind: "bid", call: "1-1", cost: 1, endsInMs: 1e12 },
     { kind: "progress", call: "1-1", percent: 101 },
-    { kind: "result", call: "1-1", output: "x".repeat(20_000) },
+    { kind: "result", call: "1-1", output: "x".repeat(70_000) },
     { kind: "refuse", call: "1-1", reason: "because" },
     { kind: "failure", call: "1-1", reason: 7 },
     { ...announce, task: { ...TASK, demand: 0 } },

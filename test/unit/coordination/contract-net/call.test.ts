@@ -65,7 +65,7 @@ t.test("a call goes the way of FIPA's protocol", async (t) => {
   t.same(call.hear(20, "b", bid(3)).send, []);
   const awarded = call.hear(30, "c", { kind: "refuse", reason: "unwilling" });
   t.same(awarded.send, ["award b"], "all have answered: nobody is waited for");
-  t.same(awarded.changes, ["awarded b"]);
+  t.same(awarded.changes, ["refused c", "awarded b"]);
   t.same(call.hear(40, "b", { kind: "accept" }).changes, ["accepted b"]);
   t.same(call.hear(50, "b", { kind: "progress", percent: 50 }).changes, ["progress b"]);
   t.same(call.hear(60, "b", { kind: "progress", percent: 50 }).changes, [], "a sign of life only");
@@ -100,7 +100,7 @@ t.test("fewer bids than its minimum: nobody is awarded, and it says why", async 
   const call = bench({ agentsMin: 2, agentsMax: 3 }, ["a", "b"]);
   call.hear(10, "a", bid(1));
   const end = call.hear(20, "b", { kind: "refuse", reason: "not-able" });
-  t.same(end.changes, ["ended too-few-bids, done by nobody"]);
+  t.same(end.changes, ["refused b", "ended too-few-bids, done by nobody"]);
   t.same(end.send, ["reject a"]);
   t.same(bench({}, []).begun.changes, ["ended no-candidates, done by nobody"]);
 });

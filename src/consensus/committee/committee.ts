@@ -1,0 +1,452 @@
+import { create } from "@bufbuild/protobuf";
+import type { Clock, Timer } from "../../platform/clock.ts";
+import { fromHex, toHex } from "../../platform/hex.ts";
+import type { KeyValueStore } from "../../platform/key-value-store.ts";
+import type { Logger } from "../../platform/logger.ts";
+import { Refused } from "../../platform/network.ts";
+import type { Random } from "../../platform/random.ts";
+import type { PeerId, Signer } from "../../platform/signer.ts";
+import {
+  CommitteeLossSchema,
+  type CommitteeRecord,
+  CommitteeRecordWantedSchema,
+} from "../../wire/agent_mesh/v1/committee_pb.ts";
+import type { OrderingStatus } from "../ordering/ordering.ts";
+import { FitnessWatch, type FleetSight } from "./fleet-sight.ts";
+import { FounderDesk } from "./founder-desk.ts";
+import { promiseKept, readPromise } from "./founder-promise.ts";
+import type { Founding } from "./founding.ts";
+import { KnownCommittees } from "./known-committees.ts";
+import { MemberChanger } from "./member-changer.ts";
+import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
+import { type Fitness, faultOfStep } from "./next-step.ts";
+import type { CommitteeOptions } from "./options.ts";
+import { type ChangeFollower, type KnownCommittee, recordOf } from "./record.ts";
+import { LostSeatError, type Seat, type SeatListener, type SeatMaker } from "./seat.ts";
+
+/** Nothing to tell. */
+const NOTHING: CommitteeReply = { case: undefined };
+const WANTED = create(CommitteeRecordWantedSchema);
+/** Neighbours that are asked before a committee is founded. */
+const ASKED_MAX = 8;
+
+/**
+ * What this node is to the committee: `none` is known; it `follows` one; it is `seated`; it is to be, and has `lost` what
+ * it had promised.
+ */
+export type CommitteeStanding = "none" | "follows" | "seated" | "lost";
+
+/** Something changed that a fleet manager may want to hear of. */
+export type CommitteeChange =
+  | {
+      readonly kind: "replaced" | "members" | "known";
+      readonly committee: KnownCommittee;
+    }
+  | { readonly kind: "seated" | "left" | "lost"; readonly group: string }
+  /** Another leader, or none. */
+  | { readonly kind: "status" };
+
+/** What a committee is made of. */
+export interface CommitteeParts {
+  readonly signer: Signer;
+  readonly store: KeyValueStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly options: CommitteeOptions;
+  readonly sight: FleetSight;
+  readonly seats: SeatMaker;
+  readonly follower: ChangeFollower;
+  /** Asks another agent. @throws NetworkError */
+  readonly ask: (peer: PeerId, question: CommitteeQuestion) => Promise<CommitteeReply>;
+  readonly onChange: (change: CommitteeChange) => void;
+}
+
+/**
+ * The committee of a fleet, as one node has part in it: finds out that there is one, founds one with those that the roles
+ * want in it, takes its seat, and sees to it that members that are gone are replaced, one at a time, by decisions of the
+ * committee itself. There is one committee at a time: where two meet, all go by the same one.
+ */
+export class Committee {
+  readonly #parts: CommitteeParts;
+  readonly #known: KnownCommittees;
+  readonly #watch: FitnessWatch;
+  readonly #founder: FounderDesk;
+  readonly #changer: MemberChanger;
+  #seat: Seat | undefined;
+  #isLost = false;
+  #timer: Timer | undefined;
+  #comparedAtMs = Number.NEGATIVE_INFINITY;
+  #toldLossAtMs = Number.NEGATIVE_INFINITY;
+  #isLooking = false;
+  #isStopped = false;
+  /** What changes the seat or what is known comes one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: CommitteeParts) {
+    const { signer, store, follower, sight } = parts;
+    this.#parts = parts;
+    this.#known = new KnownCommittees(signer, store, follower);
+    this.#watch = new FitnessWatch(sight);
+    this.#founder = new FounderDesk(parts, () => this.#known.newest);
+    this.#changer = new MemberChanger(parts, this.#watch, (seat) => this.#recordFor(seat));
+  }
+
+  /** Takes the seat that it had. @throws StoreError */
+  async open(): Promise<void> {
+    await this.#known.load();
+    const known = this.#known.newest;
+    if (known === undefined) return;
+    const { group } = known.founding;
+    if (await this.#parts.seats.isBegun(group)) await this.#resume(known.founding);
+    else if (known.members.includes(this.#parts.sight.self)) this.#lost(group);
+  }
+
+  start(): void {
+    this.#lookLater();
+  }
+
+  /** Gives up the seat until the next start. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    await this.#last.catch(() => undefined);
+    await this.#seat?.stop();
+  }
+
+  get standing(): CommitteeStanding {
+    if (this.#isLost) return "lost";
+    if (this.#seat !== undefined) return "seated";
+    return this.#known.newest === undefined ? "none" : "follows";
+  }
+
+  /** The newest committee that is known. */
+  get known(): KnownCommittee | undefined {
+    return this.#known.newest;
+  }
+
+  /** How the group stands; undefined without a seat. */
+  status(): OrderingStatus | undefined {
+    return this.#seat?.status();
+  }
+
+  fitness(peer: PeerId): Fitness {
+    return this.#watch.fitness(peer);
+  }
+
+  /**
+   * Founds a committee now with those that the roles want, in place of one that can decide no more.
+   * @throws Refused with the reason
+   */
+  async found(): Promise<KnownCommittee> {
+    const founded = await this.#founder.found(this.#known.newest?.founding.group);
+    await this.#adopt(recordOf(this.#parts.signer, founded), undefined);
+    return founded;
+  }
+
+  /** Answers another agent. @throws Refused */
+  async take(from: PeerId, question: CommitteeQuestion): Promise<CommitteeReply> {
+    switch (question.case) {
+      case "invitation":
+        return this.#inTurn(async () => ({
+          case: "signature",
+          value: await this.#founder.sign(from, question.value),
+        }));
+      case "record":
+        await this.#adopt(question.value, from);
+        return this.#reply();
+      case "recordWanted":
+        return this.#reply();
+      case "admission":
+        await this.#admit(from, question.value.record, question.value.ticket);
+        return NOTHING;
+      case "loss":
+        this.#heardOfLoss(from, toHex(question.value.group));
+        return NOTHING;
+      case "proposal": {
+        const { topic, value, expiresAfterMs } = question.value;
+        const id = await this.#seated().propose(topic, value, Number(expiresAfterMs));
+        return { case: "proposalId", value: fromHex(id) };
+      }
+      case "decisionWanted": {
+        const decision = this.#seated().decision(toHex(question.value.proposalId));
+        return decision === undefined ? NOTHING : { case: "decision", value: decision };
+      }
+      default:
+        return question satisfies never;
+    }
+  }
+
+  /** There is a link to another agent: it may know of another committee. */
+  met(peer: PeerId): void {
+    this.#compare(peer);
+  }
+
+  #seated(): Seat {
+    if (this.#seat === undefined)
+      throw new Refused("committee.not-a-member", "this agent has no seat in the committee");
+    return this.#seat;
+  }
+
+  #reply(): CommitteeReply {
+    const known = this.#known.newest;
+    return known === undefined
+      ? NOTHING
+      : { case: "record", value: recordOf(this.#parts.signer, known) };
+  }
+
+  #lookLater(): void {
+    const { clock, options } = this.#parts;
+    this.#timer = clock.setTimer("committee.look", options.lookIntervalMs, () => {
+      this.#lookLater();
+      if (this.#isLooking) return;
+      this.#isLooking = true;
+      this.#look()
+        .catch((error: unknown) =>
+          this.#parts.logger.warn("the committee could not be looked after", {
+            reason: String(error),
+          }),
+        )
+        .finally(() => {
+          this.#isLooking = false;
+        });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { options, sight, clock, random } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#comparedAtMs >= options.compareIntervalMs) {
+      this.#comparedAtMs = nowMs;
+      const neighbours = sight.neighbours();
+      const peer = neighbours[Math.floor(random.next() * neighbours.length)];
+      if (peer !== undefined) this.#compare(peer);
+    }
+    if (this.#isLost) this.#tellLoss(nowMs);
+    const known = this.#known.newest;
+    if (this.#seat !== undefined) {
+      await this.#followSeat(this.#seat);
+      await this.#changer.look(this.#seat);
+    } else if (known === undefined && this.#founder.isDue()) {
+      await this.#askAround();
+      if (this.#known.newest === undefined) await this.found();
+    }
+  }
+
+  /** Nobody founds a committee while a neighbour knows of one. */
+  async #askAround(): Promise<void> {
+    const { sight, ask } = this.#parts;
+    const asked = sight.neighbours().slice(0, ASKED_MAX);
+    const answers = await Promise.allSettled(
+      asked.map((peer) => ask(peer, { case: "recordWanted", value: WANTED })),
+    );
+    for (const [at, answer] of answers.entries())
+      if (answer.status === "fulfilled" && answer.value.case === "record")
+        await this.#adopt(answer.value.value, asked[at]).catch(() => undefined);
+  }
+
+  #compare(peer: PeerId): void {
+    const { ask, logger } = this.#parts;
+    const question: CommitteeQuestion =
+      this.#known.newest === undefined
+        ? { case: "recordWanted", value: WANTED }
+        : { case: "record", value: recordOf(this.#parts.signer, this.#known.newest) };
+    ask(peer, question)
+      .then((reply) => {
+        if (reply.case === "record") return this.#adopt(reply.value, peer);
+        return undefined;
+      })
+      // It may be gone, or take no part in committees; others do.
+      .catch((error: unknown) =>
+        logger.debug("no committee was heard of", { peer, reason: String(error) }),
+      );
+  }
+
+  /** @throws Refused where the record is not to be believed */
+  #adopt(record: CommitteeRecord, from: PeerId | undefined): Promise<void> {
+    return this.#inTurn(async () => {
+      const known = this.#known.judge(record);
+      if (typeof known === "string") throw new Refused(`committee.${known}`, known);
+      if (known === undefined || this.#isStopped) return;
+      const before = this.#known.newest;
+      const { group } = known.founding;
+      const isOther = before !== undefined && before.founding.group !== group;
+      if (isOther) await this.#leave(before.founding.group);
+      if (!(await this.#sit(known))) await this.#known.keep(known);
+      this.#tell(known, before);
+      this.#spread(known, from);
+    });
+  }
+
+  /** Takes the seat that the record says is this node's. @returns whether the record is on disk already */
+  async #sit(known: KnownCommittee): Promise<boolean> {
+    const { seats, sight, store } = this.#parts;
+    const { founding, members } = known;
+    const { group } = founding;
+    if (this.#seat !== undefined) return false;
+    const promise = await readPromise(store);
+    const isPromised = promise?.group === group;
+    if (!isPromised && !members.includes(sight.self)) {
+      if (this.#isLost) await this.#leave(group);
+      return false;
+    }
+    if (await seats.isBegun(group)) await this.#resume(founding);
+    else if (isPromised)
+      await this.#taken(group, () => seats.found(founding, this.#listener(group)));
+    else this.#lost(group);
+    await this.#known.keep(known, isPromised ? [promiseKept()] : []);
+    return true;
+  }
+
+  async #admit(
+    from: PeerId,
+    record: CommitteeRecord | undefined,
+    ticket: Uint8Array,
+  ): Promise<void> {
+    const { sight, seats, options } = this.#parts;
+    if (record === undefined) throw new Refused("committee.malformed-record", "no record");
+    await this.#adopt(record, from);
+    await this.#inTurn(async () => {
+      const known = this.#known.newest;
+      const readGroup = this.#known.judge(record);
+      if (known === undefined || readGroup !== undefined)
+        throw new Refused("committee.other", "this agent goes by another committee");
+      if (!known.members.includes(from))
+        throw new Refused("committee.not-a-member", "only members let others in");
+      if (known.founding.protocol !== options.protocol)
+        throw new Refused(
+          "committee.protocol",
+          `this agent takes part in ${options.protocol} only`,
+        );
+      if (sight.fitness(sight.self) !== "fit")
+        throw new Refused("committee.unfit", "this agent can not be a member now");
+      const { group } = known.founding;
+      await this.#leave(group);
+      await this.#taken(group, () => seats.join(known.founding, ticket, this.#listener(group)));
+    });
+  }
+
+  async #resume(founding: Founding): Promise<void> {
+    const { group } = founding;
+    await this.#taken(group, () => this.#parts.seats.resume(founding, this.#listener(group)));
+  }
+
+  async #taken(group: string, take: () => Promise<Seat>): Promise<void> {
+    try {
+      this.#seat = await take();
+      this.#isLost = false;
+      this.#parts.onChange({ kind: "seated", group });
+    } catch (error) {
+      if (!(error instanceof LostSeatError)) throw error;
+      this.#parts.logger.error(
+        "this agent lost what it had promised as a member of the committee",
+        {
+          group,
+          reason: error.message,
+        },
+      );
+      this.#lost(group);
+    }
+  }
+
+  #listener(group: string): SeatListener {
+    return {
+      changed: () => {
+        if (this.#seat !== undefined && this.#known.newest?.founding.group === group)
+          this.#followSeat(this.#seat).catch((error: unknown) =>
+            this.#parts.logger.warn("the committee's record was not kept", {
+              reason: String(error),
+            }),
+          );
+        this.#parts.onChange({ kind: "status" });
+      },
+      faultOf: (step, status) => faultOfStep(this.#changer.stateOf(status), step),
+      lost: () => {
+        void this.#inTurn(async () => {
+          await this.#seat?.stop();
+          this.#lost(group);
+        });
+      },
+    };
+  }
+
+  #lost(group: string): void {
+    this.#seat = undefined;
+    this.#isLost = true;
+    this.#parts.onChange({ kind: "lost", group });
+  }
+
+  /** Takes over from the seat who belongs to the committee now. */
+  #followSeat(seat: Seat): Promise<void> {
+    return this.#inTurn(async () => {
+      const known = this.#known.newest;
+      if (known === undefined || this.#seat !== seat || this.#isStopped) return;
+      const { founding, signatures } = known;
+      const further = seat.changes(known.changes.length);
+      if (further.length > 0) {
+        const changes = [...known.changes, ...further];
+        const members = this.#parts.follower.follow(founding, changes);
+        if (members === undefined) throw new Error("the committee's own changes do not follow");
+        const newer = { founding, signatures, changes, members };
+        await this.#known.keep(newer);
+        this.#tell(newer, known);
+        this.#spread(newer, undefined);
+      }
+      if (seat.status().standing === "left") await this.#leave(founding.group);
+    });
+  }
+
+  /** Gives the seat up for good. */
+  async #leave(group: string): Promise<void> {
+    const seat = this.#seat;
+    this.#seat = undefined;
+    this.#isLost = false;
+    await seat?.stop();
+    await this.#parts.seats.forget(group);
+    if (seat !== undefined) this.#parts.onChange({ kind: "left", group });
+  }
+
+  #tell(known: KnownCommittee, before: KnownCommittee | undefined): void {
+    const isSame = before?.founding.group === known.founding.group;
+    const kind = isSame ? "members" : before === undefined ? "known" : "replaced";
+    this.#parts.onChange({ kind, committee: known });
+  }
+
+  #spread(known: KnownCommittee, from: PeerId | undefined): void {
+    const { sight, ask, signer } = this.#parts;
+    const peers = new Set([...sight.neighbours(), ...known.members, ...known.founding.founders]);
+    for (const peer of peers)
+      if (peer !== from && peer !== sight.self)
+        // Who was not reached hears of it from others, or when it asks.
+        ask(peer, { case: "record", value: recordOf(signer, known) }).catch(() => undefined);
+  }
+
+  #recordFor(seat: Seat): CommitteeRecord | undefined {
+    const known = this.#known.newest;
+    return known === undefined || this.#seat !== seat
+      ? undefined
+      : recordOf(this.#parts.signer, known);
+  }
+
+  #heardOfLoss(from: PeerId, group: string): void {
+    const known = this.#known.newest;
+    if (known?.founding.group === group && known.members.includes(from)) this.#watch.lost(from);
+  }
+
+  #tellLoss(nowMs: number): void {
+    const { options, ask, sight } = this.#parts;
+    const known = this.#known.newest;
+    if (known === undefined || nowMs - this.#toldLossAtMs < options.retryAfterMs) return;
+    this.#toldLossAtMs = nowMs;
+    const value = create(CommitteeLossSchema, { group: fromHex(known.founding.group) });
+    for (const peer of known.members)
+      if (peer !== sight.self) ask(peer, { case: "loss", value }).catch(() => undefined);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work, work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+}
