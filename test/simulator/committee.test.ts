@@ -129,3 +129,122 @@ for (const [protocol, size] of [
     t.ok(typesOf(others[0]!).includes("consensus.leader-changed"));
     await stopAll(t, world);
   });
+
+const SMALL = ["coordination.roles.committeeMax=3"];
+
+/** The agents that have a seat, and the others. */
+function split(agents: readonly RelayAgent[]): { seated: RelayAgent[]; others: RelayAgent[] } {
+  const seated = agents.filter((agent) => statusOf(agent).standing === "seated");
+  return { seated, others: agents.filter((agent) => !seated.includes(agent)) };
+}
+
+t.test("a member is gone for good: another agent takes its place", async (t) => {
+  const { world, agents } = await fleet("committee/replaced", ["a", "b", "c", "d"], SMALL);
+  await world.until("a committee", () => agree(agents, 3));
+  const { seated, others } = split(agents);
+  const [spare] = others as [RelayAgent];
+  t.equal(seated.length, 3);
+  t.match(statusOf(spare), { standing: "follows", committee: { epoch: 1 } });
+
+  const first = await decide(world, spare, seated, '"by one without a seat"');
+  const early = await certified(world, spare, first);
+  t.match(early, { outcome: "accepted", topic: "maintenance" });
+
+  const gone = seated.find(({ peer }) => peer !== statusOf(seated[0]!).seat?.leader?.peerId)!;
+  gone.crash();
+  const rest = agents.filter((agent) => agent !== gone);
+  await world.until("its replacement", () => {
+    const { committee, standing } = statusOf(spare);
+    return (
+      standing === "seated" &&
+      committee?.members.length === 3 &&
+      committee.members.every(({ peerId }) => peerId !== gone.peer)
+    );
+  });
+  await world.until("all to know of it", () => agree(rest, 3));
+  const second = await decide(world, spare, rest, '"by the new one"');
+  for (const agent of rest) {
+    const { certificate } = await certified(world, agent, second);
+    t.match(agent.agent.context.consensus.verify(certificate!), { valid: true });
+    t.match(
+      agent.agent.context.consensus.verify(early.certificate!),
+      { valid: true },
+      "what earlier members decided can still be checked",
+    );
+  }
+
+  await gone.start(...rest);
+  await world.until("it to learn that it is out", () => statusOf(gone).standing === "follows");
+  const asked = await certified(world, gone, second);
+  t.match(gone.agent.context.consensus.verify(asked.certificate!), { valid: true });
+  t.ok(typesOf(rest[0]!).includes("consensus.members-changed"));
+  await stopAll(t, world);
+});
+
+t.test("a member that lost its disk is taken out, and comes back as another one", async (t) => {
+  const { world, agents } = await fleet("committee/lost", ["a", "b", "c"]);
+  await world.until("a committee", () => agree(agents, 3));
+  await decide(world, agents[0]!, agents, '"before"');
+  const lost = agents.find(({ peer }) => peer !== statusOf(agents[0]!).seat?.leader?.peerId)!;
+  lost.crash();
+  lost.loseDisk();
+  const rest = agents.filter((agent) => agent !== lost);
+  await lost.start(...rest);
+  await world.until("it to have its seat again", () => agree(agents, 3) && epochOf(lost) >= 3);
+  const id = await decide(world, lost, agents, '"after"');
+  for (const agent of agents) t.match(await certified(world, agent, id), { outcome: "accepted" });
+  await stopAll(t, world);
+});
+
+const epochOf = (agent: RelayAgent): number => statusOf(agent).committee?.epoch ?? 0;
+
+t.test("all lose their power at once and come back", async (t) => {
+  const { world, agents } = await fleet("committee/power", ["a", "b", "c"]);
+  await world.until("a committee", () => agree(agents, 3));
+  const id = await decide(world, agents[0]!, agents, '"kept"');
+  await certified(world, agents[0]!, id);
+  const { group } = statusOf(agents[0]!).committee!;
+  for (const agent of agents) agent.crash();
+  await world.clock.advance(5_000);
+  for (const [at, agent] of agents.entries()) await agent.start(...agents.slice(0, at));
+  await world.until("the same committee", () => agree(agents, 3));
+  t.equal(statusOf(agents[0]!).committee?.group, group);
+  t.match(await certified(world, agents[2]!, id), { outcome: "accepted" });
+  await stopAll(t, world);
+});
+
+t.test("two fleets, each with its committee, meet: all go by the same one", async (t) => {
+  const world = new RelayWorld("committee/two");
+  const make = (name: string): RelayAgent => world.agent(name, [], BASE);
+  const [one, two] = [["a", "b", "c"].map(make), ["d", "e", "f"].map(make)];
+  for (const side of [one, two])
+    for (const [at, agent] of side.entries()) await agent.start(...side.slice(0, at));
+  await world.until("two committees", () => agree(one, 3) && agree(two, 3));
+  t.not(statusOf(one[0]!).committee?.group, statusOf(two[0]!).committee?.group);
+  const [from, to] = [one[0]!, two[0]!];
+  void from.agent.context.mesh.join([`/memory/${to.peer}/p2p/${to.peer}`]).catch(() => undefined);
+  const all = [...one, ...two];
+  await world.until(
+    "one committee",
+    () => new Set(all.map((a) => statusOf(a).committee?.group)).size === 1,
+  );
+  await world.until("it to take in others", () => split(all).seated.length >= 4);
+  const id = await decide(world, all[0]!, split(all).seated, '"together"');
+  for (const agent of all) t.match(await certified(world, agent, id), { outcome: "accepted" });
+  await stopAll(t, world);
+});
+
+t.test("nobody founds a committee with fewer than it needs, or on battery", async (t) => {
+  const { world, agents } = await fleet(
+    "committee/few",
+    ["a", "b", "c"],
+    ["consensus.protocol=pbft"],
+  );
+  await world.clock.advance(120_000);
+  for (const agent of agents) t.match(statusOf(agent), { enabled: true, standing: "none" });
+  await t.rejects(
+    agents[0]!.agent.context.consensus.propose(Buffer.from("1"), "maintenance", 1_000),
+    { code: "consensus.unready" },
+  );
+  await stopAll(t, world);
+});
