@@ -2,6 +2,7 @@ import { TokenStore } from "../access/tokens.ts";
 import type { Config } from "../config/schema.ts";
 import { noConsensus } from "../consensus/view.ts";
 import { noRoles } from "../coordination/roles/view.ts";
+import { noTrails } from "../coordination/swarm/view.ts";
 import { noTasks } from "../coordination/tasks/view.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
@@ -36,6 +37,7 @@ import { createRoadOut } from "./road-out.ts";
 import { createRolesPart, rolesFeatures } from "./roles-part.ts";
 import { describeSelf, type SelfParts } from "./self-description.ts";
 import { createTasksPart, tasksFeatures } from "./tasks-part.ts";
+import { createTrailsPart } from "./trails-part.ts";
 import { watchdog } from "./watchdog.ts";
 
 /** A running agent. */
@@ -148,6 +150,11 @@ export async function startAgent(
       ? createTasksPart(config, platform, { agentId, mesh, device, events, store, broker })
       : undefined,
   );
+  const trails = await lifecycle.guard(async () =>
+    mesh !== undefined && config.coordination.swarm.enabled
+      ? createTrailsPart(config, platform, { mesh, store })
+      : undefined,
+  );
   if (mesh !== undefined)
     relay?.attach({
       node: mesh.node,
@@ -177,6 +184,7 @@ export async function startAgent(
     roles: roles?.view ?? noRoles,
     consensus: consensus?.view ?? noConsensus,
     tasks: tasks?.view ?? noTasks,
+    trails: trails?.view ?? noTrails,
     relay: relay ?? noRelay(config.relay),
     brokerStatus: () => broker.status(),
     health,
@@ -246,6 +254,12 @@ export async function startAgent(
       name: "tasks",
       start: () => tasks.start(),
       stop: () => tasks.stop(),
+    });
+  if (trails !== undefined)
+    await lifecycle.start({
+      name: "trails",
+      start: () => trails.start(),
+      stop: () => trails.stop(),
     });
   if (bridge !== undefined)
     await lifecycle.start({

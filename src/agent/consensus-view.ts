@@ -85,6 +85,7 @@ export class ConsensusDesk implements ConsensusView {
     this.#parts.events.emit("consensus.leader-changed", {
       ...(leader !== undefined && { peerId: leader }),
       ...(agentId !== undefined && { agentId }),
+      ...(leader === undefined && { reason: "nobody leads" }),
     });
   }
 

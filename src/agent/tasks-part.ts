@@ -24,12 +24,12 @@ import { PowerSupply } from "../wire/agent_mesh/v1/record_pb.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import { LocalWork, namedTaskHandler } from "./local-work.ts";
 import type { MeshPart } from "./mesh-part.ts";
+import { nextStart } from "./starts.ts";
 
 /** The kind that every agent performs: it tells what it is, as `GET /v1/fleet/agents` does. */
 const DESCRIBE = "describe";
 /** Starts of the contract net, so that calls of before are not mistaken for those of now. */
 const STARTS_KEY = "t!starts";
-const STARTS_MAX = 2 ** 48;
 
 /** Tasks as a part of the agent. */
 export interface TasksPart {
@@ -101,7 +101,7 @@ export async function createTasksPart(
   });
   const runner: ContractRunner = new ContractRunner({
     self: node.id,
-    epoch: await nextStart(store),
+    epoch: await nextStart(store, STARTS_KEY),
     initiator: { ...defaultInitiatorOptions, callsMax: 2 * options.openMax },
     participant: { ...defaultParticipantOptions, capacity },
     delegation: defaultDelegationOptions,
@@ -207,15 +207,6 @@ function hasSkill(node: MeshPart["node"], skill: string): boolean {
 function nameOf(node: MeshPart["node"], peer: PeerId): Named {
   const agentId = node.member(peer)?.record.agentId;
   return { peer, ...(agentId !== undefined && { agentId }) };
-}
-
-async function nextStart(store: KeyValueStore): Promise<number> {
-  const kept = await store.get(STARTS_KEY);
-  const before = Number(kept === undefined ? 0 : Buffer.from(kept).toString("utf8"));
-  const start = Number.isSafeInteger(before) && before < STARTS_MAX ? before + 1 : 1;
-  const value = Buffer.from(String(start));
-  await store.write([{ type: "put", key: STARTS_KEY, value }], { durable: true });
-  return start;
 }
 
 function summaryOf(

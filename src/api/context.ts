@@ -3,6 +3,7 @@ import type { TokenStore } from "../access/tokens.ts";
 import type { HealthCheck } from "../agent/health.ts";
 import type { ConsensusView } from "../consensus/view.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
+import type { TrailsView } from "../coordination/swarm/view.ts";
 import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
@@ -50,6 +51,7 @@ export interface ApiContext {
   readonly bridge: BridgeView;
   readonly roles: RolesView;
   readonly tasks: TasksView;
+  readonly trails: TrailsView;
   readonly consensus: ConsensusView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;

@@ -226,6 +226,16 @@ export const problemCatalogue = {
     title: "No such work waits for a program here",
     fix: "GET /v1/tasks/offers lists what does; it may have been stopped, or taken too long.",
   },
+  "trails.off": {
+    status: 409,
+    title: "This agent keeps no trails",
+    fix: "Set `mesh.enabled` and `coordination.swarm.enabled`.",
+  },
+  "trails.full": {
+    status: 409,
+    title: "There is no room for the trail",
+    fix: "All others are stronger; wait until they have evaporated, or raise `coordination.swarm.trailsMax`.",
+  },
   "route.not-found": {
     status: 404,
     title: "There is nothing at this path",

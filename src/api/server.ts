@@ -23,6 +23,7 @@ import { addRoles } from "./routes/roles.ts";
 import { addSystem } from "./routes/system.ts";
 import { addTasks } from "./routes/tasks.ts";
 import { addTokens } from "./routes/tokens.ts";
+import { addTrails } from "./routes/trails.ts";
 import { addUplinks } from "./routes/uplinks.ts";
 import { apiHeaders } from "./security-headers.ts";
 import { sendStaticFile } from "./static-files.ts";
@@ -142,6 +143,7 @@ export async function buildApp(
   addBridge(router);
   addRoles(router);
   addTasks(router);
+  addTrails(router);
   addConsensus(router);
   addConfig(router);
   addTokens(router);

@@ -46,7 +46,7 @@ const TITLES: Readonly<Record<string, string>> = {
   "consensus.founded": "Committee of the fleet is known",
   "consensus.replaced": "Another committee took its place",
   "consensus.members-changed": "Members of the committee changed",
-  "consensus.leader-changed": "Another member leads the committee",
+  "consensus.leader-changed": "Leader of the committee changed",
   "consensus.seated": "Has a seat in the committee",
   "consensus.left": "Gave up the seat in the committee",
   "consensus.lost": "Lost what it had promised to the committee",

@@ -45,6 +45,7 @@ import { ratedAgent, roleHolder, roles } from "./roles.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
 import { task, taskAnswer, taskBrief, taskOffer, taskOffers, taskRequest, tasks } from "./tasks.ts";
 import { token, tokenCreated, tokens } from "./tokens.ts";
+import { trail, trailChoice, trails } from "./trails.ts";
 import { uplink, uplinks } from "./uplinks.ts";
 
 /** Schemas that stand in the OpenAPI document under their own names. */
@@ -106,6 +107,9 @@ export const componentSchemas: readonly TSchema[] = [
   taskRequest,
   tasks,
   ratedAgent,
+  trail,
+  trailChoice,
+  trails,
   roles,
   namedPeer,
   committeeMember,
