@@ -90,7 +90,11 @@ export function createConsensusPart(
   );
   const chain = new MemberChain(signer, hasher);
   const seats = new AgreementSeats({
-    ...{ signer, store, clock, hasher, logger },
+    signer,
+    store,
+    clock,
+    hasher,
+    logger,
     random: platform.random.fork("consensus"),
     channel: (_protocol, group) => groups.channel(group),
     open: (_protocol, ordering) => open(ordering),
@@ -106,7 +110,13 @@ export function createConsensusPart(
     throw new NetworkError("network.refused", `${peer} answered what nobody understands`);
   };
   const committee = new Committee({
-    ...{ signer, store, clock, logger, seats, ask, follower: chain },
+    signer,
+    store,
+    clock,
+    logger,
+    seats,
+    ask,
+    follower: chain,
     random: platform.random.fork("committee"),
     options: {
       ...defaultCommitteeOptions,

@@ -208,8 +208,13 @@ export class ConsensusDesk implements ConsensusView {
         if (read?.certificate.proposalId !== proposalId) continue;
         const { number, topic } = read.certificate;
         return {
-          ...{ number, proposalId, topic, value: read.value },
-          ...{ outcome: "accepted", reasons: [], certificate: answer.value },
+          number,
+          proposalId,
+          topic,
+          value: read.value,
+          outcome: "accepted",
+          reasons: [],
+          certificate: answer.value,
         };
       } catch (error) {
         if (!(error instanceof NetworkError)) throw error;
@@ -303,7 +308,12 @@ export class ConsensusDesk implements ConsensusView {
   #ended(decision: Decision): DecisionView {
     const { number, proposalId, topic, value, outcome, proposer, reasons, certificate } = decision;
     return {
-      ...{ number, proposalId, topic, value, outcome, reasons },
+      number,
+      proposalId,
+      topic,
+      value,
+      outcome,
+      reasons,
       ...(proposer !== undefined && { proposer: this.#named(proposer) }),
       ...(certificate !== undefined && {
         certificate: encodeDecision(this.#parts.signer, { value, certificate }),

@@ -126,7 +126,9 @@ function addLooks(group: Command): void {
       limit: options.limit,
       ...(options.cursor !== undefined && { cursor: options.cursor }),
     });
-    const page = await client.get<Body<typeof decisions>>(`/v1/consensus/decisions?${query}`);
+    const page = await client.get<Body<typeof decisions>>(
+      `/v1/consensus/decisions?${query.toString()}`,
+    );
     if (options.json === true) return printJson(page);
     const rows = page.items.map((one) => [
       String(one.number ?? ""),

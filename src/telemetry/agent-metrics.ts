@@ -1,5 +1,6 @@
 import type { ConsensusView } from "../consensus/view.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
+import type { TrailsView } from "../coordination/swarm/view.ts";
 import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView, PowerMode } from "../device/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
@@ -18,6 +19,7 @@ import { addConsensus } from "./consensus-metrics.ts";
 import { addRelay } from "./relay-metrics.ts";
 import { addRoles } from "./roles-metrics.ts";
 import { addTasks } from "./tasks-metrics.ts";
+import { addTrails } from "./trails-metrics.ts";
 
 /** What the agent's metrics are read from. */
 export interface MetricViews {
@@ -33,6 +35,7 @@ export interface MetricViews {
   readonly bridge: BridgeView;
   readonly roles: RolesView;
   readonly tasks: TasksView;
+  readonly trails: TrailsView;
   readonly consensus: ConsensusView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
@@ -79,6 +82,7 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addConsensus(gauge, counter, views.consensus);
   addRoles(gauge, counter, views.roles);
   addTasks(gauge, counter, views.tasks);
+  addTrails(gauge, counter, views.trails);
   addRelay(gauge, counter, views.relay);
 }
 

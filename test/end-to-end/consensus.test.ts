@@ -69,7 +69,10 @@ t.test("three agents decide; their leader is killed, and they decide on", async 
 
   const { proposalId } = await json<{ proposalId: string }>(
     one,
-    ...["consensus", "propose", "maintenance", '{"window":"02:00"}'],
+    "consensus",
+    "propose",
+    "maintenance",
+    '{"window":"02:00"}',
   );
   for (const agent of agents) {
     await until("the proposal to be there", async () => {
@@ -127,7 +130,11 @@ t.test("three agents decide; their leader is killed, and they decide on", async 
     await shoot(page, "committee-leader-killed");
   }
   const later = await json<{ proposalId: string }>(
-    ...([one, "consensus", "propose", "maintenance", "later"] as const),
+    one,
+    "consensus",
+    "propose",
+    "maintenance",
+    "later",
   );
   for (const agent of others)
     await until("the vote to be taken", async () => {
@@ -142,9 +149,7 @@ t.test("three agents decide; their leader is killed, and they decide on", async 
       const known = await agent.ask(`/v1/consensus/proposals/${later.proposalId}`);
       return voted.code === 0 || (known.ok && ((await known.json()) as Shown).state === "accepted");
     });
-  const ended = await json<Shown>(
-    ...([two, "consensus", "show", later.proposalId, "--wait", "20s"] as const),
-  );
+  const ended = await json<Shown>(two, "consensus", "show", later.proposalId, "--wait", "20s");
   t.equal(ended.state, "accepted");
   t.match(await (await one.ask("/metrics")).text(), /agent_mesh_consensus_members 3\n/);
 

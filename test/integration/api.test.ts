@@ -4,7 +4,9 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import t, { type Test } from "tap";
 import type { Scope } from "../../src/access/tokens.ts";
 import { buildApp, createApi } from "../../src/api/server.ts";
+import { AgreementError } from "../../src/consensus/ordering/waiting.ts";
 import { OutboxError } from "../../src/outbox/update.ts";
+import { NetworkError } from "../../src/platform/network.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
 
@@ -107,6 +109,16 @@ function parse(text: string): any {
 
 /** Requests that succeed, by operation id, where the path alone is not enough. */
 const happy: Readonly<Record<string, { path?: string; body?: string; endless?: true }>> = {
+  propose: { body: '{"topic":"maintenance","value":{"window":"02:00"}}' },
+  getProposal: { path: `/v1/consensus/proposals/${"f".repeat(32)}` },
+  voteOnProposal: {
+    path: "/v1/consensus/proposals/0123456789abcdef0123456789abcdef/votes",
+    body: '{"vote":"accept"}',
+  },
+  cancelProposal: {
+    path: "/v1/consensus/proposals/0123456789abcdef0123456789abcdef/cancel",
+  },
+  verifyCertificate: { body: '{"certificate":"AQID"}' },
   getProblem: { path: "/problems/auth.missing" },
   requeueDeadLetter: { path: "/v1/queue/dead-letters/dl-1/requeue" },
   deleteDeadLetter: { path: "/v1/queue/dead-letters/dl-2" },
@@ -461,4 +473,43 @@ t.test("addresses that cannot be had are explained", async (t) => {
   const third = await createApi((await createTestContext()).context, elsewhere);
   await t.rejects(third.listen(), { message: /api\.host/ });
   await third.close();
+});
+
+t.test("agreement: what is refused, and what pages hold", async (t) => {
+  const { ask, context } = await start(t);
+  const url = "/v1/consensus/proposals";
+  const large = JSON.stringify({ topic: "maintenance", value: "x".repeat(62_000) });
+  t.match(await ask("POST", url, { body: large }), {
+    status: 400,
+    json: { code: "request.invalid" },
+  });
+  const badTopic = '{"topic":"Not A Topic","value":1}';
+  t.equal((await ask("POST", url, { body: badTopic })).status, 400);
+  const made = await ask("POST", url, { body: '{"topic":"maintenance","value":1}' });
+  t.equal(made.status, 202);
+  t.match(made.response.headers.get("location"), /^\/v1\/consensus\/proposals\/[0-9a-f]{32}$/);
+  const unknown = await ask("GET", `${url}/${"0".repeat(32)}`);
+  t.match(unknown, { status: 404, json: { code: "consensus.not-found" } });
+  const decided = await ask("GET", "/v1/consensus/decisions?limit=1");
+  t.match(decided.json, { items: [{ state: "accepted", number: 1, certificate: "AQID" }] });
+  const cursor = encodeURIComponent(decided.json.nextCursor);
+  t.same((await ask("GET", `/v1/consensus/decisions?cursor=${cursor}`)).json.items, []);
+  t.match((await ask("GET", "/v1/consensus/decisions?cursor=made-up")).json, {
+    code: "request.cursor",
+  });
+  const forged = await ask("POST", "/v1/consensus/verify", { body: '{"certificate":"AAAA1234"}' });
+  t.match(forged.json, { valid: false, fault: "malformed" });
+
+  const errors = [
+    [new AgreementError("consensus.unready", "nobody"), 409, "consensus.no-committee"],
+    [new AgreementError("consensus.busy", "full"), 503, "consensus.busy"],
+    [new AgreementError("consensus.timeout", "late"), 504, "consensus.timeout"],
+    [new AgreementError("consensus.refused", "no"), 409, "consensus.refused"],
+    [new NetworkError("network.timeout", "silence"), 504, "consensus.timeout"],
+  ] as const;
+  for (const [error, status, code] of errors) {
+    context.consensus.propose = () => Promise.reject(error);
+    const answer = await ask("POST", url, { body: '{"topic":"maintenance","value":1}' });
+    t.match(answer, { status, json: { code } }, error.message);
+  }
 });

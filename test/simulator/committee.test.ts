@@ -119,7 +119,7 @@ for (const [protocol, size] of [
         }),
       );
     const later = await decide(world, others[0]!, others, '"midnight"');
-    const { number = 0 } = await certified(world, others[1]!, later);
+    const { number } = await certified(world, others[1]!, later);
     t.ok(number > 1);
 
     await leading.start(...others);

@@ -77,7 +77,8 @@ class Scene {
   #perform(id: number): void {
     const node = this.#nodes.get(id);
     const storage = this.#storages.get(id);
-    while (node?.hasReady === true && storage !== undefined) {
+    if (node === undefined || storage === undefined) return;
+    while (node.hasReady) {
       const { softState, hardState, entries, messages, promises, committed } = node.ready();
       if (softState !== undefined)
         this.#say(
@@ -119,6 +120,7 @@ function entryWords(index: number, term: number, data: Uint8Array): string {
 
 /** @returns undefined for heartbeats, which would fill the page */
 function wordsOf(message: Message): string | undefined {
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- what is left out would fill the page
   switch (message.kind) {
     case "pre-vote":
     case "vote":

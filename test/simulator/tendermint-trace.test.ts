@@ -132,6 +132,7 @@ class Scene {
 }
 
 function wordsOf(message: TendermintMessage): string | undefined {
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- what is left out would fill the page
   switch (message.kind) {
     case "proposal": {
       const { height, round, valueId } = message.proposal;

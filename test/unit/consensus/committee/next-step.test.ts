@@ -29,8 +29,8 @@ function seen({ protocol = "raft", members, wanted, unfit = "" }: Seen): Committ
   );
   return {
     protocol,
-    members: [...members],
-    wanted: [...wanted],
+    members: members.split(""),
+    wanted: wanted.split(""),
     fitness: (peer) => known.get(peer)?.fitness ?? "fit",
     unfitForMs: (peer) => known.get(peer)?.forMs ?? 0,
   };
