@@ -75,6 +75,7 @@ export function summaryOf(result: SimulationResult, realMs: number) {
     framesPerAgentMinute: result.framesPerAgentMinute,
     bytesPerAgentMinute: result.bytesPerAgentMinute,
     readings: result.readings,
+    ...(result.decisions !== undefined && { decisions: result.decisions }),
     faults: Object.values(result.faults).reduce((sum, times) => sum + times, 0),
     violations: violationCount,
     ...(violationCount > 0 && { first: result.violations[0] }),

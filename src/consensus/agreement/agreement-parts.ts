@@ -20,7 +20,7 @@ export interface AgreementParts {
   /** Opens this member of the group, with the machine that its values are applied to. It is started and stopped from here. */
   readonly ordering: (machine: StateMachine) => Promise<Ordering>;
   readonly signer: Signer;
-  /** Own votes are kept under `c/<group>/v/`. */
+  /** Own votes are kept under `c/<group>/ballots/`. */
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly random: Random;

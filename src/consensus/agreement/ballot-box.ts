@@ -9,6 +9,7 @@ import { decodeBox, encodeBox } from "./box-state.ts";
 import { type Decision, MEMBERS_TOPIC, type Outcome } from "./decision.ts";
 import { decodeEntry, type Item } from "./entry.ts";
 import { contradict, type Evidence, EvidenceLog } from "./evidence.ts";
+import { KeyCache } from "./key-cache.ts";
 import {
   ID_BYTES,
   MEMBERS_MAX,
@@ -67,7 +68,7 @@ export class BallotBox implements StateMachine {
   readonly #openOf = new Map<PeerId, OpenCount>();
 
   constructor(parts: BoxParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, verifier: new KeyCache(parts.verifier) };
     this.#archive = new Archive(parts.group, parts.protocol);
   }
 

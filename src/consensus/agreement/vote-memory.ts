@@ -20,7 +20,7 @@ interface OwnVote {
 export interface VoteMemoryParts {
   readonly group: string;
   readonly signer: Signer;
-  /** Votes are under `c/<group>/v/`. */
+  /** Votes are under `c/<group>/ballots/`. */
   readonly store: KeyValueStore;
   readonly logger: Logger;
 }
@@ -41,7 +41,7 @@ export class VoteMemory {
 
   private constructor(parts: VoteMemoryParts) {
     this.#parts = parts;
-    this.#prefix = `c/${parts.group}/v/`;
+    this.#prefix = `c/${parts.group}/ballots/`;
   }
 
   /** Reads back what was voted before a restart. @throws StoreError */

@@ -22,17 +22,11 @@ export const registerModel: Model<string, RegisterInput, RegisterOutput> = {
   isRead: ({ kind }) => kind === "read",
   nameOf: (state) => state,
   step: (state, input, output) => {
-    switch (input.kind) {
-      case "read":
-        return output === undefined || output === state ? state : undefined;
-      case "write":
-        return input.value;
-      case "cas": {
-        const isSet = state === input.expected;
-        if (output !== undefined && output !== isSet) return undefined;
-        return isSet ? input.value : state;
-      }
-    }
+    if (input.kind === "read") return output === undefined || output === state ? state : undefined;
+    if (input.kind === "write") return input.value;
+    const isSet = state === input.expected;
+    if (output !== undefined && output !== isSet) return undefined;
+    return isSet ? input.value : state;
   },
 };
 

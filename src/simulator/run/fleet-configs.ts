@@ -18,13 +18,14 @@ const UPLINK = [
 
 /** @returns what the agents of the scenario are configured with; what it does not speak of is as by default */
 export function fleetConfigs(scenario: Scenario): FleetConfigs {
-  const { membersMax, outboxBytesMax, outboxEvict } = scenario;
+  const { membersMax, outboxBytesMax, outboxEvict, consensus } = scenario;
   const base = [
     "mesh.enabled=true",
     `mesh.limits.membersMax=${membersMax}`,
     `outbox.bytesMax=${outboxBytesMax}`,
     `outbox.evict=${outboxEvict}`,
     `outbox.updateBytesMax=${Math.min(UPDATE_BYTES_MAX, Math.floor(outboxBytesMax / 4))}`,
+    ...(consensus === "off" ? [] : ["consensus.enabled=true", `consensus.protocol=${consensus}`]),
   ];
   return {
     withUplink: resolveConfig({ sets: [...base, ...UPLINK] }),

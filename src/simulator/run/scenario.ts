@@ -96,6 +96,11 @@ const scenarioSchema = Type.Object(
       1,
       "Share of the agents that have an uplink of their own; the others send through neighbours.",
     ),
+    consensus: Type.Enum(["off", "raft", "pbft", "tendermint"], {
+      default: "off",
+      description:
+        "`consensus.protocol` of every agent; people then put values before the committee and vote on them.",
+    }),
     batteries: share(0, "Share of the agents that run on a battery."),
     network: Type.Object(
       {
@@ -194,6 +199,21 @@ const everyFault: FaultRates = {
   stormy: 2,
 };
 
+const everything = {
+  uplinks: 0.7,
+  batteries: 0.3,
+  churnPercentPerHour: 10,
+  receiver: { latencyMs: 1_000, lostAcknowledgementPercent: 2, busyPercent: 1 },
+  network: {
+    lossPercent: 3,
+    breakPercent: 0.05,
+    datagramLossPercent: 5,
+    datagramDuplicatePercent: 2,
+    datagramReorderPercent: 2,
+  },
+  faults: everyFault,
+};
+
 /** Scenarios that are there by name. */
 export const scenarios: Readonly<
   Record<string, { readonly about: string; readonly document: object }>
@@ -203,21 +223,16 @@ export const scenarios: Readonly<
     about: "1 % loss and 5 % churn an hour, few readings",
     document: { churnPercentPerHour: 5, readings: { perHour: 6, streams: 1 } },
   },
-  everything: {
-    about: "every fault there is, all the time",
+  everything: { about: "every fault there is, all the time", document: everything },
+  committee: {
+    about: "every fault, and a committee that decides meanwhile",
     document: {
-      uplinks: 0.7,
-      batteries: 0.3,
-      churnPercentPerHour: 10,
-      receiver: { latencyMs: 1_000, lostAcknowledgementPercent: 2, busyPercent: 1 },
-      network: {
-        lossPercent: 3,
-        breakPercent: 0.05,
-        datagramLossPercent: 5,
-        datagramDuplicatePercent: 2,
-        datagramReorderPercent: 2,
-      },
-      faults: everyFault,
+      ...everything,
+      agents: 12,
+      hours: 0.25,
+      consensus: "raft",
+      readings: { perHour: 6, streams: 1 },
+      batteries: 0.2,
     },
   },
 };

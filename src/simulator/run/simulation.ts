@@ -1,3 +1,4 @@
+import { undecided } from "../checkers/agreement.ts";
 import { unconverged } from "../checkers/convergence.ts";
 import { Invariants } from "../checkers/invariants.ts";
 import { untrueTable } from "../checkers/table.ts";
@@ -71,6 +72,8 @@ export interface SimulationResult {
     readonly arrived: number;
     readonly repeats: number;
   };
+  /** Of the committee; absent where there is none. */
+  readonly decisions?: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly faultIndexes: readonly number[];
   readonly frames: number;
@@ -113,6 +116,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   parts.onJoined?.(fleet);
   const before = { frames: fleet.frames, frameBytes: fleet.frameBytes };
   const fromMs = fleet.clock.monotonicMs();
+  fleet.deliberate();
   injector.start();
   while (fleet.clock.monotonicMs() < untilMs) {
     const leftMs = untilMs - fleet.clock.monotonicMs();
@@ -145,6 +149,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
       arrived: ledger.arrivedOnce,
       repeats: ledger.repeats,
     },
+    ...(fleet.deliberation !== undefined && { decisions: fleet.deliberation.decisions }),
     faults: Object.fromEntries(injector.counts),
     faultIndexes: faults.map(({ index }: Fault) => index),
     frames: fleet.frames,
@@ -198,7 +203,7 @@ async function heal(
 ): Promise<number | undefined> {
   const fromMs = fleet.clock.monotonicMs();
   for (;;) {
-    const why = unconverged(fleet);
+    const why = unconverged(fleet) ?? undecided(fleet, fromMs);
     const tookMs = fleet.clock.monotonicMs() - fromMs;
     if (why === undefined) return tookMs;
     if (tookMs >= withinMs) {
@@ -211,6 +216,7 @@ async function heal(
     }
     await fleet.clock.advance(HEALING_STEP_MS);
     for (const agent of fleet.agents) agent.start();
+    fleet.deliberation?.operate();
     if (Math.round(tookMs / HEALING_STEP_MS) % 12 === 0) tell();
   }
 }

@@ -56,7 +56,7 @@ export class BoxUnderTest {
 
   /** @param names a letter each */
   members(names: string): void {
-    this.box.members([...names].map((name) => this.peer(name)).sort());
+    this.box.members(Array.from(names, (name) => this.peer(name)).sort());
   }
 
   word(by: string, id: string, body: WordBody, group = GROUP): Item {

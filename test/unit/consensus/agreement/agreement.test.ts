@@ -246,7 +246,7 @@ t.test(
     await t.rejects(voting, { code: "consensus.stopped" });
     await t.rejects(agreement.propose(bytes("y"), terms), { code: "consensus.stopped" });
     await t.rejects(agreement.finalize(id), { code: "consensus.stopped" });
-  store.disk.crash();
+    store.disk.crash();
     let gateAfter: Gate | undefined;
     const again = await Agreement.open({
       ...parts,

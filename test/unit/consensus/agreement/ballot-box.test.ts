@@ -35,7 +35,7 @@ t.test(
     ] as const) {
       const under = new BoxUnderTest(protocol, members);
       t.same(under.put(under.proposal("a", ID)), ["taken"]);
-      for (const [at, name] of [...members].entries()) {
+      for (const [at, name] of Array.from(members).entries()) {
         t.same(under.put(under.ballotVote(name, ID, "accept")), [
           at < quorum ? "taken" : "decided",
         ]);
@@ -99,16 +99,16 @@ t.test(
       ],
     ] as const;
     for (const [item, refusal] of items) t.same(under.put(item), [refusal]);
-  for (const word of [
-    under.proposal("b", idOf(2)),
-    under.ballotVote("b", ID, "accept"),
-    under.ballotVote("a", ID, "reject"),
-    under.word("a", ID, { kind: "cancel" }),
-  ]) {
-    if (word.kind !== "word") throw new Error("it is a word");
-    const signature = word.signed.signature.map((byte) => byte ^ 1);
-    t.same(under.put({ kind: "word", signed: { ...word.signed, signature } }), ["forged"]);
-  }
+    for (const word of [
+      under.proposal("b", idOf(2)),
+      under.ballotVote("b", ID, "accept"),
+      under.ballotVote("a", ID, "reject"),
+      under.word("a", ID, { kind: "cancel" }),
+    ]) {
+      if (word.kind !== "word") throw new Error("it is a word");
+      const signature = word.signed.signature.map((byte) => byte ^ 1);
+      t.same(under.put({ kind: "word", signed: { ...word.signed, signature } }), ["forged"]);
+    }
     t.same(
       under.put(...items.map(([item]) => item)),
       items.map(([, refusal]) => refusal),
@@ -245,7 +245,7 @@ t.test("who left may still vouch for what it was there for", async (t) => {
 t.test(
   "proposals that are open are bounded, of all and of each, and so are their bytes",
   async (t) => {
-    const names = [..."abcdefg"];
+    const names = ["a", "b", "c", "d", "e", "f", "g"];
     const under = new BoxUnderTest("raft", names.join(""));
     let serial = 0;
     const fill = (by: string, value?: string): string | undefined =>
