@@ -19,6 +19,8 @@ const suites = [
   "swarm",
   "scale",
   "coordination",
+  "pbft",
+  "tendermint",
 ];
 
 const usage = `Usage: npm run bench -- [suite…] [--keep]

@@ -25,6 +25,7 @@ const tags = {
   roles: "Who leads, who checks, who aggregates and who trains.",
   consensus: "What the committee of the fleet agrees on.",
   tasks: "What agents do for each other.",
+  trails: "What agents tell each other by deposits that evaporate.",
   bridge: "The way to a cluster.",
   config: "How the agent is set up.",
   tokens: "Who may do what.",

@@ -137,3 +137,5 @@ const server = createServer((request: IncomingMessage, response: ServerResponse)
   });
 });
 server.listen(own.httpPort, "127.0.0.1");
+// By itself, so that a profile is written where one was asked for.
+process.once("SIGTERM", () => process.exit());

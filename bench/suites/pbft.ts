@@ -3,10 +3,10 @@ import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts
 import { openPbftOrdering, type PbftOrdering } from "../../src/consensus/pbft-member/open.ts";
 import { defaultPbftMemberOptions } from "../../src/consensus/pbft-member/options.ts";
 import { Ed25519Signer } from "../../src/platform/libp2p/ed25519-signer.ts";
-import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
-import { silentLogger } from "../../src/platform/silent-logger.ts";
+import { SystemClock } from "../../src/platform/node/system-clock.ts";
 import type { PeerId } from "../../src/platform/signer.ts";
+import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { PbftMemberWorld } from "../../test/support/pbft-member-world.ts";
@@ -101,12 +101,11 @@ async function group(size: number, batch: number): Promise<readonly PbftOrdering
 async function throughput(size: number, batch: number, bar: Bar): Promise<Figure> {
   const orderings = await group(size, batch);
   const value = new SeededRandom("value").bytes(VALUE_BYTES);
-  let isOver = false;
-  let decided = 0;
+  const state = { isOver: false, decided: 0 };
   const caller = async (ordering: PbftOrdering): Promise<void> => {
-    while (!isOver) {
+    while (!state.isOver) {
       await ordering.submit(value, PATIENCE);
-      decided++;
+      state.decided++;
     }
   };
   const callers = orderings.flatMap((ordering) =>
@@ -116,18 +115,18 @@ async function throughput(size: number, batch: number, bar: Bar): Promise<Figure
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const [before, from] = [decided, process.cpuUsage()];
+    const [before, from] = [state.decided, process.cpuUsage()];
     const batchesBefore = orderings[0]?.counters().batches ?? 0;
     await pause(ROUND_MS);
     const { user, system } = process.cpuUsage(from);
-    const values = decided - before;
+    const values = state.decided - before;
     ours.push(values / ((user + system) / 1e6));
     theirs.push(batch * signaturesRate(size));
     const batches = (orderings[0]?.counters().batches ?? 0) - batchesBefore;
     if (round === 0 && values < 0.9 * batch * batches)
       console.error(`pbft: ${rounded(values / batches)} values in a batch, not ${batch}`);
   }
-  isOver = true;
+  state.isOver = true;
   await Promise.all(callers);
   for (const ordering of orderings) await ordering.stop();
   const what = batch === 1 ? "decisions" : "values";

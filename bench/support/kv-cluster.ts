@@ -10,6 +10,8 @@ import type { RaftNodeFile } from "../peers/raft-node.ts";
 import { Program, root, until } from "./processes.ts";
 
 const MEMBERS = [0, 1, 2];
+/** Threads of the collector would have to be waited for where there are more processes than cores. */
+const FLAGS = ["--single-threaded-gc", "--max-semi-space-size=8"];
 
 interface Command {
   readonly program: string;
@@ -54,8 +56,7 @@ export class KvCluster {
 
   restart(member: number): void {
     const command = this.#commands[member];
-    if (command !== undefined)
-      this.#programs[member] = new Program(command.program, command.args);
+    if (command !== undefined) this.#programs[member] = new Program(command.program, command.args);
   }
 
   async stop(): Promise<void> {
@@ -73,7 +74,8 @@ export class KvCluster {
         header?: { member_id?: string };
         leader?: string;
       };
-      if (header?.member_id === undefined || leader === undefined || leader === "0") return undefined;
+      if (header?.member_id === undefined || leader === undefined || leader === "0")
+        return undefined;
       return { self: header.member_id, leader };
     } catch {
       return undefined;
@@ -98,7 +100,7 @@ export async function startRaft(directory: string): Promise<KvCluster> {
   return new KvCluster(
     members.map(({ httpPort }, member) => ({
       program: process.execPath,
-      args: ["--max-semi-space-size=2", program, file, String(member)],
+      args: [...FLAGS, program, file, String(member)],
       url: `http://127.0.0.1:${httpPort}`,
     })),
   );

@@ -67,7 +67,8 @@ for (let count = 0; count < Number(clients); count++) client();
 setTimeout(() => {
   const measuredMs = performance.now() - fromMs;
   const sorted = Float64Array.from(tookMs).sort();
-  const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
+  const at = (share: number): number =>
+    sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
   const result: LoadResult = {
     perSecond: (sorted.length * 1_000) / measuredMs,
     p50Ms: at(0.5),

@@ -17,6 +17,7 @@ import { registerSimulate } from "./simulate.ts";
 import { registerStatus } from "./status.ts";
 import { registerTask } from "./task.ts";
 import { registerToken } from "./token.ts";
+import { registerTrail } from "./trail.ts";
 
 /** @returns the whole command line, ready to parse. */
 export function createProgram(installation: Installation): Command {
@@ -37,6 +38,7 @@ export function createProgram(installation: Installation): Command {
   registerMesh(program);
   registerRoles(program);
   registerTask(program);
+  registerTrail(program);
   registerConsensus(program);
   registerRelay(program);
   registerBridge(program);

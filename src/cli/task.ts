@@ -55,7 +55,7 @@ export function registerTask(program: Command): void {
           ...(state !== undefined && { state }),
           ...(kind !== undefined && { kind }),
         });
-        const page = await client.get<Body<typeof tasks>>(`/v1/tasks?${query}`);
+        const page = await client.get<Body<typeof tasks>>(`/v1/tasks?${query.toString()}`);
         if (options.json === true) return printJson(page);
         const rows = page.items.map((one) => [
           one.id,
@@ -89,7 +89,6 @@ export function registerTask(program: Command): void {
 }
 
 function addSubmit(group: Command): void {
-  const collect = (value: string, all: readonly string[]) => [...all, value];
   withRestOptions(
     group
       .command("submit")
@@ -120,6 +119,10 @@ function addSubmit(group: Command): void {
       else if (options.json === true) printJson(taken);
       else print(taken.id);
     });
+}
+
+function collect(value: string, all: readonly string[]): readonly string[] {
+  return [...all, value];
 }
 
 async function requestOf(kind: string, options: SubmitOptions) {

@@ -119,9 +119,48 @@ const tasksOptions = Type.Object(
   },
 );
 
+const swarmOptions = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: true,
+      description:
+        "Keep trails with the fleet, as long as there is a mesh. Nothing is said while nothing is deposited.",
+    }),
+    decay: Type.Number({
+      default: 0.1,
+      minimum: 0.001,
+      maximum: 0.9,
+      description: "What evaporates of a trail in one tick; to be the same on all agents.",
+    }),
+    exploration: Type.Number({
+      default: 0.2,
+      minimum: 0,
+      maximum: 1,
+      description: "Share of choices that look at no trail.",
+    }),
+    tickMs: Type.Integer({
+      default: 10_000,
+      minimum: 100,
+      maximum: 86_400_000,
+      description: "How long a tick lasts; to be the same on all agents.",
+    }),
+    trailsMax: Type.Integer({
+      default: 4_096,
+      minimum: 1,
+      maximum: 65_536,
+      description: "Trails that are kept; the weakest give way.",
+    }),
+  },
+  {
+    additionalProperties: false,
+    default: {},
+    description: "What agents tell each other by deposits that evaporate.",
+  },
+);
+
 /** Settings under `coordination`. */
 export const coordinationOptions = Type.Object(
-  { roles: rolesOptions, tasks: tasksOptions },
+  { roles: rolesOptions, tasks: tasksOptions, swarm: swarmOptions },
   {
     additionalProperties: false,
     default: {},

@@ -148,7 +148,7 @@ async function main(): Promise<number> {
   const sinceMs = performance.now();
   const isBarShown = process.stderr.isTTY && !values.json && !values.worker;
   const report = (done: number): void => {
-    if (values.worker) console.log(JSON.stringify(done));
+    if (values.worker) say(JSON.stringify(done));
     else if (isBarShown) drawBar(done, seeds, sinceMs);
   };
   const task = { protocol, first, seeds, limits: { without, length } };
@@ -159,15 +159,19 @@ async function main(): Promise<number> {
   );
   if (isBarShown) process.stderr.write("\n");
   if (values.worker) {
-    console.log(JSON.stringify(totals));
+    say(JSON.stringify(totals));
     return 0;
   }
   if (!values.json)
     for (const { seed, invariant, what, command } of totals.failures)
-      console.log(`seed ${seed}, ${invariant}: ${what}\n  ${command}`);
+      say(`seed ${seed}, ${invariant}: ${what}\n  ${command}`);
   const seconds = Math.round((performance.now() - sinceMs) / 100) / 10;
-  console.log(JSON.stringify({ protocol, first, ...totals, seconds }));
+  say(JSON.stringify({ protocol, first, ...totals, seconds }));
   return totals.violations === 0 ? 0 : 1;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 function isCount(value: number | undefined): value is number {
@@ -177,6 +181,6 @@ function isCount(value: number | undefined): value is number {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`hunt: ${error instanceof Error ? error.message : String(error)}`);
+  process.stderr.write(`hunt: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 2;
 }

@@ -15,6 +15,16 @@ import type { Running } from "./seed.ts";
 /** After the last fault: enough for timeouts that had doubled to their bound, several times. */
 const RECOVERY_MS = 120_000;
 
+/** Those that can do most harm come up most. */
+const OFTEN: readonly Lie[] = [
+  ...LIES,
+  "equivocation",
+  "equivocation",
+  "view-changes",
+  "view-changes",
+  "mixed",
+];
+
 /** Executes requests on registers. Answers carry the place in the order, so that two executions never answer alike. */
 class RegisterApplication implements Application {
   readonly #registers = new Registers();
@@ -45,10 +55,13 @@ export function pbftSeed(running: Running): void {
   const below = (count: number): number => Math.floor(random.next() * count);
   const size = [4, 4, 4, 5, 6, 7][below(6)] ?? 4;
   const liars = new Map<number, Lie>();
-  const liarCount = below(Math.floor((size - 1) / 3) + 1) + (random.next() < 0.3 ? 1 : 0);
-  for (let lie = 0; lie < Math.min(liarCount, Math.floor((size - 1) / 3)); lie++) {
-    const kind = LIES[below(LIES.length)] ?? "mixed";
-    if (faults.happens("lie", true)) liars.set(below(size), kind);
+  const liarsMax = Math.floor((size - 1) / 3);
+  const liarCount = random.next() < 0.2 ? 0 : 1 + below(liarsMax);
+  for (let lie = 0; lie < liarCount; lie++) {
+    const kind = OFTEN[below(OFTEN.length)] ?? "mixed";
+    // Primaries of the first views have most to lie about.
+    const index = random.next() < 0.7 ? lie + below(2) : below(size);
+    if (faults.happens("lie", true)) liars.set(index, kind);
   }
   const isRough = random.next() < 0.5;
   const history = new History();

@@ -6,11 +6,7 @@ import type { Running } from "./seed.ts";
 const HEALING_TICKS_MAX = 1_000;
 
 /** A group of cores, one to seven, with everything that the protocol has. @throws Error for what is broken */
-export async function raftSeed(running: Running): Promise<void> {
-  cores(running);
-}
-
-function cores(running: Running): void {
+export function raftSeed(running: Running): void {
   const { seed, faults, limits } = running;
   const random = new SeededRandom(`raft/${seed}`);
   const below = (count: number): number => Math.floor(random.next() * count);

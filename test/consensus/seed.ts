@@ -79,7 +79,7 @@ export async function runSeed(
     await world(running);
     return running.done(undefined);
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
+    const [what = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
     const [, invariant = "error"] = INVARIANT.exec(what) ?? [];
     return running.done({ invariant, what });
   }

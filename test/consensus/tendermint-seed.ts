@@ -23,7 +23,7 @@ const COMMITTEES: readonly { readonly powers: readonly number[]; readonly liars:
   { powers: [9, 4, 7, 3, 8, 5, 10], liars: 2 },
 ];
 const MANNERS: readonly LiarManner[] = ["silent", "equivocating", "lying", "replaying", "all"];
-const HEIGHTS_AFTER = 3;
+const HEIGHTS_AFTER = 2;
 const EVENTS_MAX = 400_000;
 /** What one value holds. */
 const COMMANDS_MAX = 5;
@@ -122,7 +122,7 @@ export function tendermintSeed(running: Running): void {
     decided: (site, height, value) => clients.decided(site, height, value),
   });
   try {
-    world.runFor(limits.length * (500 + below(2_500)));
+    world.runFor(limits.length * (300 + below(2_200)));
     const before = world.decidedByAny;
     const roundMax = world.roundMax + 4 * powers.length;
     world.heal(() => world.decidedByAll >= before + HEIGHTS_AFTER, EVENTS_MAX);

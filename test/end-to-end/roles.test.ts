@@ -83,7 +83,10 @@ t.test("three agents agree, and another leads when the coordinator is killed", a
 t.test("without a mesh, or when switched off, there are no roles", async (t) => {
   const alone = await start(t, "alone", ["mesh.enabled=false"]);
   t.match(await rolesOf(alone), { enabled: false, candidates: [] });
-  const off = await start(t, "off", ["coordination.roles.enabled=false"]);
+  const off = await start(t, "off", [
+    "coordination.roles.enabled=false",
+    "coordination.tasks.enabled=false",
+  ]);
   t.match(await rolesOf(off), { enabled: false });
   const { items } = await off.get<{ items: { capabilities: { features: string[] } }[] }>(
     "/v1/fleet/agents",

@@ -9,6 +9,7 @@ import { OutboxError } from "../../src/outbox/update.ts";
 import { NetworkError } from "../../src/platform/network.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
+import { orderOf } from "../support/coordination/orders.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -127,6 +128,12 @@ const happy: Readonly<Record<string, { path?: string; body?: string; endless?: t
   issueGrant: { body: '{"subject":"SUBJECT","roles":["trainer"],"expiresInMs":60000}' },
   importGrant: { body: '"CARRIED"' },
   banMeshPeer: { body: '{"peerId":"SUBJECT","reason":"test"}' },
+  orderTask: { body: '{"kind":"measure","input":{"room":7}}' },
+  getTask: { path: "/v1/tasks/task-1" },
+  cancelTask: { path: "/v1/tasks/task-1/cancel" },
+  answerTask: { path: "/v1/tasks/theirs/result", body: '{"output":{"celsius":21}}' },
+  depositOnTrail: { path: "/v1/trails/ways%2Fnorth/deposits", body: '{"amount":2}' },
+  chooseTrail: { body: '{"options":[{"trail":"ways/north"},{"trail":"ways/south"}]}' },
   createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
   // Its success never ends and is looked at by the tests of events; who may have it is looked at here.
   streamEvents: { endless: true },
@@ -143,6 +150,7 @@ t.test("every operation answers as the document says, for its scope and above", 
     const { path: happyPath = path, body, endless } = happy[operationId] ?? {};
     world.updates = [update(1), update(2, Buffer.from([0xff]))];
     world.deadLetters = [deadLetter("dl-1"), deadLetter("dl-2")];
+    if (world.tasks.kept.length === 0) await world.tasks.order(orderOf());
     world.readings = [
       {
         stream: "sensors/room/temp",

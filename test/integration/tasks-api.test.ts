@@ -3,6 +3,9 @@ import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
 import { registerTask } from "../../src/cli/task.ts";
+import { registerTrail } from "../../src/cli/trail.ts";
+import { noTrails } from "../../src/coordination/swarm/view.ts";
+import { noTasks } from "../../src/coordination/tasks/view.ts";
 import { createTestContext, testOptions } from "../support/api-context.ts";
 
 async function start(t: Test) {
@@ -43,6 +46,7 @@ async function run(words: readonly string[]) {
   const program = new Command("agent-mesh").exitOverride();
   program.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
   registerTask(program);
+  registerTrail(program);
   for (const command of program.commands) command.exitOverride();
   let out = "";
   const write = process.stdout.write.bind(process.stdout);
@@ -166,9 +170,9 @@ t.test("the command line orders, lists, shows, watches and cancels", async (t) =
   t.match(await run("task", "list"), { out: /no tasks/ });
   const id = (
     await run(
-      ...["task", "submit", "measure", "--input", '{"room":7}', "--need", "camera", "--need"],
-      ...["mains", "--min-agents", "1", "--max-agents", "2", "--deadline", "10m", "--priority"],
-      ...["7", "--retries", "1", "--memory", "1024", "--timeout", "90s"],
+      ..."task submit measure --need camera --need mains --min-agents 1 --max-agents 2".split(" "),
+      ..."--deadline 10m --priority 7 --retries 1 --memory 1024 --timeout 90s --input".split(" "),
+      '{"room":7}',
     )
   ).out.trim();
   t.equal(id, "task-1");
@@ -198,4 +202,54 @@ t.test("the command line orders, lists, shows, watches and cancels", async (t) =
   await t.rejects(run("task", "submit", "unheard-of"), { code: "tasks.unmet" });
   await t.rejects(run("task", "submit", "measure", "--input", "no json"), /no JSON/);
   await t.rejects(run("task", "submit", "measure", "--priority", "high"), /whole number/);
+});
+
+t.test("trails are strengthened, listed and chosen from", async (t) => {
+  const { ask, run } = await start(t);
+  t.match((await ask("GET", "/v1/trails")).document, { items: [], tickMs: 10_000, decay: 0.1 });
+  const path = "/v1/trails/ways%2Fnorth/deposits";
+  t.match(await ask("POST", path, { amount: 5 }), {
+    status: 200,
+    document: { trail: "ways/north", level: 5 },
+  });
+  t.match((await ask("POST", path, {})).document, { level: 6 }, "1 unless said");
+  t.match((await run("trail", "deposit", "ways/south", "2.5")).out, /ways\/south is at 2\.500/);
+  await ask("POST", "/v1/trails/other/deposits", {});
+  const { document } = await ask("GET", "/v1/trails?prefix=ways&limit=1");
+  t.same(document.items, [{ trail: "ways/north", level: 6 }]);
+  const rest = await ask("GET", `/v1/trails?prefix=ways&limit=1&cursor=${document.nextCursor}`);
+  t.same(rest.document.items, [{ trail: "ways/south", level: 2.5 }]);
+  t.match(await ask("GET", `/v1/trails?cursor=${document.nextCursor}`), { status: 400 });
+  t.match((await run("trail", "list")).out, /ways\/north +6\.000\nways\/south +2\.500\nother/);
+  const chosen = await ask("POST", "/v1/trails/choose", {
+    options: [{ trail: "nothing", heuristic: 1e-6 }, { trail: "ways/north" }],
+  });
+  t.match(chosen.document, { index: 1, trail: "ways/north", explored: false, levels: [0, 6] });
+  t.match((await run("trail", "choose", "ways/north")).out, /^ways\/north\n$/);
+  for (const [url, body] of [
+    [path, { amount: 0 }],
+    [path, { amount: 101 }],
+    ["/v1/trails/no%20name/deposits", {}],
+    ["/v1/trails/choose", { options: [] }],
+    ["/v1/trails/choose", { options: [{ trail: "x", heuristic: 0 }] }],
+  ] as const)
+    t.match(await ask("POST", url, body), { status: 400, document: { code: "request.invalid" } });
+  await t.rejects(run("trail", "deposit", "x", "0"), /above 0/);
+});
+
+t.test("without a mesh there are no tasks and no trails", async (t) => {
+  const { ask, context } = await start(t);
+  Object.assign(context, { tasks: noTasks, trails: noTrails });
+  t.match(await ask("POST", "/v1/tasks", { kind: "measure" }), {
+    status: 409,
+    document: { code: "tasks.off" },
+  });
+  t.match((await ask("GET", "/v1/tasks")).document, { items: [] });
+  t.match(await ask("POST", "/v1/trails/x/deposits", {}), {
+    status: 409,
+    document: { code: "trails.off" },
+  });
+  t.match(await ask("POST", "/v1/trails/choose", { options: [{ trail: "x" }] }), {
+    document: { code: "trails.off" },
+  });
 });

@@ -3,21 +3,12 @@
  *
  *     node test/planted/hunt.ts [--seeds N] [--first S] [--json] [NAME ...]
  */
-import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { HUNT_OPTIONS, type PlantedBug, plantedBugs } from "./bugs.ts";
-
-/** What a hunt came to. */
-export interface Catch {
-  readonly name: string;
-  /** The first seed that failed; absent when none did. */
-  readonly seed?: number;
-  /** Seeds that were run. */
-  readonly seeds: number;
-  /** The promise that was broken, or how the program ended. */
-  readonly how?: string;
-}
+import { type ConsensusBug, consensusBugs } from "./consensus-bugs.ts";
+import { huntInProtocol } from "./consensus-hunt.ts";
+import { type Catch, runPlantedWith } from "./planting.ts";
 
 const here = import.meta.dirname;
 const main = resolve(here, "../../src/main.ts");
@@ -35,28 +26,8 @@ export async function runPlanted(
   const options = [...HUNT_OPTIONS, ...(bug.options ?? [])].map((option) =>
     option.replace("SCENARIOS", resolve(here, "scenarios")),
   );
-  const planting = planted ? ["--import", resolve(here, "plant.ts")] : [];
-  const child = spawn(
-    process.execPath,
-    [...planting, main, "simulate", ...options, `--seed=${seed}`, "--no-shrink", "--json"],
-    {
-      env: { ...process.env, ...(planted && { PLANTED_BUG: bug.name }) },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let out = "";
-  let err = "";
-  child.stdout.on("data", (data: Buffer) => {
-    out += data.toString();
-  });
-  child.stderr.on("data", (data: Buffer) => {
-    err += data.toString();
-  });
-  const code = await new Promise<number | null>((done) => {
-    child.on("close", done);
-  });
-  if (planted && !err.includes(`planted ${bug.name}`))
-    throw new Error(`${bug.name} was not planted: ${err}`);
+  const words = [main, "simulate", ...options, `--seed=${seed}`, "--no-shrink", "--json"];
+  const { code, out, err } = await runPlantedWith(planted ? bug.name : undefined, words);
   if (code === 0) return undefined;
   const last = out.trim().split("\n").at(-1) ?? "";
   if (!last.startsWith("{"))
@@ -65,7 +36,8 @@ export async function runPlanted(
   return first?.promise;
 }
 
-async function hunt(bug: PlantedBug, first: number, seeds: number): Promise<Catch> {
+async function hunt(bug: PlantedBug | ConsensusBug, first: number, seeds: number): Promise<Catch> {
+  if ("protocol" in bug) return huntInProtocol(bug, first, seeds);
   for (let seed = first; seed < first + seeds; seed++) {
     const how = await runPlanted(bug, seed);
     if (how !== undefined) return { name: bug.name, seed, seeds: seed - first + 1, how };
@@ -73,22 +45,27 @@ async function hunt(bug: PlantedBug, first: number, seeds: number): Promise<Catc
   return { name: bug.name, seeds };
 }
 
+/** Seeds of a protocol are quicker than those of a fleet. */
+function seedsFor(bug: PlantedBug | ConsensusBug): number {
+  return "protocol" in bug ? 150 : 20;
+}
+
 async function huntAll(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      seeds: { type: "string", default: "20" },
+      seeds: { type: "string" },
       first: { type: "string", default: "1" },
       json: { type: "boolean", default: false },
     },
   });
-  const wanted = plantedBugs.filter(
+  const wanted = [...plantedBugs, ...consensusBugs].filter(
     ({ name }) => positionals.length === 0 || positionals.includes(name),
   );
   if (wanted.length === 0) throw new Error(`no planted bug is called ${positionals.join(", ")}`);
   let caught = 0;
   for (const bug of wanted) {
-    const result = await hunt(bug, Number(values.first), Number(values.seeds));
+    const result = await hunt(bug, Number(values.first), Number(values.seeds ?? seedsFor(bug)));
     if (result.seed !== undefined) caught++;
     if (values.json) console.log(JSON.stringify(result));
     else {
@@ -96,7 +73,7 @@ async function huntAll(): Promise<void> {
         result.seed === undefined
           ? `NOT within ${result.seeds} seeds`
           : `seed ${result.seed}, ${result.how}`;
-      console.log(`${bug.name.padEnd(30)} ${how}`);
+      console.log(`${bug.name.padEnd(36)} ${how}`);
     }
   }
   console.log(`${caught} of ${wanted.length} caught`);

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import t from "tap";
-import { TendermintWorld, type WorldParts } from "../support/tendermint/world.ts";
+import { TendermintWorld } from "../support/tendermint/world.ts";
+import type { WorldParts } from "../support/tendermint/world-parts.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);

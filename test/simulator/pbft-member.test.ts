@@ -1,4 +1,4 @@
-// Groups of four to seven under kills, power cuts, slow and failing disks, partitions, a network that loses, doubles and
+// Groups of four to eight under kills, power cuts, slow and failing disks, partitions, a network that loses, doubles and
 // reorders, one member that lies, and changes of members: what a caller was told is decided is decided once at all members,
 // in one order, and what it reads is never old.
 import t from "tap";
@@ -8,10 +8,10 @@ import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { PbftMemberWorld } from "../support/pbft-member-world.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const SEEDS = Number(process.env["SIM_SEEDS"] ?? 20);
+const SEEDS = Number(process.env["SIM_SEEDS"] ?? 12);
 const CALM_MS = 60_000;
 const STEPS = 60;
-t.setTimeout(120_000);
+t.setTimeout(120_000 + 2_000 * SEEDS);
 t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
 
 /** What callers were told. */
@@ -31,7 +31,7 @@ interface Outcome {
 
 async function run(seed: string): Promise<Outcome> {
   const random = new SeededRandom(`pbft-member/${seed}`);
-  const founders = Array.from({ length: 4 + Math.floor(random.next() * 3) }, (_, at) => at + 1);
+  const founders = Array.from({ length: 4 + Math.floor(random.next() * 4) }, (_, at) => at + 1);
   const { pbft } = defaultPbftMemberOptions;
   const world = new PbftMemberWorld(seed, {
     pbft: {
@@ -43,7 +43,7 @@ async function run(seed: string): Promise<Outcome> {
       progressTimeoutMaxMs: 8_000,
     },
     operationValuesMax: 1 + Math.floor(random.next() * 4),
-    idsMax: 512,
+    keysMax: 512,
   });
   world.lossRate = 0.1 * random.next();
   world.duplicateRate = 0.05;
@@ -151,7 +151,8 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++)
     const { world, told, liar, members } = await run(String(seed));
     const [one = 0] = members;
     const order = world.journal(one);
-    t.equal(order.at(-1), "the last one", "after the last fault the group decides again");
+    // Not as the last of all: what a caller gave up may come in still, as a request that somebody says again.
+    t.ok(order.includes("the last one"), "after the last fault the group decides again");
     for (const id of members) t.same(world.journal(id), order, "one order at all");
     t.equal(new Set(order).size, order.length, "once");
     const lost = [...told.decided].filter((value) => !order.includes(value));

@@ -216,7 +216,9 @@ t.test("what nobody can do is refused at once, with what is missing", async (t) 
       await order(world, boss, spec);
       return "taken";
     } catch (error) {
-      return error instanceof Error && "code" in error ? `${error.code}: ${error.message}` : "?";
+      return error instanceof Error && "code" in error
+        ? `${String(error.code)}: ${error.message}`
+        : "?";
     }
   };
   t.match(await refusal({ kind: "fly" }), /tasks.unmet: nobody in the fleet has: kind fly/);

@@ -22,6 +22,7 @@ import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { registerAgentMetrics } from "../../src/telemetry/agent-metrics.ts";
 import { EventLog } from "../../src/telemetry/event-log.ts";
 import { StillTasks } from "./task-orders.ts";
+import { aloneTrails } from "./trails.ts";
 
 /** Defaults of the schema, on any free port. */
 export const testOptions: ApiOptions = {
@@ -546,6 +547,7 @@ function viewsOf(
   | "bridge"
   | "roles"
   | "tasks"
+  | "trails"
   | "relay"
   | "consensus"
 > {
@@ -613,6 +615,7 @@ function viewsOf(
     consensus: consensusOf(take),
     roles: { summary: () => rolesStatus, status: () => rolesStatus },
     tasks: world.tasks,
+    trails: aloneTrails(),
     relay: { status: () => relayStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {

@@ -17,6 +17,7 @@ import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { SimulatedStore } from "../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
+import { Faults } from "./consensus/faults.ts";
 
 const WAIT_MS = 120_000;
 const GROUP = "0102030405060708090a0b0c0d0e0f10";
@@ -66,12 +67,24 @@ export class RaftMemberWorld {
   duplicateRate = 0;
   latencyMsMax = 10;
   syncMs: readonly [number, number] = [1, 8];
+  writeFailureRate = 0;
+  /** What members apply values to. */
+  newJournal: (id: number) => Journal = () => new Journal();
+  /** A message has arrived. */
+  onArrival: (id: number) => void = () => undefined;
+  readonly faults: Faults;
   severed: (from: number, to: number) => boolean = () => false;
   readonly #random: Random;
   readonly #options: MemberOptions;
   readonly #founders: readonly number[];
 
-  constructor(seed: string, founders: readonly number[], options: Partial<MemberOptions> = {}) {
+  constructor(
+    seed: string,
+    founders: readonly number[],
+    options: Partial<MemberOptions> = {},
+    faults = new Faults(),
+  ) {
+    this.faults = faults;
     this.#random = new SeededRandom(seed);
     this.#founders = founders;
     this.#options = { ...defaultMemberOptions, ...options };
@@ -98,11 +111,11 @@ export class RaftMemberWorld {
     const store = new SimulatedStore(device.disk, {
       clock,
       random: random.fork("disk"),
-      manners: { syncMs: this.syncMs, writeFailureRate: 0 },
+      manners: this,
       generation: 0,
       repairs: [],
     });
-    const journal = new Journal();
+    const journal = this.newJournal(id);
     const process: NonNullable<Device["process"]> = { clock, store, journal };
     device.process = process;
     const opening = device.starts === 1 ? this.#begin(device, store) : LogDisk.open(store, GROUP);
@@ -193,14 +206,15 @@ export class RaftMemberWorld {
 
   #send(from: number, to: number, bytes: Uint8Array): Promise<void> {
     if (this.severed(from, to)) return Promise.resolve();
-    const copies = this.#random.next() < this.duplicateRate ? 2 : 1;
-    for (let copy = 0; copy < copies; copy++) {
-      if (this.#random.next() < this.lossRate) continue;
+    const isTwice = this.faults.happens("duplication", this.#random.next() < this.duplicateRate);
+    for (let copy = 0; copy < (isTwice ? 2 : 1); copy++) {
+      if (this.faults.happens("loss", this.#random.next() < this.lossRate)) continue;
       this.clock.setTimer("message", 1 + this.#random.next() * this.latencyMsMax, () => {
         const member = this.devices.get(to)?.process?.member;
         const heard = decodeHeard(bytes);
         if (member === undefined || this.severed(from, to)) return;
         if (heard?.kind === "message") member.take(heard.message);
+        this.onArrival(to);
       });
     }
     return Promise.resolve();

@@ -1,7 +1,10 @@
 import type { Ordered, Ordering, OrderingParts } from "../../src/consensus/ordering/ordering.ts";
 import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts";
-import { signVote } from "../../src/consensus/tendermint/signing.ts";
+import type { ProposalMessage } from "../../src/consensus/tendermint/messages.ts";
+import { split } from "../../src/consensus/tendermint/parts.ts";
+import { signProposal, signVote } from "../../src/consensus/tendermint/signing.ts";
 import type { SignedVote } from "../../src/consensus/tendermint/vote.ts";
+import { decodeBlock, encodeBlock } from "../../src/consensus/tendermint-member/block.ts";
 import type { TendermintMember } from "../../src/consensus/tendermint-member/member.ts";
 import {
   decodeMessage,
@@ -51,8 +54,11 @@ export class Journal implements StateMachine {
   }
 }
 
-/** What a member does with what it says: `equivocating` says something else to some; `silent` never proposes. */
-export type Manner = "honest" | "equivocating" | "silent";
+/**
+ * What a member does with what it says: `equivocating` says something else to some; `silent` never proposes; `lying`
+ * proposes blocks that stand on a state that nobody has.
+ */
+export type Manner = "honest" | "equivocating" | "silent" | "lying";
 
 interface Process {
   readonly clock: ProcessClock;
@@ -117,12 +123,16 @@ export class TendermintMemberWorld {
     const { ticket } = await this.begin(number, by);
     const step = { kind: "add", peer: this.peer(number), ticket } as const;
     await this.wait(this.member(by).change(step, { timeoutMs }));
+    await this.until("it knows that it is a member", () =>
+      ["leading", "following"].includes(this.member(number).status().standing),
+    );
   }
 
   /** Begins a member with a ticket, to be added later. */
   async begin(number: number, by: number): Promise<{ readonly ticket: Uint8Array }> {
     const device = this.#device(number);
     const ticket = this.member(by).ticket(device.signer.peerId);
+    this.crash(number, false);
     device.beginning = { kind: "join", ticket };
     device.disk = new VirtualDisk();
     device.starts = 0;
@@ -218,6 +228,10 @@ export class TendermintMemberWorld {
     return this.device(number).signer.peerId;
   }
 
+  mannerOf(peer: PeerId): Manner {
+    return this.device(this.#numbers.get(peer) ?? 0).manner;
+  }
+
   running(number: number): TendermintMember | undefined {
     return this.devices.get(number)?.process?.member;
   }
@@ -309,6 +323,8 @@ export class TendermintMemberWorld {
     const { message } = said;
     if (device.manner === "silent")
       return message.kind === "proposal" || message.kind === "part" ? [] : [bytes];
+    if (device.manner === "lying")
+      return message.kind === "proposal" ? [this.#falseBlock(device, message)] : [bytes];
     if (message.kind !== "votes") return [bytes];
     const votes = message.votes.map((vote) => this.#otherVote(device, vote));
     const lie = encodeMessage({ kind: "core", message: { kind: "votes", votes } });
@@ -321,6 +337,25 @@ export class TendermintMemberWorld {
     if (vote.validator !== signer.peerId) return vote;
     const valueId = vote.valueId === null ? "5a".repeat(32) : null;
     return signVote(signer, GROUP, { ...vote, valueId });
+  }
+
+  #falseBlock({ signer }: Device, message: ProposalMessage): Uint8Array {
+    const { proposal, value } = message;
+    const block = value && decodeBlock(value, this.#options);
+    if (block === undefined || proposal.proposer !== signer.peerId)
+      return encodeMessage({ kind: "core", message });
+    const basis = { ...block.basis, head: "5a".repeat(32) };
+    const lie = encodeBlock({ ...block, basis });
+    const { valueId, manifest } = split(lie, this.#options.tendermint.partBytes, plainHasher);
+    return encodeMessage({
+      kind: "core",
+      message: {
+        ...message,
+        proposal: signProposal(signer, GROUP, { ...proposal, valueId }),
+        manifest,
+        value: lie,
+      },
+    });
   }
 
   #deliver(from: number, to: number, bytes: Uint8Array): void {

@@ -43,7 +43,7 @@ import { relay, relayGuest, relayHost } from "./relay.ts";
 import { resourceHistory, resourcePoint, resources } from "./resources.ts";
 import { ratedAgent, roleHolder, roles } from "./roles.ts";
 import { alive, apiCatalog, config, configSchema, notReady, ready } from "./system.ts";
-import { task, taskAnswer, taskBrief, taskOffer, taskOffers, taskRequest, tasks } from "./tasks.ts";
+import { task, taskBrief, taskOffer, taskOffers, tasks } from "./tasks.ts";
 import { token, tokenCreated, tokens } from "./tokens.ts";
 import { trail, trailChoice, trails } from "./trails.ts";
 import { uplink, uplinks } from "./uplinks.ts";
@@ -100,11 +100,9 @@ export const componentSchemas: readonly TSchema[] = [
   bridge,
   roleHolder,
   task,
-  taskAnswer,
   taskBrief,
   taskOffer,
   taskOffers,
-  taskRequest,
   tasks,
   ratedAgent,
   trail,

@@ -28,7 +28,8 @@ const kind = Type.String({ pattern: KIND_PATTERN, description: "What sort of wor
 
 // Optional for the client, never absent for the handler: validation fills in the default.
 function defaulting<S extends Type.TSchema>(schema: S): S {
-  return Type.Optional(schema) as unknown as S;
+  const optional: S = Type.Optional(schema);
+  return optional;
 }
 
 /** POST /v1/tasks. */
@@ -110,7 +111,7 @@ export const taskRequest = Type.Object(
       }),
     ),
   },
-  { $id: "TaskRequest", additionalProperties: false },
+  { additionalProperties: false },
 );
 
 const brief = {
@@ -208,26 +209,23 @@ export const taskOffer = Type.Object(
 export const taskOffers = list("TaskOffers", taskOffer, {});
 
 /** POST /v1/tasks/{id}/result. */
-export const taskAnswer = Type.Union(
-  [
-    Type.Object(
-      { output: json("What came of it; at most 64 KiB.") },
-      { additionalProperties: false },
-    ),
-    Type.Object(
-      { failure: Type.String({ minLength: 1, maxLength: 256, description: "Why it failed." }) },
-      { additionalProperties: false },
-    ),
-    Type.Object(
-      {
-        progress: Type.Number({
-          minimum: 0,
-          maximum: 100,
-          description: "How far it is, in percent; begins the timeout anew.",
-        }),
-      },
-      { additionalProperties: false },
-    ),
-  ],
-  { $id: "TaskAnswer" },
-);
+export const taskAnswer = Type.Union([
+  Type.Object(
+    { output: json("What came of it; at most 64 KiB.") },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    { failure: Type.String({ minLength: 1, maxLength: 256, description: "Why it failed." }) },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      progress: Type.Number({
+        minimum: 0,
+        maximum: 100,
+        description: "How far it is, in percent; begins the timeout anew.",
+      }),
+    },
+    { additionalProperties: false },
+  ),
+]);

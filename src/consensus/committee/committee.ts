@@ -88,7 +88,11 @@ export class Committee {
     this.#parts = parts;
     this.#known = new KnownCommittees(signer, store, follower);
     this.#watch = new FitnessWatch(sight);
-    this.#founder = new FounderDesk(parts, () => this.#known.newest);
+    this.#founder = new FounderDesk(
+      parts,
+      () => this.#known.newest,
+      (peer) => this.#watch.fitness(peer),
+    );
     this.#changer = new MemberChanger(parts, this.#watch, (seat) => this.#recordFor(seat));
   }
 
@@ -272,7 +276,10 @@ export class Committee {
       const before = this.#known.newest;
       const { group } = known.founding;
       const isOther = before !== undefined && before.founding.group !== group;
-      if (isOther) await this.#leave(before.founding.group);
+      if (isOther) {
+        await this.#leave(before.founding.group);
+        this.#watch.forget();
+      }
       if (!(await this.#sit(known))) await this.#known.keep(known);
       this.#tell(known, before);
       this.#spread(known, from);
@@ -440,7 +447,8 @@ export class Committee {
     if (known === undefined || nowMs - this.#toldLossAtMs < options.retryAfterMs) return;
     this.#toldLossAtMs = nowMs;
     const value = create(CommitteeLossSchema, { group: fromHex(known.founding.group) });
-    for (const peer of known.members)
+    // Those too that may have to found another committee.
+    for (const peer of new Set([...known.members, ...sight.wanted()]))
       if (peer !== sight.self) ask(peer, { case: "loss", value }).catch(() => undefined);
   }
 

@@ -26,6 +26,12 @@ export class FitnessWatch {
     this.#lost.add(peer);
   }
 
+  /** There is another committee. */
+  forget(): void {
+    this.#lost.clear();
+    this.#since.clear();
+  }
+
   fitness(peer: PeerId): Fitness {
     return this.#lost.has(peer) ? "lost" : this.#sight.fitness(peer);
   }

@@ -17,6 +17,7 @@ import {
   signFounding,
 } from "./founding.ts";
 import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
+import type { Fitness } from "./next-step.ts";
 import type { CommitteeOptions } from "./options.ts";
 import type { KnownCommittee } from "./record.ts";
 
@@ -38,15 +39,21 @@ export interface FounderParts {
 export class FounderDesk {
   readonly #parts: FounderParts;
   readonly #known: () => KnownCommittee | undefined;
+  readonly #fitness: (peer: PeerId) => Fitness;
   /** Whom the roles want, and since when. */
   #wanted = "";
   #wantedSinceMs = 0;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   #promised: { readonly group: string; readonly atMs: number } | undefined;
 
-  /** @param known the committee that is there already */
-  constructor(parts: FounderParts, known: () => KnownCommittee | undefined) {
+  /** @param known the committee that is there already @param fitness of its members */
+  constructor(
+    parts: FounderParts,
+    known: () => KnownCommittee | undefined,
+    fitness: (peer: PeerId) => Fitness,
+  ) {
     this.#parts = parts;
+    this.#fitness = fitness;
     this.#known = known;
   }
 
@@ -134,8 +141,8 @@ export class FounderDesk {
     const { founding, members } = known;
     if (founding.group !== replaces)
       throw new Refused("committee.known", "there is a committee already");
-    const living = members.filter((peer) => this.#parts.sight.fitness(peer) !== "gone").length;
-    if (living >= quorumOf(founding.protocol, members.length))
+    const able = members.filter((peer) => !["gone", "lost"].includes(this.#fitness(peer))).length;
+    if (able >= quorumOf(founding.protocol, members.length))
       throw new Refused("committee.alive", "the committee that is there can still decide");
   }
 

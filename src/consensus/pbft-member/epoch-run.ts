@@ -24,6 +24,8 @@ export interface EpochRunParts {
   readonly epoch: number;
   readonly group: Group;
   readonly replica: PbftReplica;
+  /** All members but this one. */
+  readonly others: readonly PeerId[];
   readonly clock: Clock;
   readonly disk: Pick<MemberDisk, "epochOperations">;
   readonly writer: RecordWriter;
@@ -89,7 +91,7 @@ export class EpochRun {
   /** Hands a request to all others. */
   spread(bytes: Uint8Array): void {
     if (this.#phase !== "running") return;
-    this.#broadcast(this.#others(), encodeMessage({ kind: "request", bytes }));
+    this.#broadcast(this.#parts.others, encodeMessage({ kind: "request", bytes }));
   }
 
   /** The epoch has ended here. Who is behind still gets what it lacks. */
@@ -102,11 +104,6 @@ export class EpochRun {
   end(): void {
     this.#phase = "ended";
     this.#stopTimers();
-  }
-
-  #others(): readonly PeerId[] {
-    const { group, replica } = this.#parts;
-    return group.members.filter((_, index) => index !== replica.index);
   }
 
   #stopTimers(): void {

@@ -88,9 +88,23 @@ export class MemberDisk {
   }
 
   /** Takes the records of epochs before this one away. @throws StoreError */
-  async dropEpochsBefore(epoch: number): Promise<void> {
-    const gte = `${this.#prefix}e/`;
-    const lt = this.#epochPrefix(epoch);
+  dropEpochsBefore(epoch: number): Promise<void> {
+    return this.#drop(`${this.#prefix}e/`, this.#epochPrefix(epoch));
+  }
+
+  /** Takes everything away. The head goes last, so that whoever stops on the way finds it again. @throws StoreError */
+  async clear(): Promise<void> {
+    const { gte, lt } = rangeOf(this.#prefix);
+    await this.#drop(gte, this.#headKey);
+    await this.#drop(`${this.#headKey}\u0000`, lt);
+    await this.write([{ type: "del", key: this.#headKey }]);
+  }
+
+  get #headKey(): string {
+    return `${this.#prefix}h`;
+  }
+
+  async #drop(gte: string, lt: string): Promise<void> {
     for (;;) {
       const records = await this.#store.range({ gte, lt, limit: PAGE_RECORDS });
       if (records.length === 0) return;

@@ -33,7 +33,9 @@ export interface PbftOrdering extends Ordering {
  * `lost` and says nothing.
  * @throws AgreementError `consensus.refused` when the founders are too few or too many, or the ticket is for somebody else
  * @throws RangeError when the options are out of bounds, or a founder is not among the founders
- * @throws Error when this node was in the group before and does not resume @throws StoreError
+ * @throws Error when this node was in the group before and does not resume; who was taken out may join again, with a ticket
+ *   that was made afterwards
+ * @throws StoreError
  */
 export async function openPbftOrdering(
   parts: OrderingParts,
@@ -42,8 +44,7 @@ export async function openPbftOrdering(
   const all = { ...defaultPbftMemberOptions, ...options };
   checkMemberOptions(all);
   const disk = new MemberDisk(parts.store, parts.group);
-  if (parts.beginning.kind !== "resume" && !(await disk.isEmpty()))
-    throw new Error("this node was in the group before: it resumes");
+  if (parts.beginning.kind === "found" && !(await disk.isEmpty())) throw knows();
   if (parts.beginning.kind === "found") await found(parts, disk, all, parts.beginning.members);
   if (parts.beginning.kind === "join") await join(parts, disk, parts.beginning.ticket);
   try {
@@ -57,7 +58,7 @@ export async function openPbftOrdering(
 async function found(
   { machine, hasher, signer }: OrderingParts,
   disk: MemberDisk,
-  { pbft, idsMax }: PbftMemberOptions,
+  { pbft, keysMax }: PbftMemberOptions,
   founders: readonly string[],
 ): Promise<void> {
   const { size } = new Set(founders);
@@ -70,7 +71,7 @@ async function found(
     throw new AgreementError("consensus.refused", `a group has at most ${MEMBERS_MAX} members`);
   if (size !== founders.length) throw new RangeError("a member is in the list twice");
   if (!founders.includes(signer.peerId)) throw new RangeError("a founder is one of the members");
-  const state = new ReplicatedState(machine, idsMax);
+  const state = new ReplicatedState(machine, keysMax);
   state.found(founders);
   const snapshot = genesisSnapshot(state.snapshot(), hasher, pbft);
   const head = {
@@ -93,8 +94,18 @@ async function join(
   if (ticket?.group !== group || ticket.peer !== signer.peerId)
     throw new AgreementError("consensus.refused", "the ticket is not for this peer and group");
   const { epoch, members } = ticket;
+  if (!(await disk.isEmpty())) {
+    // Never into an epoch in which it may have spoken: it would not know any more what it has said.
+    const { head } = await disk.load();
+    if (head.standing !== "left" || epoch < head.epoch) throw knows();
+    await disk.clear();
+  }
   const standing = "joining" as const;
   await disk.write([disk.headRecord({ standing, epoch, members, genesis: "", genesisBefore: "" })]);
+}
+
+function knows(): Error {
+  return new Error("this node was in the group before: it resumes");
 }
 
 async function resume(

@@ -1,10 +1,10 @@
 import { defaultPbftOptions, type PbftOptions } from "../pbft/options.ts";
 
-/** How a member of a group runs. Sizes in bytes, times in milliseconds. `pbft` and `idsMax` are the same at all members. */
+/** How a member of a group runs. Sizes in bytes, times in milliseconds. `pbft` and `keysMax` are the same at all members. */
 export interface PbftMemberOptions {
   readonly pbft: PbftOptions;
   /** Values are known again for this many further ones. */
-  readonly idsMax: number;
+  readonly keysMax: number;
   /** Largest value; it fits into a request with what belongs to it. */
   readonly valueBytesMax: number;
   /** Values that go into one signed operation. */
@@ -15,7 +15,7 @@ export interface PbftMemberOptions {
   readonly waitingBytesMax: number;
   /** Between two looks at what waits. */
   readonly tickMs: number;
-  /** An operation that is not executed after this time goes to all members: the primary may be silent. */
+  /** An operation that is not executed after this time goes to all members: the primary may be silent. Doubles, to a bound. */
   readonly retryAfterMs: number;
   /** So long a member that has heard of the end of its epoch may take to reach it by itself. */
   readonly graceMs: number;
@@ -37,7 +37,7 @@ export const defaultPbftMemberOptions: PbftMemberOptions = {
     resendIntervalMs: 150,
     idleResendTicks: 16,
   },
-  idsMax: 8_192,
+  keysMax: 8_192,
   valueBytesMax: 65_536,
   operationValuesMax: 256,
   waitingMax: 4_096,

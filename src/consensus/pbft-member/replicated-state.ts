@@ -1,9 +1,9 @@
 import type { PeerId } from "../../platform/signer.ts";
-import { RecentIds } from "../ordering/recent-ids.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import { ByteWriter, decodeAll } from "../pbft/bytes.ts";
 import { MEMBERS_MAX, MEMBERS_MIN } from "../pbft/group.ts";
 import { type Entry, type GroupStep, PEER_BYTES_MAX } from "./operation.ts";
+import { RecentKeys } from "./recent-keys.ts";
 
 /** What came of an entry: `changed` ends the epoch; `later` asks for the next one, since this one ends already. */
 export type Outcome =
@@ -18,14 +18,14 @@ const CHANGED: Outcome = { kind: "changed" };
 /** What all members of a group hold alike: the application's state, who they are, and which values were decided. */
 export class ReplicatedState {
   readonly #machine: StateMachine;
-  readonly #recent: RecentIds;
+  readonly #recent: RecentKeys;
   #members: readonly PeerId[] = [];
   #next: readonly PeerId[] | undefined;
   #base = 0;
 
-  constructor(machine: StateMachine, idsMax: number) {
+  constructor(machine: StateMachine, keysMax: number) {
     this.#machine = machine;
-    this.#recent = new RecentIds(idsMax);
+    this.#recent = new RecentKeys(keysMax);
   }
 
   /** Sorted. */
@@ -49,20 +49,21 @@ export class ReplicatedState {
     this.#machine.members(this.#members);
   }
 
-  hasDecided(id: Uint8Array): boolean {
-    return this.#recent.has(id);
+  hasDecided(key: string): boolean {
+    return this.#recent.has(key);
   }
 
-  apply(entry: Entry): Outcome {
+  /** @param key by which the entry is known again */
+  apply(entry: Entry, key: string): Outcome {
     if (entry.kind === "change" && this.isEnding) return LATER;
     if (entry.kind === "change") {
-      if (this.#recent.has(entry.id)) return KNOWN;
+      if (this.#recent.has(key)) return KNOWN;
       const outcome = this.#change(entry.step);
       // What was refused may be asked for again.
-      if (outcome.kind !== "refused") this.#recent.add(entry.id);
+      if (outcome.kind !== "refused") this.#recent.add(key);
       return outcome;
     }
-    const isNew = this.#recent.add(entry.id);
+    const isNew = this.#recent.add(key);
     return { kind: "applied", result: isNew ? this.#machine.apply(entry.value) : undefined };
   }
 
@@ -78,11 +79,11 @@ export class ReplicatedState {
   /** @returns everything, at a place where no epoch is ending */
   snapshot(): Uint8Array {
     const state = this.#machine.snapshot();
-    const { ids, next } = this.#recent.snapshot();
-    const writer = new ByteWriter(4_096 + ids.length + state.length).u53(this.#base);
+    const { keys, next } = this.#recent.snapshot();
+    const writer = new ByteWriter(4_096 + keys.length + state.length).u53(this.#base);
     writer.u32(this.#members.length);
     for (const peer of this.#members) writer.text(peer);
-    return writer.u32(next).sized(ids).raw(state).finish();
+    return writer.u32(next).sized(keys).raw(state).finish();
   }
 
   /** Takes over what {@link snapshot} gave. @throws Error when it is no such thing */
@@ -93,7 +94,7 @@ export class ReplicatedState {
       const members: PeerId[] = [];
       while (members.length < count) members.push(reader.text(PEER_BYTES_MAX));
       const next = reader.u32();
-      return { base, members, next, ids: reader.sized(bytes.length), state: reader.rest() };
+      return { base, members, next, keys: reader.sized(bytes.length), state: reader.rest() };
     });
     if (read === undefined) throw new Error("the state of the group can not be read");
     this.#recent.restore(read);

@@ -1,17 +1,20 @@
-import { toHex } from "../../platform/hex.ts";
+import type { Hasher } from "../../platform/hasher.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Ordered } from "../ordering/ordering.ts";
 import { AgreementError, type Patience, Waiting } from "../ordering/waiting.ts";
-import { type Entry, encodeOperation, entryBytes, type GroupStep } from "./operation.ts";
+import { type Entry, encodeOperation, keyOf } from "./operation.ts";
 import { type PbftMemberOptions, REQUEST_HEAD_BYTES } from "./options.ts";
 import type { Outcome } from "./replicated-state.ts";
 
 /** Timestamps that are taken from the disk at once. */
 const TIMESTAMPS_RESERVED = 4_096;
+/** An operation is large: it goes to all members again after a time that doubles so often. */
+const RETRY_DOUBLINGS_MAX = 3;
 
 /** What the desk for a member's own values works with. */
 export interface SubmissionsParts {
   readonly options: PbftMemberOptions;
+  readonly hasher: Hasher;
   readonly nowMs: () => number;
   /** Timestamps up to this one may have been used before. */
   readonly timestamp: number;
@@ -23,8 +26,8 @@ export interface SubmissionsParts {
   readonly send: (request: Uint8Array) => void;
   /** Brings a request to all other members. */
   readonly spread: (request: Uint8Array) => void;
-  /** Whether an entry with this id was decided, lately. */
-  readonly isDecided: (id: Uint8Array) => boolean;
+  /** Whether the entry of this key was decided, lately. */
+  readonly isDecided: (key: string) => boolean;
   /** The last place in the order that was applied here. */
   readonly position: () => number;
 }
@@ -36,7 +39,6 @@ interface Settled {
 
 interface Pending {
   readonly entry: Entry;
-  readonly bytes: number;
   readonly settled: Promise<Settled>;
 }
 
@@ -47,6 +49,7 @@ interface UnderWay {
   readonly keys: readonly string[];
   readonly reads: readonly string[];
   sentAtMs: number;
+  retries: number;
 }
 
 const GONE: Outcome = { kind: "applied", result: undefined };
@@ -80,18 +83,15 @@ export class Submissions {
     this.#reservedUpTo = parts.timestamp;
   }
 
-  /** @throws AgreementError @throws RangeError when the value is too large */
-  async value(value: Uint8Array, patience: Patience, id: Uint8Array): Promise<Ordered> {
-    const { valueBytesMax } = this.#parts.options;
-    if (value.length > valueBytesMax)
-      throw new RangeError(`a value has ${valueBytesMax} bytes at most, not ${value.length}`);
-    const { position, outcome } = await this.#put({ kind: "value", id, value }, patience);
+  /** @throws AgreementError */
+  async value(entry: Entry, patience: Patience): Promise<Ordered> {
+    const { position, outcome } = await this.#put(entry, patience);
     return { position, result: outcome.kind === "applied" ? outcome.result : undefined };
   }
 
   /** @throws AgreementError `consensus.refused` when the group can not change so */
-  async change(step: GroupStep, patience: Patience, id: Uint8Array): Promise<void> {
-    const { outcome } = await this.#put({ kind: "change", id, step }, patience);
+  async change(entry: Entry, patience: Patience): Promise<void> {
+    const { outcome } = await this.#put(entry, patience);
     if (outcome.kind === "refused") throw new AgreementError("consensus.refused", outcome.reason);
   }
 
@@ -100,14 +100,17 @@ export class Submissions {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const key = String(++this.#readCount);
     const done = this.#readers.add(key, this.#parts.nowMs(), patience);
+    // Of those whose time was over while nothing went on.
+    if (this.#reads.length >= this.#parts.options.waitingMax)
+      this.#reads = this.#reads.filter((read) => this.#readers.has(read));
     this.#reads.push(key);
     this.wake();
     return done;
   }
 
   /** An entry was executed here. */
-  executed(id: Uint8Array, position: number, outcome: Outcome): void {
-    if (this.#pending.size > 0) this.#waiting.settle(toHex(id), { position, outcome });
+  executed(key: string, position: number, outcome: Outcome): void {
+    if (this.#pending.has(key)) this.#waiting.settle(key, { position, outcome });
   }
 
   /** Requests of this member up to this timestamp are through. @param isExecuted whether this very one was executed */
@@ -126,7 +129,7 @@ export class Submissions {
 
   /** The state jumped: some of what waits may have been decided on the way. */
   installed(): void {
-    for (const [key, { entry }] of this.#pending) this.#settleDecided(key, entry);
+    for (const key of this.#pending.keys()) this.#settleDecided(key);
     if (this.#underWay !== undefined) this.#parts.send(this.#underWay.request);
   }
 
@@ -151,8 +154,10 @@ export class Submissions {
       this.wake();
       return;
     }
-    if (nowMs - underWay.sentAtMs < this.#parts.options.retryAfterMs) return;
+    const { retryAfterMs } = this.#parts.options;
+    if (nowMs - underWay.sentAtMs < retryAfterMs * 2 ** underWay.retries) return;
     underWay.sentAtMs = nowMs;
+    underWay.retries = Math.min(RETRY_DOUBLINGS_MAX, underWay.retries + 1);
     // The primary may keep it to itself: then the others have to know of it, to suspect the primary.
     this.#parts.send(underWay.request);
     if (this.#underWay === underWay) this.#parts.spread(underWay.request);
@@ -178,12 +183,12 @@ export class Submissions {
 
   #put(entry: Entry, patience: Patience): Promise<Settled> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const key = toHex(entry.id);
+    const key = keyOf(entry, this.#parts.hasher);
     const before = this.#pending.get(key);
     if (before !== undefined) return before.settled;
     const { waitingBytesMax } = this.#parts.options;
-    const bytes = entryBytes(entry);
-    if (this.#pendingBytes + bytes > waitingBytesMax)
+    const { length } = entry.bytes;
+    if (this.#pendingBytes + length > waitingBytesMax)
       return Promise.reject(
         new AgreementError(
           "consensus.busy",
@@ -192,12 +197,12 @@ export class Submissions {
       );
     const settled = this.#waiting.add(key, this.#parts.nowMs(), patience);
     if (!this.#waiting.has(key)) return settled;
-    this.#pending.set(key, { entry, bytes, settled });
-    this.#pendingBytes += bytes;
+    this.#pending.set(key, { entry, settled });
+    this.#pendingBytes += length;
     const forget = (): void => {
       this.#pending.delete(key);
       this.#queue.delete(key);
-      this.#pendingBytes -= bytes;
+      this.#pendingBytes -= length;
     };
     settled.then(forget, forget);
     this.#queue.add(key);
@@ -218,7 +223,7 @@ export class Submissions {
     this.#timestamp = timestamp;
     for (const key of keys) this.#queue.delete(key);
     const reads = this.#reads.splice(0);
-    this.#underWay = { timestamp, request, keys, reads, sentAtMs: this.#parts.nowMs() };
+    this.#underWay = { timestamp, request, keys, reads, sentAtMs: this.#parts.nowMs(), retries: 0 };
     this.#parts.send(request);
   }
 
@@ -232,7 +237,7 @@ export class Submissions {
       const pending = this.#pending.get(key);
       // Its caller has given up.
       if (pending === undefined || !this.#waiting.has(key)) continue;
-      room -= pending.bytes;
+      room -= pending.entry.bytes.length;
       if (entries.length === operationValuesMax || (room < 0 && entries.length > 0)) break;
       keys.push(key);
       entries.push(pending.entry);
@@ -255,17 +260,16 @@ export class Submissions {
   #putBack({ keys, reads }: UnderWay, isExecuted: boolean): void {
     this.#underWay = undefined;
     const again = keys.filter((key) => {
-      const pending = this.#pending.get(key);
-      if (pending === undefined || !this.#waiting.has(key)) return false;
-      return !this.#settleDecided(key, pending.entry);
+      if (!this.#pending.has(key) || !this.#waiting.has(key)) return false;
+      return !this.#settleDecided(key);
     });
     if (again.length > 0) this.#queue = new Set([...again, ...this.#queue]);
     if (isExecuted) for (const read of reads) this.#readers.settle(read, undefined);
     else this.#reads.unshift(...reads);
   }
 
-  #settleDecided(key: string, { id }: Entry): boolean {
-    if (!this.#parts.isDecided(id)) return false;
+  #settleDecided(key: string): boolean {
+    if (!this.#parts.isDecided(key)) return false;
     this.#waiting.settle(key, { position: this.#parts.position(), outcome: GONE });
     return true;
   }

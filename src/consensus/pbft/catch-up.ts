@@ -29,6 +29,8 @@ export interface CatchUpParts {
 
 /** Requests that a backup hands to the primary again at once. */
 const FORWARDS_MAX = 16;
+/** And their bytes, but for the first. */
+const FORWARD_BYTES_MAX = 65_536;
 /** Statuses of one replica answered between two looks: an answer may be long. */
 const STATUSES_MAX = 2;
 
@@ -83,8 +85,10 @@ export class CatchUp {
     if (views.isPrimary) return;
     const primary = self.group.primaryOf(views.view);
     let forwarded = 0;
+    let length = 0;
     for (const { bytes } of waiting.all()) {
-      if (forwarded === FORWARDS_MAX) return;
+      length += bytes.length;
+      if (forwarded === FORWARDS_MAX || (forwarded > 0 && length > FORWARD_BYTES_MAX)) return;
       turn.send(primary, { kind: "request", bytes });
       forwarded++;
     }

@@ -117,11 +117,6 @@ export class PbftReplica {
     return this.#views.view;
   }
 
-  /** Its own place in the group. */
-  get index(): number {
-    return this.#self.index;
-  }
-
   /** It takes part in `view`; otherwise it waits for it to begin. */
   get isActive(): boolean {
     return !this.#views.isPending;

@@ -11,6 +11,8 @@ import { type Roster, rosterJson, rosterOf } from "./roster.ts";
 const PAGE_ENTRIES = 1_024;
 const PAGE_BYTES_MAX = 4 * 1_048_576;
 const INDEX_DIGITS = 16;
+/** Old entries that are deleted along with a write: all of them at once would hold the write up. */
+const TRIMMED_PER_WRITE = 256;
 const NOTHING: HardState = { term: 0, vote: 0, commit: 0 };
 
 /** What has to be on disk. */
@@ -46,6 +48,9 @@ export class LogDisk {
   readonly #store: KeyValueStore;
   readonly #prefix: string;
   readonly #generation: number;
+  /** Entries up to here are in the snapshot, and still on disk from `#trimFrom` on. */
+  #trimTo = 0;
+  #trimFrom = 1;
 
   private constructor(store: KeyValueStore, group: string, { sponsors, ...identity }: Origin) {
     this.identity = identity;
@@ -109,17 +114,19 @@ export class LogDisk {
   }
 
   /**
-   * Keeps a snapshot that the application made, and lets go of entries up to `compactTo`, which it contains.
+   * Keeps a snapshot that the application made, and lets go of entries up to `compactTo`, which it contains: they go bit
+   * by bit with the writes that follow.
    * @throws StoreError as {@link write} does
    */
   async keepSnapshot(snapshot: Snapshot, compactTo: number): Promise<void> {
     const operations: StoreOperation[] = [
       { type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) },
     ];
-    this.#deleteEntries(operations, this.log.firstIndex(), compactTo);
     await this.#store.write(operations, { durable: true, ifGeneration: this.#generation });
     this.log.createSnapshot(snapshot.index, snapshot.configuration, snapshot.data);
-    if (compactTo >= this.log.firstIndex()) this.log.compact(compactTo);
+    if (compactTo < this.log.firstIndex()) return;
+    this.log.compact(compactTo);
+    this.#trimTo = compactTo;
   }
 
   async #write(
@@ -129,7 +136,7 @@ export class LogDisk {
     const lastIndex = this.log.lastIndex();
     if (snapshot !== undefined) {
       operations.push({ type: "put", key: `${this.#prefix}s`, value: encodeSnapshot(snapshot) });
-      this.#deleteEntries(operations, this.log.firstIndex(), lastIndex);
+      this.#deleteEntries(operations, this.#trimFrom, lastIndex);
     }
     for (const entry of entries)
       operations.push({
@@ -141,8 +148,12 @@ export class LogDisk {
     if (last !== undefined && snapshot === undefined)
       this.#deleteEntries(operations, last.index + 1, lastIndex);
     if (hardState !== undefined) operations.push(this.#hardOperation(hardState));
+    const trimmedTo =
+      snapshot?.index ?? Math.min(this.#trimTo, this.#trimFrom + TRIMMED_PER_WRITE - 1);
+    if (snapshot === undefined) this.#deleteEntries(operations, this.#trimFrom, trimmedTo);
     if (operations.length > 0)
       await this.#store.write(operations, { durable, ifGeneration: this.#generation });
+    this.#trimFrom = Math.max(this.#trimFrom, trimmedTo + 1);
     if (snapshot !== undefined) this.log.applySnapshot(snapshot);
     this.log.append(entries);
     if (hardState !== undefined) this.log.setHardState(hardState);
@@ -159,12 +170,21 @@ export class LogDisk {
     if (snapshotBytes !== undefined && snapshot === undefined)
       throw new LostLogError("the snapshot can not be read");
     if (snapshot !== undefined) this.log.applySnapshot(snapshot);
+    await this.#findTrimmable();
     await this.#loadEntries();
     if (hardState.commit > this.log.lastIndex())
       throw new LostLogError(
         `committed were ${hardState.commit} entries, ${this.log.lastIndex()} are there`,
       );
     this.log.setHardState(hardState);
+  }
+
+  /** What was to be deleted when the process ended, or was kept for members that lagged. */
+  async #findTrimmable(): Promise<void> {
+    const [oldest] = await this.#store.range({ ...rangeOf(`${this.#prefix}e/`), limit: 1 });
+    if (oldest === undefined) return;
+    this.#trimFrom = Number(oldest[0].slice(-INDEX_DIGITS));
+    this.#trimTo = this.log.firstIndex() - 1;
   }
 
   async #loadEntries(): Promise<void> {

@@ -11,7 +11,8 @@ import type { Message } from "../raft/message.ts";
 import { RaftNode } from "../raft/node.ts";
 import type { Ready, StorageAppend, StorageApply } from "../raft/ready.ts";
 import type { RaftStatus } from "../raft/status.ts";
-import { decodeCommand, encodeCommand, PROPOSAL_ID_BYTES } from "./command.ts";
+import { decodeCommand, encodeCommand, ProposalIds } from "./command.ts";
+import { CommitNotices } from "./commit-notices.ts";
 import type { LogDisk } from "./log-disk.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { MemberOptions } from "./options.ts";
@@ -52,11 +53,14 @@ export class RaftMember {
   readonly #writer: LogWriter;
   readonly #reads: ReadBarrier;
   readonly #proposals: Proposals;
+  readonly #notices: CommitNotices;
+  readonly #ids: ProposalIds;
   #applied: { index: number; term: number };
   #bytesSinceSnapshot = 0;
   #leader = 0;
   #term = 0;
   #timer: Timer | undefined;
+  #gathering: Timer | undefined;
   #pumping = false;
   #stopped = false;
 
@@ -71,6 +75,12 @@ export class RaftMember {
     this.#applied = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 };
     this.#node = new RaftNode({ ...options.raft, id, asyncStorage: true }, disk.log, random);
     this.#proposals = new Proposals({ ...options, nowMs: () => clock.monotonicMs() });
+    this.#ids = new ProposalIds(random);
+    this.#notices = new CommitNotices({
+      clock,
+      delayMs: options.commitDelayMs,
+      send: (message) => this.#sendNow(message),
+    });
     this.#writer = new LogWriter({
       ...parts,
       written: (append) => this.#written(append),
@@ -99,6 +109,8 @@ export class RaftMember {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#gathering?.cancel();
+    this.#notices.stop();
     this.#proposals.fail(error);
     this.#reads.fail(error);
     await this.#writer.close();
@@ -173,7 +185,7 @@ export class RaftMember {
    * @param id names the proposal for ever; drawn unless given
    * @throws AgreementError
    */
-  propose(value: Uint8Array, patience: Patience, id = this.#newId()): Promise<Decided> {
+  propose(value: Uint8Array, patience: Patience, id = this.#ids.next()): Promise<Decided> {
     const { valueBytesMax } = this.#parts.options;
     if (value.length > valueBytesMax)
       return Promise.reject(
@@ -190,7 +202,7 @@ export class RaftMember {
    * @param participants those that the change adds or gives a vote @throws AgreementError
    */
   change(steps: readonly ChangeStep[], participants: Roster, patience: Patience): Promise<Decided> {
-    const id = this.#newId();
+    const id = this.#ids.next();
     const context = encodeContext({ id, participants });
     const change = { transition: "auto" as const, steps, context };
     return this.#put(id, { data: context, change }, patience);
@@ -213,16 +225,16 @@ export class RaftMember {
     if (this.#stopped)
       return Promise.reject(new AgreementError("consensus.stopped", "this member stops"));
     const decided = this.#proposals.add(id, proposal, patience);
-    this.#pump();
+    const { clock, options } = this.#parts;
+    this.#gathering ??= clock.setTimer("raft.gather", options.gatherMs, () => {
+      this.#gathering = undefined;
+      this.#pump();
+    });
     return decided;
   }
 
   get #nowMs(): number {
     return this.#parts.clock.monotonicMs();
-  }
-
-  #newId(): Uint8Array {
-    return this.#parts.random.bytes(PROPOSAL_ID_BYTES);
   }
 
   #tickLater(): void {
@@ -253,7 +265,8 @@ export class RaftMember {
   /** What comes in while the leader's disk is busy goes together, in one message and one write. */
   #proposeBatch(): void {
     const isLeader = this.#leader === this.#parts.disk.identity.number;
-    if (this.#leader === 0 || !this.#proposals.isPending || (isLeader && this.#writer.busy)) return;
+    if (this.#leader === 0 || !this.#proposals.isPending) return;
+    if (this.#gathering !== undefined || (isLeader && this.#writer.busy)) return;
     let commands: Uint8Array[] = [];
     let bytes = 0;
     // What is refused is proposed again after a while.
@@ -292,6 +305,10 @@ export class RaftMember {
   }
 
   #send(message: Message): void {
+    if (!this.#notices.hold(message)) this.#sendNow(message);
+  }
+
+  #sendNow(message: Message): void {
     const { to, kind } = message;
     this.#parts.send(message).then(
       () => {

@@ -17,6 +17,10 @@ export interface MemberOptions {
   readonly waitingBytesMax: number;
   /** What is not decided after this time is proposed again: a leader may have taken it with it. */
   readonly retryAfterMs: number;
+  /** Values that come in within this time go together. */
+  readonly gatherMs: number;
+  /** How long what is committed may wait to be told where no entries go out. */
+  readonly commitDelayMs: number;
   /** A learner that has not caught up after so long is taken out again. */
   readonly learnerPatienceMs: number;
 }
@@ -31,5 +35,7 @@ export const defaultMemberOptions: MemberOptions = {
   waitingMax: 4_096,
   waitingBytesMax: 16 * 1_048_576,
   retryAfterMs: 3_000,
+  gatherMs: 1,
+  commitDelayMs: 5,
   learnerPatienceMs: 30_000,
 };

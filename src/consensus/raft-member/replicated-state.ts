@@ -4,6 +4,7 @@ import type { StateMachine } from "../ordering/state-machine.ts";
 import type { ChangeStep } from "../raft/change.ts";
 import { type Configuration, voterIds } from "../raft/configuration.ts";
 import { type Command, PROPOSAL_ID_BYTES } from "./command.ts";
+import { RecentIds } from "./recent-ids.ts";
 import { type ChangeContext, type Roster, rosterAfter, rosterJson, rosterOf } from "./roster.ts";
 
 /** A proposal that was made again is known for this many further ones, the same number at every member. */
@@ -21,8 +22,7 @@ interface Head {
 /** What all members of a group hold alike: the application's state, who they are, and which proposals were decided. */
 export class ReplicatedState {
   readonly #machine: StateMachine;
-  /** Oldest first. */
-  #recent = new Set<string>();
+  readonly #recent = new RecentIds(RECENT_IDS_MAX);
   #roster: Roster = new Map();
   #voters: readonly PeerId[] = [];
   #nextNumber = 1;
@@ -47,15 +47,7 @@ export class ReplicatedState {
 
   /** Takes note of a proposal. @returns false when it was decided before */
   decidedAnew(id: Uint8Array): boolean {
-    const key = toHex(id);
-    if (this.#recent.has(key)) return false;
-    this.#recent.add(key);
-    if (this.#recent.size > RECENT_IDS_MAX)
-      for (const oldest of this.#recent) {
-        this.#recent.delete(oldest);
-        break;
-      }
-    return true;
+    return this.#recent.add(toHex(id));
   }
 
   /** @returns why a change of members can not be made, for reasons that the core does not know */
@@ -97,7 +89,7 @@ export class ReplicatedState {
       JSON.stringify({
         roster: rosterJson(this.#roster),
         nextNumber: this.#nextNumber,
-        recent: [...this.#recent].join(""),
+        recent: this.#recent.list().join(""),
       }),
     );
     const state = this.#machine.snapshot();
@@ -117,7 +109,7 @@ export class ReplicatedState {
     if (head === undefined) throw new Error("what is restored is no snapshot of a group");
     this.#roster = head.roster;
     this.#nextNumber = head.nextNumber;
-    this.#recent = new Set(head.recent.match(new RegExp(`.{${2 * PROPOSAL_ID_BYTES}}`, "g")));
+    this.#recent.replace(head.recent.match(new RegExp(`.{${2 * PROPOSAL_ID_BYTES}}`, "g")) ?? []);
     this.#takeVoters(configuration);
     this.#machine.restore(bytes.subarray(head.end));
   }

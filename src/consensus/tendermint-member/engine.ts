@@ -84,10 +84,20 @@ export class Engine {
     return this.#node;
   }
 
+  /**
+   * Members know this one, and not by the ticket that it came with: another run of it has said what it knows nothing of. It
+   * listens until it is let in by its own.
+   */
+  get isMute(): boolean {
+    const { state, signer, ticketId } = this.#parts;
+    const { peerId } = signer;
+    return state.rotation.validators.has(peerId) && state.admissionOf(peerId) !== ticketId;
+  }
+
   /** This member was in the group, and was taken out. */
   get hasLeft(): boolean {
-    const { state, signer } = this.#parts;
-    return !state.rotation.validators.has(signer.peerId) && state.formers.includes(signer.peerId);
+    const { state, signer, ticketId } = this.#parts;
+    return state.hasLeft(signer.peerId, ticketId);
   }
 
   /** Brings the state to where the log ends. @throws LostLogError when the log does not fit itself */
@@ -143,6 +153,12 @@ export class Engine {
     this.#parts.send([peer], { kind: "ask", height: this.#parts.state.height + 1 });
   }
 
+  /** Tells a peer what was decided at a height, as if it had asked. */
+  answer(peer: PeerId, height: number): void {
+    if (this.#hasStarted)
+      this.#input({ kind: "message", from: peer, message: { kind: "ask", height } });
+  }
+
   /** A state of others takes the place of all that is here. */
   replace(proven: ProvenState): void {
     const { writer, state, snapshots } = this.#parts;
@@ -187,26 +203,17 @@ export class Engine {
       instance: group,
       validators: state.rotation.validators.all,
       firstHeight: state.height + 1,
+      isMute: this.isMute,
       log,
     });
   }
 
   /** @returns whether the core runs now */
   #begin(): boolean {
-    if (!this.#mayVote() || this.hasLeft) return false;
+    if (this.hasLeft) return false;
     this.#hasStarted = true;
     this.#input({ kind: "start" });
     return !this.#isStopped;
-  }
-
-  /** Whoever votes as a member without what it said before could contradict it. */
-  #mayVote(): boolean {
-    const { state, signer, ticketId } = this.#parts;
-    if (!state.rotation.validators.has(signer.peerId)) return true;
-    if (state.admissionOf(signer.peerId) === ticketId) return true;
-    const error = "this member was in the group before; it has to be removed and added again";
-    this.#parts.lost(new LostLogError(error));
-    return false;
   }
 
   #goOn(): void {
@@ -216,14 +223,18 @@ export class Engine {
   /** Begins the next height. @returns whether it did */
   #next(): boolean {
     const node = this.#node;
-    if (node === undefined || this.#isStopped || this.hasLeft || !this.#mayVote()) return false;
+    if (node === undefined || this.#isStopped || this.hasLeft) return false;
     if (!this.#hasStarted) return this.#begin();
     if (node.decision === undefined || node.decision.height !== this.#parts.state.height)
       return false;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     this.#wanted = undefined;
-    this.#input({ kind: "next-height", changes: this.#parts.state.changes });
+    this.#input({
+      kind: "next-height",
+      changes: this.#parts.state.changes,
+      isMute: this.isMute,
+    });
     return true;
   }
 

@@ -18,7 +18,7 @@ import {
 import type { Certificate } from "../tendermint/certificate.ts";
 import type { Manifest, Part } from "../tendermint/parts.ts";
 import type { SignedProposal, SignedVote, VoteKind } from "../tendermint/vote.ts";
-import type { Offer } from "./messages.ts";
+import type { Offer } from "./offer.ts";
 
 const DIGEST_BYTES = 32;
 const KINDS: Readonly<Record<VoteKind, TendermintVoteKind>> = {

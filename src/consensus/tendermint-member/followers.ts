@@ -28,10 +28,11 @@ export class Followers {
     return this.#known.has(peer);
   }
 
-  /** @returns how far it is with that ticket; undefined for who was not heard */
-  heightOf(peer: PeerId, ticketId: string): number | undefined {
+  /** @returns how far it is with that ticket; undefined for who was not heard since then */
+  heightOf(peer: PeerId, ticketId: string, sinceMs: number): number | undefined {
     const known = this.#known.get(peer);
-    return known?.ticketId === ticketId ? known.height : undefined;
+    if (known?.ticketId !== ticketId || known.heardAtMs < sinceMs) return undefined;
+    return known.height;
   }
 
   /** All of them, sorted. */

@@ -1,7 +1,6 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import { fromHex, putHex, toHex } from "../../platform/hex.ts";
 import type { PeerId } from "../../platform/signer.ts";
-import { RecentIds } from "../ordering/recent-ids.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import { type SplitValue, split } from "../tendermint/parts.ts";
 import { ProposerRotation, type ValidatorChange } from "../tendermint/proposer-rotation.ts";
@@ -9,6 +8,7 @@ import type { ValueId } from "../tendermint/vote.ts";
 import type { Basis, Block } from "./block.ts";
 import { named, type Operation } from "./operation.ts";
 import type { TendermintMemberOptions } from "./options.ts";
+import { RecentNames } from "./recent-names.ts";
 import { decodeState, encodeState, statePartBytes } from "./state-codec.ts";
 import { TICKET_ID_BYTES } from "./ticket.ts";
 
@@ -18,8 +18,6 @@ export const MEMBERS_MIN = 4;
 export const MEMBERS_MAX = 64;
 /** Former members that are still told what was decided, so that they learn that they are out. */
 const FORMERS_MAX = 64;
-/** An operation that is put in again is known for this many further ones, the same number at every member. */
-const RECENT_MAX = 8_192;
 const HEAD_PURPOSE = "agent-mesh/tendermint/head/1";
 
 /** What came of one operation. */
@@ -56,13 +54,14 @@ interface Parts {
  */
 export class GroupState {
   readonly #parts: Parts;
-  readonly #recent = new RecentIds(RECENT_MAX);
+  readonly #recent = new RecentNames();
   #height = 0;
   #head: string;
   #rotation: ProposerRotation;
   /** By which ticket a member came in; founders have none. */
   #admissions = new Map<PeerId, string>();
-  #formers: PeerId[] = [];
+  /** With the ticket by which they had come in; none for founders. */
+  #formers = new Map<PeerId, string>();
   #snapshotHeight = 0;
   #snapshotDigest: string | undefined;
   #bytesSince = 0;
@@ -103,9 +102,14 @@ export class GroupState {
     return this.#changes;
   }
 
-  /** Who was taken out, the latest ones. */
-  get formers(): readonly PeerId[] {
-    return this.#formers;
+  /** @returns whether the peer was taken out, lately */
+  isFormer(peer: PeerId): boolean {
+    return this.#formers.has(peer);
+  }
+
+  /** @returns whether the peer was in the group with that ticket, and was taken out */
+  hasLeft(peer: PeerId, ticketId: string | undefined): boolean {
+    return this.#formers.get(peer) === (ticketId ?? "");
   }
 
   /** The state that the next block stands on. */
@@ -124,7 +128,7 @@ export class GroupState {
 
   /** @returns whether an operation with that name was decided lately */
   hasDecided(name: string): boolean {
-    return this.#recent.has(fromHex(name));
+    return this.#recent.has(name);
   }
 
   /** @returns why that peer can not be added; undefined when it can */
@@ -155,8 +159,8 @@ export class GroupState {
       let result: Uint8Array | undefined;
       let refusal: string | undefined;
       if (operation.kind === "value") {
-        if (this.#recent.add(fromHex(name))) result = machine.apply(operation.data);
-      } else if (operation.kind !== "nothing" && this.#recent.add(fromHex(name))) {
+        if (this.#recent.add(name)) result = machine.apply(operation.data);
+      } else if (operation.kind !== "nothing" && this.#recent.add(name)) {
         const change = this.#changeOf(operation);
         if (typeof change === "string") refusal = change;
         else if (change !== undefined) changes.push(change);
@@ -176,17 +180,12 @@ export class GroupState {
   restore(height: number, digest: string, bytes: Uint8Array): boolean {
     const read = decodeState(bytes);
     if (read?.height !== height) return false;
-    try {
-      this.#recent.restore(read.recent);
-    } catch {
-      // Whoever digested that state has no such ring.
-      return false;
-    }
+    this.#recent.restore(read.recent);
     this.#height = height;
     this.#head = read.head;
     this.#rotation = read.rotation;
     this.#admissions = new Map(read.admissions);
-    this.#formers = [...read.formers];
+    this.#formers = new Map(read.formers);
     this.#snapshotHeight = height;
     this.#snapshotDigest = digest;
     this.#bytesSince = 0;
@@ -202,14 +201,22 @@ export class GroupState {
     const change = isAdding ? readAdd(data) : { peer: readName(data), ticket: "" };
     if (change === undefined || change.peer === "") return "nobody is named";
     const { peer, ticket } = change;
-    if (validators.has(peer) === isAdding) return undefined;
+    if (validators.has(peer) === isAdding) {
+      // It begins anew as the member that it was: the run before says nothing from now on.
+      if (isAdding) this.#admissions.set(peer, ticket);
+      return undefined;
+    }
     const refusal = isAdding ? this.refusalOfAdding(peer) : this.refusalOfRemoving(peer);
     if (refusal !== undefined) return refusal;
-    this.#formers = this.#formers.filter((former) => former !== peer);
+    this.#formers.delete(peer);
     if (isAdding) this.#admissions.set(peer, ticket);
     else {
+      this.#formers.set(peer, this.#admissions.get(peer) ?? "");
       this.#admissions.delete(peer);
-      this.#formers = [...this.#formers, peer].slice(-FORMERS_MAX);
+      for (const oldest of this.#formers.keys()) {
+        if (this.#formers.size <= FORMERS_MAX) break;
+        this.#formers.delete(oldest);
+      }
     }
     return { id: peer, power: isAdding ? 1 : 0 };
   }
@@ -243,7 +250,7 @@ export class GroupState {
       head: this.#head,
       rotation: this.#rotation,
       admissions: [...this.#admissions],
-      formers: this.#formers,
+      formers: [...this.#formers],
       recent: this.#recent.snapshot(),
       machine: machine.snapshot(),
     });

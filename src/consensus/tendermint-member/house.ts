@@ -25,7 +25,6 @@ const OFFENCES: ReadonlySet<string> = new Set([
   "bad-manifest",
   "bad-certificate",
   "bad-part",
-  "bad-offer",
 ]);
 
 /** What a house is made of. */
@@ -86,9 +85,11 @@ export class House {
     return this.#statesFetched;
   }
 
-  /** @returns how far a peer is that is to be added; undefined for who was not heard */
+  /** @returns how far a peer is that is to be added; undefined for who was not heard lately */
   heightOf(peer: PeerId, ticketId: string): number | undefined {
-    return this.#followers.heightOf(peer, ticketId);
+    const { clock, options } = this.#parts;
+    const sinceMs = clock.monotonicMs() - 2 * options.idleAskMs;
+    return this.#followers.heightOf(peer, ticketId, sinceMs);
   }
 
   /** Takes what a peer sends. */
@@ -151,7 +152,7 @@ export class House {
     this.#greetedAtMs = clock.monotonicMs();
     const known = new Set([...state.members, ...(ticket?.validators ?? [])]);
     const others = [...known].filter((peer) => peer !== signer.peerId);
-    const isMember = state.rotation.validators.has(signer.peerId);
+    const isMember = state.rotation.validators.has(signer.peerId) && !engine.isMute;
     if (!isMember && signedTicket !== undefined) {
       send(others, { kind: "join", ticket: signedTicket, height: state.height });
     }
@@ -170,9 +171,7 @@ export class House {
 
   /** What was decided is for members, for those who are to be it, and for those who have to learn that they are not. */
   #mayAsk(peer: PeerId): boolean {
-    return (
-      this.#isMember(peer) || this.#followers.has(peer) || this.#parts.state.formers.includes(peer)
-    );
+    return this.#isMember(peer) || this.#followers.has(peer) || this.#parts.state.isFormer(peer);
   }
 
   #core(from: PeerId, message: TendermintMessage): void {

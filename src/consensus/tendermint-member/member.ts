@@ -12,34 +12,27 @@ import type {
 import { AgreementError, type Patience } from "../ordering/waiting.ts";
 import type { Evidence } from "../tendermint/evidence.ts";
 import { BallotVerifier } from "../tendermint/signing.ts";
+import type { Tendermint } from "../tendermint/tendermint.ts";
 import { ticketFor } from "./admission.ts";
 import { Engine } from "./engine.ts";
 import { type Applied, addData, GroupState } from "./group-state.ts";
 import { House } from "./house.ts";
 import type { LogDisk } from "./log-disk.ts";
 import { LogWriter } from "./log-writer.ts";
-import { encodeMessage, POOL_OPERATIONS_MAX } from "./message-codec.ts";
+import { encodeMessage } from "./message-codec.ts";
 import type { GroupMessage } from "./messages.ts";
-import {
-  type Named,
-  named,
-  OPERATION_ID_BYTES,
-  type Operation,
-  sizeOfOperation,
-} from "./operation.ts";
+import { named, OPERATION_ID_BYTES, type Operation } from "./operation.ts";
 import type { TendermintMemberOptions } from "./options.ts";
 import { Pool } from "./pool.ts";
 import { Reads } from "./reads.ts";
 import { SnapshotDesk } from "./snapshot-desk.ts";
 import { type Outcome, Submissions } from "./submissions.ts";
+import { Telling } from "./telling.ts";
 import { decodeTicket, signTicket, TICKET_ID_BYTES, type Ticket } from "./ticket.ts";
 
 const ROUNDS_OF_HEIGHT = 65_536;
-/** Operations that are told to the others together. */
-const TOLD_BYTES_MAX = 262_144;
 /** A read that was not served by then is put in again. */
 const READ_TIMEOUT_MS = 10_000;
-const encoder = new TextEncoder();
 
 /** What a member has counted since it was opened. */
 export interface TendermintCounters {
@@ -68,12 +61,12 @@ export class TendermintMember implements Ordering {
   readonly #house: House;
   readonly #submissions: Submissions;
   readonly #reads: Reads;
+  readonly #telling: Telling;
   readonly #refused = new Map<string, number>();
   readonly #founders: readonly PeerId[];
   readonly #disk: LogDisk;
   #evidence: Evidence[] = [];
   #ticker: Timer | undefined;
-  #isTelling = false;
   #end: "stopped" | "lost" | "left" | undefined;
   #told = "";
 
@@ -134,6 +127,17 @@ export class TendermintMember implements Ordering {
     this.#submissions = new Submissions(options.waitingMax, options.waitingBytesMax, (name) =>
       this.#pool.delete(name),
     );
+    this.#telling = new Telling({
+      self: signer.peerId,
+      pool: this.#pool,
+      submissions: this.#submissions,
+      retryAfterMs: options.retryAfterMs,
+      nowMs: () => this.#nowMs,
+      members: () => this.#state.members,
+      leader: () => this.#leader,
+      send: (to, message) => this.#send(to, message),
+      poke: () => this.#engine.poke(),
+    });
     this.#reads = new Reads({
       waitingMax: options.waitingMax,
       timeoutMs: READ_TIMEOUT_MS,
@@ -185,8 +189,8 @@ export class TendermintMember implements Ordering {
   ticket(peer: PeerId): Uint8Array {
     this.#checkMember();
     const { group, random, signer } = this.#parts;
-    if (this.#state.rotation.validators.has(peer))
-      throw new AgreementError("consensus.refused", "that peer is a member already");
+    if (peer === signer.peerId)
+      throw new AgreementError("consensus.refused", "this peer is a member already");
     const proven = this.#snapshots.proven;
     return signTicket(signer, {
       group,
@@ -203,29 +207,26 @@ export class TendermintMember implements Ordering {
     this.#checkMember();
     const { peer } = step;
     const isMember = this.#state.rotation.validators.has(peer);
-    if (isMember === (step.kind === "add")) return;
+    if (step.kind === "remove" && !isMember) return;
     const refusal =
       step.kind === "add" ? this.#state.refusalOfAdding(peer) : this.#state.refusalOfRemoving(peer);
     if (refusal !== undefined) throw new AgreementError("consensus.refused", refusal);
-    const outcome =
-      step.kind === "add"
-        ? await this.#add(peer, step.ticket, patience)
-        : await this.#put("remove", encoder.encode(peer), patience);
+    const outcome = await (step.kind === "add"
+      ? this.#add(peer, step.ticket, patience)
+      : this.#put("remove", new TextEncoder().encode(peer), patience));
     if (outcome.refusal !== undefined)
       throw new AgreementError("consensus.refused", outcome.refusal);
+    // It hears of it at once, and not when it asks.
+    this.#engine.answer(peer, outcome.position);
   }
 
   status(): OrderingStatus {
-    const { rotation, height, members } = this.#state;
-    const { node } = this.#engine;
-    // Between two heights: whose turn comes.
-    const isUnderWay = node !== undefined && node.state.height === height + 1;
-    const round = isUnderWay ? Math.max(0, node.state.round) : 0;
-    const leader = isUnderWay ? node.proposer : rotation.proposer;
+    const { height, members } = this.#state;
+    const round = Math.max(0, this.#underWay?.state.round ?? 0);
     return {
       protocol: "tendermint",
-      standing: this.#standing(leader),
-      leader,
+      standing: this.#standing,
+      leader: this.#leader,
       term: (height + 1) * ROUNDS_OF_HEIGHT + round,
       position: height,
       members,
@@ -233,9 +234,6 @@ export class TendermintMember implements Ordering {
     };
   }
 
-  __node() {
-    return this.#engine.node;
-  }
   /** What proves that members have contradicted themselves, oldest first, the last ones. */
   evidence(): readonly Evidence[] {
     return this.#evidence;
@@ -257,11 +255,27 @@ export class TendermintMember implements Ordering {
     return this.#parts.clock.monotonicMs();
   }
 
-  #standing(leader: PeerId): Standing {
+  /** The core, while it decides on what comes next. */
+  get #underWay(): Tendermint | undefined {
+    const { node } = this.#engine;
+    return node?.state.height === this.#state.height + 1 ? node : undefined;
+  }
+
+  /** Between two heights: whose turn comes. */
+  get #leader(): PeerId {
+    return this.#underWay?.proposer ?? this.#state.rotation.proposer;
+  }
+
+  get #standing(): Standing {
     const { peerId } = this.#parts.signer;
     if (this.#end === "lost" || this.#end === "left") return this.#end;
-    if (!this.#state.rotation.validators.has(peerId)) return "learning";
-    return leader === peerId ? "leading" : "following";
+    if (!this.#isAdmitted) return "learning";
+    return this.#leader === peerId ? "leading" : "following";
+  }
+
+  get #isAdmitted(): boolean {
+    const { validators } = this.#state.rotation;
+    return validators.has(this.#parts.signer.peerId) && !this.#engine.isMute;
   }
 
   #checkMember(): void {
@@ -269,7 +283,7 @@ export class TendermintMember implements Ordering {
       throw new AgreementError("consensus.refused", "this member was taken out of the group");
     if (this.#end !== undefined)
       throw new AgreementError("consensus.stopped", "this member takes part no more");
-    if (!this.#state.rotation.validators.has(this.#parts.signer.peerId))
+    if (!this.#isAdmitted)
       throw new AgreementError("consensus.unready", "this peer is no member yet");
   }
 
@@ -285,7 +299,7 @@ export class TendermintMember implements Ordering {
     if (kind !== "nothing" && this.#state.hasDecided(operation.name))
       return { position: this.#state.height, result: undefined, refusal: undefined };
     const outcome = this.#submissions.put(operation, patience, this.#nowMs, isReady);
-    this.#tellSoon();
+    this.#telling.soon();
     return outcome;
   }
 
@@ -296,6 +310,10 @@ export class TendermintMember implements Ordering {
     const ticket = signed && ticketFor(peer, signed, group, isMember, signer);
     if (ticket === undefined)
       throw new AgreementError("consensus.refused", "no member gave that ticket to that peer");
+    if (isMember(peer) && this.#state.admissionOf(peer) === ticket.id) {
+      const { height: position } = this.#state;
+      return Promise.resolve({ position, result: undefined, refusal: undefined });
+    }
     const { joinLagMax } = this.#options;
     // Who is added before it follows costs the others a voice.
     const isReady = (): boolean =>
@@ -314,48 +332,12 @@ export class TendermintMember implements Ordering {
       this.#reads.tick(nowMs);
       this.#pool.expire(nowMs);
       this.#house.tick();
-      this.#tell(nowMs - this.#options.retryAfterMs);
+      this.#telling.tick();
     });
-  }
-
-  /** All that comes in one turn is told together. */
-  #tellSoon(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    queueMicrotask(() => {
-      this.#isTelling = false;
-      this.#tell(Number.NEGATIVE_INFINITY);
-    });
-  }
-
-  /** Tells the others what waits here and was not told since then. */
-  #tell(sinceMs: number): void {
-    if (this.#end !== undefined) return;
-    const { peerId } = this.#parts.signer;
-    let batch: Operation[] = [];
-    let bytes = 0;
-    const others = this.#state.members.filter((id) => id !== peerId);
-    const flush = (): void => {
-      if (batch.length > 0) this.#send(others, { kind: "pool", operations: batch });
-      [batch, bytes] = [[], 0];
-    };
-    for (const { named: one, timeoutMs } of this.#submissions.due(sinceMs, this.#nowMs)) {
-      // Bounded by what may wait here at all.
-      this.#keep(one, timeoutMs);
-      const size = sizeOfOperation(one.operation);
-      if (bytes + size > TOLD_BYTES_MAX || batch.length === POOL_OPERATIONS_MAX) flush();
-      batch.push(one.operation);
-      bytes += size;
-    }
-    flush();
-    if (this.#pool.size > 0) this.#engine.poke();
-  }
-
-  #keep(operation: Named, timeoutMs: number): void {
-    this.#pool.add(this.#parts.signer.peerId, operation, this.#nowMs, 1, timeoutMs);
   }
 
   #applied(height: number, applied: readonly Applied[]): void {
+    this.#telling.moved();
     for (const { name, result, refusal } of applied)
       this.#submissions.settle(name, { position: height, result, refusal });
     if (this.#engine.hasLeft && this.#end === undefined) this.#leave();
@@ -398,9 +380,8 @@ export class TendermintMember implements Ordering {
   }
 
   #moved(): void {
-    const { height, rotation } = this.#state;
-    const round = this.#engine.node?.state.round ?? 0;
-    const told = `${height}/${round}/${this.#standing(rotation.proposer)}`;
+    const round = this.#underWay?.state.round ?? 0;
+    const told = `${this.#state.height}/${round}/${this.#standing}`;
     if (told === this.#told) return;
     this.#told = told;
     this.#parts.onChange();

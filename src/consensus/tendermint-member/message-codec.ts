@@ -40,6 +40,7 @@ export const POOL_OPERATIONS_MAX = 4_096;
 const READ_OPTIONS = { readUnknownFields: false } as const;
 
 type Body = WireMessage["body"];
+type CoreBody = Extract<Body, { case: TendermintMessage["kind"] }>;
 type Init = NonNullable<MessageInitShape<typeof TendermintMessageSchema>["body"]>;
 
 /** Encodes a message, without the group. */
@@ -88,7 +89,8 @@ function coreBody(message: TendermintMessage): Init {
       };
       return { case: "decision", value: fields };
     }
-    case "ask": {
+    case "ask":
+    default: {
       const { height, parts } = message;
       const fields = {
         height: BigInt(height),
@@ -114,7 +116,8 @@ function houseBody(message: Exclude<GroupMessage, { kind: "core" }>): Init {
       const { digest, indexes } = message;
       return { case: "stateAsk", value: { digest: fromHex(digest), indexes: [...indexes] } };
     }
-    case "state-part": {
+    case "state-part":
+    default: {
       const { digest, part } = message;
       const fields = { digest: fromHex(digest), piece: pieceFields(part) };
       return { case: "statePart", value: fields };
@@ -122,6 +125,7 @@ function houseBody(message: Exclude<GroupMessage, { kind: "core" }>): Init {
   }
 }
 
+/** @throws FieldError */
 function messageOf(body: Body): GroupMessage | undefined {
   switch (body.case) {
     case "pool": {
@@ -143,14 +147,21 @@ function messageOf(body: Body): GroupMessage | undefined {
       const { digest, piece } = body.value;
       return { kind: "state-part", digest: digestOf(digest), part: pieceOf(piece) };
     }
-    default: {
-      const message = coreOf(body);
-      return message && { kind: "core", message };
-    }
+    case "proposal":
+    case "part":
+    case "polka":
+    case "votes":
+    case "decision":
+    case "ask":
+      return { kind: "core", message: coreOf(body) };
+    case undefined:
+    default:
+      return undefined;
   }
 }
 
-function coreOf(body: Body): TendermintMessage | undefined {
+/** @throws FieldError */
+function coreOf(body: CoreBody): TendermintMessage {
   switch (body.case) {
     case "proposal": {
       const { word, manifest, value, polka } = body.value;
@@ -180,13 +191,12 @@ function coreOf(body: Body): TendermintMessage | undefined {
         ...(value !== undefined && { value }),
       };
     }
-    case "ask": {
+    case "ask":
+    default: {
       const { height, valueId, indexes } = body.value;
       if (valueId.length === 0) return { kind: "ask", height: numberOf(height) };
       const parts: AskedParts = { valueId: digestOf(valueId), indexes };
       return { kind: "ask", height: numberOf(height), parts };
     }
-    default:
-      return undefined;
   }
 }

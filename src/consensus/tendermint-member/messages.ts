@@ -1,18 +1,8 @@
-import type { Certificate } from "../tendermint/certificate.ts";
 import type { TendermintMessage } from "../tendermint/messages.ts";
-import type { Manifest, Part } from "../tendermint/parts.ts";
+import type { Part } from "../tendermint/parts.ts";
+import type { Offer } from "./offer.ts";
 import type { Operation } from "./operation.ts";
 import type { SignedTicket } from "./ticket.ts";
-
-/** The state after a height, as far as it can be trusted before it is here. */
-export interface Offer {
-  readonly height: number;
-  readonly manifest: Manifest;
-  /** Of the next height; it names the digest of the state. */
-  readonly block: Uint8Array;
-  /** That the members decided on that block. */
-  readonly certificate: Certificate;
-}
 
 /** What members tell each other beside the protocol itself. */
 export type HouseMessage =

@@ -2,6 +2,9 @@ import type { PeerId } from "../../platform/signer.ts";
 import { isChange } from "./block.ts";
 import { type Named, type Operation, sizeOfOperation } from "./operation.ts";
 
+/** How often it is looked for what was not said again. */
+const EXPIRE_EVERY_MS = 1_000;
+
 /** Bounds of a pool. */
 export interface PoolLimits {
   readonly poolBytesMax: number;
@@ -29,6 +32,7 @@ export class Pool {
   /** Whose share an operation is in, by name. */
   readonly #owners = new Map<string, PeerId>();
   #dropped = 0;
+  #expiredAtMs = 0;
 
   constructor(limits: PoolLimits) {
     this.#limits = limits;
@@ -92,6 +96,8 @@ export class Pool {
 
   /** Drops what was not said again for too long. */
   expire(nowMs: number): void {
+    if (nowMs - this.#expiredAtMs < EXPIRE_EVERY_MS) return;
+    this.#expiredAtMs = nowMs;
     for (const { waiting } of this.#shares.values())
       for (const [name, { untilMs }] of waiting) if (untilMs <= nowMs) this.delete(name);
   }

@@ -18,7 +18,7 @@ import {
   voteFields,
   voteOf,
 } from "./fields.ts";
-import type { Offer } from "./messages.ts";
+import type { Offer } from "./offer.ts";
 
 /** A state with what proves it, as it is stored. */
 export interface ProvenState {
@@ -84,7 +84,8 @@ function entryOf(record: StoredRecord): Init {
         case: "snapshot",
         value: { offer: offerFields(record.offer), state: record.state },
       };
-    case "evidence": {
+    case "evidence":
+    default: {
       const { evidence } = record;
       return evidence.kind === "votes"
         ? {
@@ -148,6 +149,7 @@ function recordOf(entry: TendermintRecord["entry"]): StoredRecord | undefined {
         }
       );
     }
+    case undefined:
     default:
       return undefined;
   }

@@ -3,7 +3,7 @@ import type { PeerId } from "../../platform/signer.ts";
 import type { Decision } from "../tendermint/effects.ts";
 import { PARTS_MAX, type Part, type SplitValue, split } from "../tendermint/parts.ts";
 import type { SplitState } from "./group-state.ts";
-import type { Offer } from "./messages.ts";
+import type { Offer } from "./offer.ts";
 import type { ProvenState } from "./record-codec.ts";
 import { statePartBytes } from "./state-codec.ts";
 

@@ -1,7 +1,7 @@
 import type { PeerId } from "../../platform/signer.ts";
-import type { RecentIds } from "../ordering/recent-ids.ts";
 import { PARTS_MAX } from "../tendermint/parts.ts";
 import { ProposerRotation } from "../tendermint/proposer-rotation.ts";
+import { OPERATION_ID_BYTES } from "./operation.ts";
 
 const LENGTH_BYTES = 4;
 /** A state travels in parts of this size, or of a multiple of it when there would be too many. */
@@ -16,8 +16,9 @@ export interface StoredState {
   /** Of the next height. */
   readonly rotation: ProposerRotation;
   readonly admissions: readonly (readonly [PeerId, string])[];
-  readonly formers: readonly PeerId[];
-  readonly recent: ReturnType<RecentIds["snapshot"]>;
+  readonly formers: readonly (readonly [PeerId, string])[];
+  /** Names, one after the other. */
+  readonly recent: Uint8Array;
   readonly machine: Uint8Array;
 }
 
@@ -30,21 +31,20 @@ export function statePartBytes(bytes: number): number {
 
 /**
  * The same bytes at every member: the lengths of the head and of the names, the head in JSON, the names of what was decided
- * lately as they stand in their ring, the application's state.
+ * lately, the application's state.
  */
 export function encodeState(state: StoredState): Uint8Array {
   const { height, head, rotation, admissions, formers, recent, machine } = state;
   const turns = rotation.snapshot().map(({ id, power, priority }) => [id, power, priority]);
   const { proposer } = rotation;
-  const fields = { height, head, turns, proposer, admissions, formers, next: recent.next };
+  const fields = { height, head, turns, proposer, admissions, formers };
   const text = new TextEncoder().encode(JSON.stringify(fields));
-  const { ids: names } = recent;
-  const bytes = new Uint8Array(2 * LENGTH_BYTES + text.length + names.length + machine.length);
+  const bytes = new Uint8Array(2 * LENGTH_BYTES + text.length + recent.length + machine.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, text.length);
-  view.setUint32(LENGTH_BYTES, names.length);
+  view.setUint32(LENGTH_BYTES, recent.length);
   let at = 2 * LENGTH_BYTES;
-  for (const part of [text, names, machine]) {
+  for (const part of [text, recent, machine]) {
     bytes.set(part, at);
     at += part.length;
   }
@@ -61,13 +61,13 @@ export function decodeState(bytes: Uint8Array): StoredState | undefined {
     const text = new TextDecoder().decode(bytes.subarray(2 * LENGTH_BYTES, namesAt));
     const fields: unknown = JSON.parse(text);
     if (!isRecord(fields)) return undefined;
-    const { height, head, turns, proposer, admissions, formers, next } = fields;
+    const { height, head, turns, proposer, admissions, formers } = fields;
     if (typeof height !== "number" || typeof head !== "string" || typeof proposer !== "string")
       return undefined;
-    if (typeof next !== "number") return undefined;
-    if (!isPairs(admissions) || !isTexts(formers) || !Array.isArray(turns)) return undefined;
+    if (!isPairs(admissions) || !isPairs(formers) || !Array.isArray(turns)) return undefined;
     const validators = turns.map(turnOf);
-    const recent = { ids: bytes.subarray(namesAt, machineAt), next };
+    const recent = bytes.subarray(namesAt, machineAt);
+    if (recent.length % OPERATION_ID_BYTES !== 0) return undefined;
     const rotation = ProposerRotation.restore(validators, proposer);
     const machine = bytes.subarray(machineAt);
     return { height, head, rotation, admissions, formers, recent, machine };

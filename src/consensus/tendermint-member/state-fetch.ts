@@ -5,7 +5,8 @@ import { PARTS_MAX, type Part, PartAssembler, split, valueIdOf } from "../tender
 import type { BallotVerifier } from "../tendermint/signing.ts";
 import type { ValidatorSet } from "../tendermint/validators.ts";
 import { type BlockLimits, decodeBlock } from "./block.ts";
-import type { HouseMessage, Offer } from "./messages.ts";
+import type { HouseMessage } from "./messages.ts";
+import type { Offer } from "./offer.ts";
 import type { ProvenState } from "./record-codec.ts";
 import { decodeState, STATE_PART_BYTES_MAX, statePartBytes } from "./state-codec.ts";
 

@@ -36,7 +36,12 @@ export type TendermintInput =
       readonly isValid: boolean;
     }
   /** The decision was taken to heart: the next height begins, with these changes of the validators. */
-  | { readonly kind: "next-height"; readonly changes: readonly ValidatorChange[] };
+  | {
+      readonly kind: "next-height";
+      readonly changes: readonly ValidatorChange[];
+      /** As in `TendermintParts`. */
+      readonly isMute?: boolean;
+    };
 
 /** What the host is asked for. */
 export type HostRequest =

@@ -31,6 +31,7 @@ export class Height {
   readonly #values: ValueStore;
   readonly #desk = new ProposalDesk();
   readonly #waits: Waits;
+  readonly #mayVote: boolean;
   /** Own words that the driver has not heard yet. */
   readonly #own: DriverInput<SignedVote>[] = [];
   /** A decision whose value is not here yet. */
@@ -38,9 +39,11 @@ export class Height {
   #decision: Decision | undefined;
   #rebroadcasts = 0;
 
-  constructor(parts: HeightParts, height: number, rotation: ProposerRotation) {
+  /** @param isMute nothing is voted and proposed here, whoever this node is */
+  constructor(parts: HeightParts, height: number, rotation: ProposerRotation, isMute: boolean) {
     const { signer, hasher, options } = parts;
     this.#parts = parts;
+    this.#mayVote = !isMute && rotation.validators.has(signer.peerId);
     this.number = height;
     this.rotation = rotation;
     this.proposers = new Proposers(rotation);
@@ -66,9 +69,8 @@ export class Height {
 
   /** Begins, with votes that came before. */
   start(turn: Turn, received: readonly ReceivedVotes[]): void {
-    const votes = received.flatMap(({ from, votes }) =>
-      votes.filter((vote) => this.#isTrue(turn, from, vote)),
-    );
+    const isTrue = (from: PeerId) => (vote: SignedVote) => this.#isTrue(turn, from, vote);
+    const votes = received.flatMap(({ from, votes }) => votes.filter(isTrue(from)));
     this.#run(turn, { kind: "start", votes, certificates: [], proposals: [] });
     this.#waits.forRebroadcast(turn);
   }
@@ -79,7 +81,7 @@ export class Height {
     this.#waits.forRebroadcast(turn);
   }
 
-  /** Goes on after a restart, where it said its last word. */
+  /** Goes on after a restart. */
   resume(turn: Turn, recovered: Recovered): void {
     const { votes, proposals, values, polka, entrance } = recovered;
     this.#speech.remember(recovered);
@@ -187,10 +189,9 @@ export class Height {
   /** A value of the host's. Too late, it is of no use. @throws RangeError when it is larger than a value may be */
   ownValue(turn: Turn, round: number, value: Uint8Array): void {
     const { options } = this.#parts;
-    if (value.length > options.valueBytesMax)
-      throw new RangeError(
-        `a value has at most ${options.valueBytesMax} bytes, not ${value.length}`,
-      );
+    const { valueBytesMax } = options;
+    if (value.length > valueBytesMax)
+      throw new RangeError(`a value has at most ${valueBytesMax} bytes, not ${value.length}`);
     const { state } = this.#driver;
     if (state.round !== round || state.step !== "propose" || this.#speech.hasProposed) return;
     if (this.proposers.of(round) !== this.#self) return;
@@ -282,15 +283,14 @@ export class Height {
   }
 
   #propose(turn: Turn, output: Extract<RoundOutput, { kind: "proposal" }>): void {
-    const word = this.#speech.propose(turn, output);
+    const word = this.#mayVote ? this.#speech.propose(turn, output) : undefined;
     if (word === undefined) return;
     this.#desk.add(word, true);
     this.#handOn(word.valueId);
   }
 
   #vote(turn: Turn, output: Extract<RoundOutput, { kind: "vote" }>): void {
-    if (!this.rotation.validators.has(this.#self)) return;
-    const vote = this.#speech.vote(turn, output);
+    const vote = this.#mayVote ? this.#speech.vote(turn, output) : undefined;
     if (vote !== undefined) this.#own.push({ kind: "vote", vote });
   }
 

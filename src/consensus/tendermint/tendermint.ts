@@ -30,6 +30,8 @@ export interface TendermintParts {
   /** Of the first height. This node may be among them, or follow them. */
   readonly validators: readonly Validator[];
   readonly firstHeight: number;
+  /** At the height that it begins with the node says nothing in its own name: another run may have, that it knows nothing of. */
+  readonly isMute?: boolean;
   /** What an earlier run of this node wrote down, oldest first. */
   readonly log?: Iterable<WalEntry>;
 }
@@ -60,6 +62,7 @@ export class Tendermint {
   /** @throws RangeError for validators that can not be; Error for a log that no node writes */
   constructor(parts: TendermintParts) {
     const { signer, hasher, options, instance, validators, firstHeight, log = [] } = parts;
+    const { isMute = false } = parts;
     this.#parts = {
       signer,
       hasher,
@@ -81,6 +84,7 @@ export class Tendermint {
       this.#parts,
       this.#recovered?.height ?? firstHeight,
       this.#recovered?.rotation ?? ProposerRotation.begin(validators),
+      isMute,
     );
   }
 
@@ -141,7 +145,7 @@ export class Tendermint {
         break;
       case "next-height":
         if (!wasDecided) throw new Error(`height ${this.#height.number} is not decided`);
-        this.#begin(turn, this.rotation.change(input.changes).advance());
+        this.#begin(turn, this.rotation.change(input.changes).advance(), input.isMute ?? false);
         break;
     }
     if (!wasDecided || input.kind === "next-height") this.#keepDecision();
@@ -161,9 +165,9 @@ export class Tendermint {
     else this.#height.resume(turn, recovered);
   }
 
-  #begin(turn: Turn, rotation: ProposerRotation): void {
+  #begin(turn: Turn, rotation: ProposerRotation, isMute: boolean): void {
     const height = this.#height.number + 1;
-    this.#height = new Height(this.#parts, height, rotation);
+    this.#height = new Height(this.#parts, height, rotation, isMute);
     this.#answers.clear();
     this.#asked.clear();
     turn.persist.push(heightEntry(height, rotation));

@@ -95,8 +95,9 @@ function bodyOf(message: ContractMessage): BodyInit {
     case "cancel":
       return { case: "cancellation", value: {} };
     case "settle":
-      return { case: "settlement", value: {} };
+      break;
   }
+  return { case: "settlement", value: {} };
 }
 
 /** Plain values, still to be checked. */
@@ -125,8 +126,9 @@ function wordOf(body: Body): Readonly<Record<string, unknown>> {
     case "settlement":
       return { kind: "settle" };
     case undefined:
-      return {};
+      break;
   }
+  return {};
 }
 
 function namesOf<Name extends string>(

@@ -147,7 +147,7 @@ export class ContractRunner {
   }
 
   #perform({ send, calls, contracts, offences, nextTickAtMs }: ContractEffects): void {
-    const { gate, onCall, onContract } = this.#parts;
+    const parts = this.#parts;
     this.#tick.at(nextTickAtMs);
     let encoded: { readonly message: unknown; readonly bytes: Uint8Array } | undefined;
     for (const { to, message } of send) {
@@ -155,9 +155,9 @@ export class ContractRunner {
       if (encoded?.message !== message) encoded = { message, bytes: encodeMessage(message) };
       this.#send(to, encoded.bytes);
     }
-    for (const { peer, kind } of offences) gate.offence(peer, kind);
-    for (const change of calls) this.#told.push(() => onCall(change));
-    for (const change of contracts) this.#told.push(() => onContract(change));
+    for (const { peer, kind } of offences) parts.gate.offence(peer, kind);
+    for (const change of calls) this.#told.push(() => parts.onCall(change));
+    for (const change of contracts) this.#told.push(() => parts.onContract(change));
     this.#tell();
   }
 

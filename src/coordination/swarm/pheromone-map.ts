@@ -1,6 +1,6 @@
 import type { PeerId } from "../../platform/signer.ts";
 import { ChangeLog } from "./change-log.ts";
-import { type Deposit, isDeposit, isTrailName, supersedes } from "./deposit.ts";
+import { type Deposit, type DepositProof, isDeposit, isTrailName, supersedes } from "./deposit.ts";
 import { Evaporation } from "./evaporation.ts";
 import type { PheromoneOptions } from "./options.ts";
 import { RankHeap } from "./rank-heap.ts";
@@ -12,15 +12,12 @@ export interface PheromoneParts {
   readonly options: PheromoneOptions;
   /** Whose deposits count. */
   readonly isMember: (peer: PeerId) => boolean;
-  /** Whether its agent signed it; asked only for what would be taken. All are taken for genuine where there is none. */
-  readonly isGenuine?: (deposit: Deposit) => boolean;
 }
 
 /**
  * What became of a deposit that a peer told of. `news`: it was taken. `known`: this one, or a newer one, was here already.
  * `faint`: nothing of it is left. `no-room`: the map is full of what is stronger. Faults of the teller: `malformed-deposit`;
- * `not-a-member`: its origin is not of the fleet; `from-the-future`; `too-strong`: more than any agent can have there;
- * `forged-deposit`: its origin did not sign it.
+ * `not-a-member`: its origin is not of the fleet; `from-the-future`; `too-strong`: more than any agent can have there.
  */
 export type MergeOutcome =
   | "news"
@@ -30,8 +27,7 @@ export type MergeOutcome =
   | "malformed-deposit"
   | "not-a-member"
   | "from-the-future"
-  | "too-strong"
-  | "forged-deposit";
+  | "too-strong";
 
 /** How often each outcome came about, and how many trails gave way to stronger ones. */
 export type PheromoneCounters = Readonly<Record<MergeOutcome | "evicted", number>>;
@@ -52,7 +48,6 @@ export class PheromoneMap {
   readonly #self: PeerId;
   readonly #options: PheromoneOptions;
   readonly #isMember: (peer: PeerId) => boolean;
-  readonly #isGenuine: (deposit: Deposit) => boolean;
   readonly #evaporation: Evaporation;
   readonly #amountMax: number;
   readonly #trails = new Map<string, Trail>();
@@ -68,19 +63,17 @@ export class PheromoneMap {
     "not-a-member": 0,
     "from-the-future": 0,
     "too-strong": 0,
-    "forged-deposit": 0,
     evicted: 0,
   };
 
   /** @throws RangeError for a decay outside 0 … 1 and for bounds below 1 */
-  constructor({ self, options, isMember, isGenuine = () => true }: PheromoneParts) {
+  constructor({ self, options, isMember }: PheromoneParts) {
     this.#evaporation = new Evaporation(options.decayPerTick);
     if (!(options.trailsMax >= 1 && options.originsPerTrailMax >= 1))
       throw new RangeError("there has to be room for one trail and one origin at least");
     this.#self = self;
     this.#options = options;
     this.#isMember = isMember;
-    this.#isGenuine = isGenuine;
     this.#amountMax = options.depositMax / options.decayPerTick;
   }
 
@@ -124,6 +117,11 @@ export class PheromoneMap {
     const outcome = this.#merge(value, tick);
     this.#counters[outcome]++;
     return outcome;
+  }
+
+  /** What an agent signed of what it has on a trail, as far as that is held here. */
+  proofOf(trail: string, origin: PeerId): DepositProof | undefined {
+    return this.#trails.get(trail)?.scents.get(origin)?.proof;
   }
 
   /** What is on a trail, 0 when nothing is. */
@@ -179,7 +177,6 @@ export class PheromoneMap {
     if (!this.#isMember(value.origin)) return "not-a-member";
     const left = value.amount * this.#evaporation.keptAfter(tick - value.tick);
     if (left < this.#options.amountMin) return "faint";
-    if (!this.#isGenuine(value)) return "forged-deposit";
     return this.#put(value) ? "news" : "no-room";
   }
 

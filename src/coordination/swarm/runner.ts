@@ -11,7 +11,7 @@ import {
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
-import type { Deposit } from "./deposit.ts";
+import type { Deposit, DepositProof } from "./deposit.ts";
 import { Forager, type TrailOption } from "./forager.ts";
 import {
   decodeMessage,
@@ -23,10 +23,10 @@ import {
   type ToldDeposit,
 } from "./message-codec.ts";
 import type { ChoiceOptions, PheromoneOptions } from "./options.ts";
-import { type PheromoneCounters, PheromoneMap, type TrailLevel } from "./pheromone-map.ts";
+import { PheromoneMap, type TrailLevel } from "./pheromone-map.ts";
 import { FIRST_TICK, TickFrames } from "./tick-frames.ts";
 import { TrailGossip, type TrailNews } from "./trail-gossip.ts";
-import type { TrailChoice } from "./view.ts";
+import type { TrailChoice, TrailCounters } from "./view.ts";
 
 /** Carries deposits and their acknowledgements. */
 export const TRAILS_PROTOCOL: Protocol = {
@@ -73,6 +73,7 @@ export class TrailsRunner {
   readonly #startedAtMs: number;
   #roundAtMs = Number.POSITIVE_INFINITY;
   #running = false;
+  #forged = 0;
 
   constructor(parts: TrailsRunnerParts) {
     const { network, clock, signer, pheromone, choice, random, isMember } = parts;
@@ -82,7 +83,6 @@ export class TrailsRunner {
       self: signer.peerId,
       options: pheromone,
       isMember,
-      isGenuine: ({ proof }) => proof !== undefined && isSigned(signer, proof),
     });
     this.#gossip = new TrailGossip(this.#map);
     this.#forager = new Forager({ map: this.#map, random, options: choice });
@@ -140,10 +140,14 @@ export class TrailsRunner {
   counts(): {
     readonly trails: number;
     readonly deposits: number;
-    readonly counters: PheromoneCounters;
+    readonly counters: TrailCounters;
   } {
     const { trailCount, depositCount } = this.#map;
-    return { trails: trailCount, deposits: depositCount, counters: this.#map.counters() };
+    return {
+      trails: trailCount,
+      deposits: depositCount,
+      counters: { ...this.#map.counters(), forged: this.#forged },
+    };
   }
 
   #tick(): number {
@@ -223,12 +227,19 @@ export class TrailsRunner {
     if (newCount > 0) this.#roundIn(GATHER_MS);
   }
 
-  /** In this agent's own ticks; nothing for what is from before a later start of its agent. */
+  /** In this agent's own ticks; nothing for what is held already, is forged, or is of before a later start of its agent. */
   #translated(from: PeerId, { proof, ageTicks }: ToldDeposit, nowTick: number): readonly unknown[] {
     const { signer, epoch: ownEpoch } = this.#parts;
     const read = readDeposit(signer, proof);
     if (read === undefined) return [undefined];
     const { origin, epoch, tick: foreign, trail, amount } = read;
+    if (isSame(this.#map.proofOf(trail, origin), proof)) return [];
+    // Before anything else is believed.
+    if (!isSigned(signer, proof)) {
+      this.#forged++;
+      this.#parts.gate.offence(from, "forged-deposit");
+      return [];
+    }
     const isOwn = origin === signer.peerId;
     if (isOwn && epoch >= ownEpoch) {
       // Of a start that has not been: a copy of this agent, and its disk of before.
@@ -248,4 +259,13 @@ export class TrailsRunner {
       logger.debug("deposits were not told", { peer: to, code: error.code });
     });
   }
+}
+
+/** Signatures are as good as the words that they are under. */
+function isSame(held: DepositProof | undefined, told: DepositProof): boolean {
+  return (
+    held !== undefined &&
+    held.signature.length === told.signature.length &&
+    held.signature.every((byte, at) => byte === told.signature[at])
+  );
 }

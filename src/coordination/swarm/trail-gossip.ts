@@ -9,7 +9,6 @@ const FAULTS: ReadonlySet<MergeOutcome> = new Set<MergeOutcome>([
   "not-a-member",
   "from-the-future",
   "too-strong",
-  "forged-deposit",
 ]);
 
 /** What a neighbour has not been told yet, or not acknowledged. */

@@ -1,6 +1,9 @@
 import type { TrailOption } from "./forager.ts";
 import type { PheromoneCounters, TrailLevel } from "./pheromone-map.ts";
 
+/** How often each outcome came about of what others told, and how often it was forged. */
+export type TrailCounters = PheromoneCounters & { readonly forged: number };
+
 /** Trails in numbers. */
 export interface TrailsSummary {
   readonly enabled: boolean;
@@ -11,7 +14,7 @@ export interface TrailsSummary {
   readonly decay: number;
   readonly exploration: number;
   /** What became of deposits that others told of; absent where trails are off. */
-  readonly counters?: PheromoneCounters;
+  readonly counters?: TrailCounters;
 }
 
 /** What was chosen, and what was smelled on each option. */

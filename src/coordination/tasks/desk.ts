@@ -6,11 +6,12 @@ import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
 import type { CallChange, CallOutcome } from "../contract-net/effects.ts";
-import type { Task, Terms } from "../contract-net/task.ts";
 import { Agenda } from "../distribution/agenda.ts";
+import { mayDelegate, refusalOf } from "./admission.ts";
 import { requirementsOf } from "./agent-offer.ts";
+import { Calls, type CallsParts } from "./calls.ts";
 import type { FleetOffers } from "./fleet-offers.ts";
-import { CANDIDATES_MIN, type TaskOptions } from "./options.ts";
+import type { TaskOptions } from "./options.ts";
 import { isEnded, type Named, type Order, type OrderFault, type OrderSpec } from "./order.ts";
 import type { OrderBook } from "./order-book.ts";
 import {
@@ -21,9 +22,9 @@ import {
   withCallChange,
   withMoment,
 } from "./order-changes.ts";
-import { faultOf } from "./order-fault.ts";
 import { Placement, type PlacementEnd } from "./placement.ts";
-import { OrderRefused, type TasksSummary } from "./view.ts";
+import type { TasksSummary } from "./view.ts";
+import { Waiters } from "./waiters.ts";
 
 const ID_BYTES = 8;
 
@@ -38,19 +39,13 @@ export type OrderEvent =
   | "task.cancelled";
 
 /** What a desk is made of. */
-export interface DeskParts {
+export interface DeskParts extends Pick<CallsParts, "call" | "cancel"> {
   readonly self: PeerId;
   readonly clock: Clock;
   readonly random: Random;
   readonly options: TaskOptions;
   readonly fleet: FleetOffers;
   readonly nameOf: (peer: PeerId) => Named;
-  readonly call: (
-    task: Task,
-    terms: Terms,
-    candidates: readonly PeerId[] | undefined,
-  ) => string | undefined;
-  readonly cancel: (call: string) => void;
   readonly onEvent: (
     event: OrderEvent,
     order: Order,
@@ -65,7 +60,6 @@ interface Course {
   readonly takenAtMs: number;
   /** Orders that are not done, for which it waits. */
   readonly waitsFor: Set<string>;
-  call: string | undefined;
   /** Since when too few agents can do it. */
   unmetSinceMs: number | undefined;
   /** Calls for which too few bid: they were busy, and it costs no attempt. */
@@ -81,14 +75,11 @@ export class OrderDesk {
   readonly #parts: DeskParts;
   readonly #book: OrderBook;
   readonly #courses = new Map<string, Course>();
-  readonly #waiters = new Map<string, Set<string>>();
-  /** Orders by the call that is under way for them. */
-  readonly #calls = new Map<string, string>();
+  readonly #waiters = new Waiters();
+  readonly #calls: Calls;
   readonly #agenda = new Agenda<string>();
   readonly #wakeUp: WakeUp;
   readonly #placement: Placement;
-  /** What a call tells before its name is known. */
-  #early: CallChange[] | undefined;
   #running = false;
   readonly #counters = {
     ordered: 0,
@@ -106,12 +97,19 @@ export class OrderDesk {
     this.#parts = parts;
     this.#book = book;
     this.#wakeUp = new WakeUp(parts.clock, "tasks.orders", () => this.#tick());
+    this.#calls = new Calls({
+      random: parts.random.fork("candidates"),
+      options: parts.options,
+      call: parts.call,
+      cancel: parts.cancel,
+      onChange: (id, change) => this.#changed(id, change),
+    });
     this.#placement = new Placement({
       clock: parts.clock,
       random: parts.random.fork("placement"),
       options: parts.options,
       engage: (id, peer, expiresInMs) => this.#engage(id, peer, expiresInMs),
-      revoke: (id) => this.#revoke(id),
+      revoke: (id) => this.#calls.revoke(id),
       onEnd: (id, end) => this.#placed(id, end),
     });
   }
@@ -128,7 +126,7 @@ export class OrderDesk {
   start(): void {
     this.#running = true;
     for (const offer of this.#parts.fleet.refresh()) this.#placement.offered(offer.peer, offer);
-    for (const order of [...this.#book.all()]) {
+    for (const order of this.#book.all()) {
       if (isEnded(order)) continue;
       const { spec, orderedAt } = order;
       const leftMs = spec.deadlineMs - elapsedMs(orderedAt, this.#parts.clock);
@@ -148,7 +146,7 @@ export class OrderDesk {
 
   /** Takes an order. @returns it, once it is on disk @throws OrderRefused, StoreError */
   async order(spec: OrderSpec): Promise<Order> {
-    const refusal = this.#refusal(spec);
+    const refusal = refusalOf(spec, this.#book, this.#parts.fleet);
     if (refusal !== undefined) {
       this.#counters.refused++;
       throw refusal;
@@ -203,56 +201,26 @@ export class OrderDesk {
 
   /** Passes on what the contract net tells of calls. */
   callChanged(change: CallChange): void {
-    if (this.#early !== undefined) {
-      this.#early.push(change);
+    this.#calls.changed(change);
+    this.#plan();
+  }
+
+  #changed(id: string, change: CallChange): void {
+    const order = this.#book.get(id);
+    if (order === undefined || change.kind === "bids-ready") return;
+    if (change.kind === "ended") {
+      this.#callEnded(order, change.outcome);
       return;
     }
-    const id = this.#calls.get(change.call);
-    const order = id === undefined ? undefined : this.#book.get(id);
-    if (id === undefined || order === undefined || change.kind === "bids-ready") return;
-    if (change.kind === "ended") {
-      this.#calls.delete(change.call);
-      this.#callEnded(order, change.outcome);
-    } else {
-      this.#book.set(withCallChange(order, change, this.#context()));
-      if (change.kind === "awarded") this.#awarded(id, change.peer);
-      if (change.kind === "lost")
-        this.#tell("task.lost", id, { peerId: change.peer, reason: change.reason });
-    }
-    this.#plan();
+    this.#book.set(withCallChange(order, change, this.#context()));
+    if (change.kind === "awarded") this.#awarded(id, change.peer);
+    if (change.kind === "lost")
+      this.#tell("task.lost", id, { peerId: change.peer, reason: change.reason });
   }
 
   #context(): ChangeContext {
     const { clock, nameOf, options } = this.#parts;
     return { wallMs: clock.wallMs(), nameOf, options };
-  }
-
-  #refusal(spec: OrderSpec): OrderRefused | undefined {
-    const fault = faultOf(spec);
-    if (fault !== undefined) return new OrderRefused("tasks.invalid", fault);
-    for (const id of spec.after) {
-      const other = this.#book.get(id);
-      if (other === undefined)
-        return new OrderRefused("tasks.dependency", `there is no order "${id}" to wait for`);
-      if (isEnded(other) && other.state !== "done")
-        return new OrderRefused("tasks.dependency", `the order "${id}" has failed`);
-    }
-    if (!this.#book.hasRoomFor(spec.input.length))
-      return new OrderRefused("tasks.full", "too many orders are under way; wait for some to end");
-    const { fleet } = this.#parts;
-    const needs = requirementsOf(spec);
-    const able = fleet.able(needs).length;
-    if (able >= spec.agentsMin || this.#mayDelegate(spec)) return undefined;
-    const what =
-      able === 0
-        ? `nobody in the fleet has: ${fleet.missing(needs)}`
-        : `${spec.agentsMin} agents are needed at least, and ${able} can do it`;
-    return new OrderRefused("tasks.unmet", what);
-  }
-
-  /** Others may know agents that this one knows nothing of. */
-  #mayDelegate({ method, agentsMin }: OrderSpec): boolean {
-    return method === "contract-net" && agentsMin === 1 && this.#parts.fleet.isPartial;
   }
 
   #begin(id: string, leftMs: number): void {
@@ -266,7 +234,6 @@ export class OrderDesk {
       waitsFor: new Set(
         others.flatMap((other) => (other?.state === "done" ? [] : (other?.id ?? []))),
       ),
-      call: undefined,
       unmetSinceMs: undefined,
       declines: 0,
       assigned: false,
@@ -286,7 +253,7 @@ export class OrderDesk {
     const { spec } = order;
     this.#agenda.set(id, course.deadlineAtMs);
     if (course.waitsFor.size > 0) {
-      for (const other of course.waitsFor) this.#waitersOf(other).add(id);
+      for (const other of course.waitsFor) this.#waiters.add(other, id);
       this.#change(id, { state: "waiting" });
       return;
     }
@@ -294,7 +261,7 @@ export class OrderDesk {
     const nowMs = clock.monotonicMs();
     const needs = requirementsOf(spec);
     const able = fleet.able(needs);
-    if (able.length < spec.agentsMin && !this.#mayDelegate(spec)) {
+    if (able.length < spec.agentsMin && !mayDelegate(spec, fleet)) {
       this.#unmet(order, course, nowMs, fleet.missing(needs));
       return;
     }
@@ -304,7 +271,7 @@ export class OrderDesk {
       this.#placement.submit(id, spec, needs, course.deadlineAtMs - nowMs);
       return;
     }
-    const candidates = able.length >= spec.agentsMin ? this.#drawn(able, spec) : undefined;
+    const candidates = able.length >= spec.agentsMin ? able : undefined;
     if (!this.#call(order, course, candidates, spec.timeoutMs)) this.#rest(id, course, 1);
   }
 
@@ -318,69 +285,22 @@ export class OrderDesk {
     else this.#rest(order.id, course, 1);
   }
 
-  /** A large input is not sent to everybody. */
-  #drawn(able: readonly PeerId[], { agentsMax, input }: OrderSpec): readonly PeerId[] {
-    const { announceBytesMax } = this.#parts.options;
-    const most = Math.floor(announceBytesMax / Math.max(1, input.length));
-    const count = Math.max(CANDIDATES_MIN, 2 * agentsMax, most);
-    if (able.length <= count) return able;
-    const drawn = [...able];
-    for (let at = 0; at < count; at++) {
-      const other = at + Math.floor(this.#parts.random.next() * (drawn.length - at));
-      const [one, two] = [drawn[at], drawn[other]];
-      if (one !== undefined && two !== undefined) [drawn[at], drawn[other]] = [two, one];
-    }
-    return drawn.slice(0, count);
-  }
-
   /** @returns whether a call is under way */
   #call(
     order: Order,
-    course: Course,
+    { deadlineAtMs }: Course,
     candidates: readonly PeerId[] | undefined,
     timeoutMs: number,
   ): boolean {
-    const { clock, call, options } = this.#parts;
-    const { id, spec } = order;
-    const leftMs = course.deadlineAtMs - clock.monotonicMs();
-    const expiresInMs = Math.floor(Math.min(timeoutMs, leftMs));
-    const bidWithinMs = Math.min(options.bidWithinMs, Math.floor(expiresInMs / 2));
-    if (bidWithinMs < 1) return false;
-    const task: Task = {
-      name: id,
-      kind: spec.kind,
-      input: spec.input,
-      needs: [...requirementsOf(spec).skills, ...(spec.needs.includes("mains") ? ["mains"] : [])],
-      demand: 1,
-    };
-    const one = spec.method === "distribution";
-    const terms: Terms = {
-      agentsMin: one ? 1 : spec.agentsMin,
-      agentsMax: one ? 1 : spec.agentsMax,
-      bidWithinMs,
-      expiresInMs,
-    };
+    const leftMs = deadlineAtMs - this.#parts.clock.monotonicMs();
     this.#book.set(withAttempt(order, this.#context(), candidates?.length ?? 0));
-    const early: CallChange[] = [];
-    this.#early = early;
-    let name: string | undefined;
-    try {
-      name = call(task, terms, candidates);
-    } finally {
-      this.#early = undefined;
-    }
-    if (name === undefined) return false;
-    course.call = name;
-    this.#calls.set(name, id);
-    for (const change of early) this.callChanged(change);
-    return true;
+    return this.#calls.begin(order, candidates, Math.floor(Math.min(timeoutMs, leftMs)));
   }
 
   #callEnded(order: Order, { fault, results }: CallOutcome): void {
     const { id, spec, contractors } = order;
     const course = this.#courses.get(id);
     if (course === undefined) return;
-    course.call = undefined;
     const reason = contractors.findLast((one) => one.reason !== undefined)?.reason ?? fault ?? "";
     if (spec.method === "distribution") {
       this.#placement.ended(id, fault === undefined && results.length > 0, fault, reason);
@@ -429,15 +349,6 @@ export class OrderDesk {
     return this.#call(order, course, [peer], expiresInMs);
   }
 
-  #revoke(id: string): void {
-    const course = this.#courses.get(id);
-    const name = course?.call;
-    if (course === undefined || name === undefined) return;
-    course.call = undefined;
-    this.#calls.delete(name);
-    this.#parts.cancel(name);
-  }
-
   #placed(id: string, end: PlacementEnd): void {
     const order = this.#book.get(id);
     if (order === undefined) return;
@@ -472,31 +383,21 @@ export class OrderDesk {
       const order = this.#book.get(id);
       if (order === undefined || isEnded(order)) continue;
       const after = ended(order, this.#context(), fault, detail);
-      this.#revoke(id);
+      this.#calls.revoke(id);
       this.#placement.cancel(id);
       this.#courses.delete(id);
       this.#agenda.delete(id);
-      for (const other of order.spec.after) this.#waiters.get(other)?.delete(id);
+      for (const other of order.spec.after) this.#waiters.remove(other, id);
       this.#book.set(after);
       const end = fault === undefined ? "done" : fault === "cancelled" ? "cancelled" : "failed";
       this.#counters[end]++;
       this.#tell(`task.${end}`, id, fault === undefined ? {} : { reason: fault, detail });
-      const waiters = this.#waiters.get(id) ?? new Set();
-      this.#waiters.delete(id);
-      for (const waiter of waiters) {
+      for (const waiter of this.#waiters.take(id)) {
         const course = this.#courses.get(waiter);
         if (fault !== undefined) ending.push({ id: waiter, fault: "dependency", detail: id });
         else if (course?.waitsFor.delete(id) && course.waitsFor.size === 0) this.#proceed(waiter);
       }
     }
-  }
-
-  #waitersOf(id: string): Set<string> {
-    const known = this.#waiters.get(id);
-    if (known !== undefined) return known;
-    const waiters = new Set<string>();
-    this.#waiters.set(id, waiters);
-    return waiters;
   }
 
   #tell(event: OrderEvent, id: string, data: Readonly<Record<string, unknown>>): void {

@@ -71,14 +71,11 @@ export function withCallChange(
       const result = { ...agent, ...(fits && { output: change.output }) };
       return tell({ ...done, results: [...order.results, result] }, { what: "result" });
     }
-    case "lost": {
-      const { reason } = change;
-      return tell(withContractor(order, change.peer, { state: "lost", reason }), {
-        what: "lost",
-        reason,
-      });
-    }
+    case "lost":
+      break;
   }
+  const { peer, reason } = change;
+  return tell(withContractor(order, peer, { state: "lost", reason }), { what: "lost", reason });
 }
 
 /** @returns the order as it was when it was taken, since what had begun is forgotten by everybody */

@@ -14,6 +14,7 @@ import type {
   CallChange,
   CallOutcome,
   ContractChange,
+  Sent,
 } from "../../../src/coordination/contract-net/effects.ts";
 import {
   defaultInitiatorOptions,
@@ -52,6 +53,8 @@ export interface ContractWorldOptions {
   readonly initiator?: Partial<InitiatorOptions>;
   readonly participant?: Partial<ParticipantOptions>;
   readonly delegation?: Partial<DelegationOptions>;
+  /** Hears every word as it is said. */
+  readonly onSaid?: (from: string, sent: Sent) => void;
 }
 
 interface Node {
@@ -207,7 +210,9 @@ export class ContractWorld {
 
   #perform(node: Node, effects: ContractEffects): void {
     const { name } = node.worker;
-    for (const { to, message } of effects.send) {
+    for (const sent of effects.send) {
+      const { to, message } = sent;
+      this.#options.onSaid?.(name, sent);
       this.said.set(message.kind, (this.said.get(message.kind) ?? 0) + 1);
       this.#post(name, to, structuredClone(message));
     }

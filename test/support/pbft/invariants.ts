@@ -8,6 +8,7 @@ import type {
   Reply,
 } from "../../../src/consensus/pbft/effects.ts";
 import { type Evidence, isProof } from "../../../src/consensus/pbft/evidence.ts";
+import { KEYS } from "../../../src/consensus/pbft/keys.ts";
 import { decodeMessage, messageBytesMax } from "../../../src/consensus/pbft/messages.ts";
 import type { PbftOptions } from "../../../src/consensus/pbft/options.ts";
 import type { Request } from "../../../src/consensus/pbft/request.ts";
@@ -73,6 +74,9 @@ export class PbftInvariants {
 
   /** An honest replica wants this done; it is on record. @param stable its low watermark when it said so */
   performed(replica: number, effects: PbftEffects, stable: number): void {
+    for (const operation of effects.persist)
+      if (operation.type === "put" && operation.key === KEYS.newView)
+        this.#justified.entered(replica, operation.value);
     const executed = this.#reached[replica] ?? 0;
     const sent = effects.send.map(({ bytes }) => this.#sends(replica, bytes));
     const votes = sent.filter((vote) => vote?.signer === replica);

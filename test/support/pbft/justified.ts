@@ -1,5 +1,6 @@
 import type { Certificate } from "../../../src/consensus/pbft/certificate.ts";
 import type { PbftOptions } from "../../../src/consensus/pbft/options.ts";
+import { decodeNewView } from "../../../src/consensus/pbft/view-change.ts";
 import type { Vote, VoteCheck } from "../../../src/consensus/pbft/vote.ts";
 
 /**
@@ -35,7 +36,7 @@ export class Justified {
     if (kind !== "pre-prepare" && kind !== "prepare") return;
     const what = `${kind}/${signer}/${view}/${sequence}`;
     // What was accepted within the window may be supported later, when its batch comes; not what is executed.
-    const isOld = sequence <= executed && !this.#torn.has(signer);
+    const isOld = sequence <= Math.min(executed, stable) && !this.#torn.has(signer);
     const isOutside = isOld || sequence > stable + this.#options.windowSize;
     if (isOutside && !this.#said.has(what))
       throw new Error(
@@ -56,6 +57,15 @@ export class Justified {
     prepared.add(signer).add(view % this.#check.group.members.length);
     if (prepared.size < this.#quorum)
       throw new Error(`prepared: ${signer} commits ${view}/${sequence} that is not`);
+  }
+
+  /** An honest replica has entered the view that this begins. */
+  entered(replica: number, newView: Uint8Array): void {
+    const { vote, changes = [] } = decodeNewView(newView, this.#check, this.#options) ?? {};
+    const signers = new Set(changes.map((change) => change.vote.signer));
+    const isGenuine = changes.every((change) => this.#check.isGenuine(change.vote));
+    if (vote === undefined || signers.size < this.#quorum || !isGenuine)
+      throw new Error(`new view: ${replica} enters ${vote?.view} that ${signers.size} ask for`);
   }
 
   /** @throws Error when it proves nothing */

@@ -8,8 +8,10 @@ import type { Request } from "../../../src/consensus/pbft/request.ts";
 import {
   decodeNewView,
   decodeViewChange,
+  type NewView,
   newViewContent,
   planNewView,
+  type ViewChange,
   viewChangeContent,
   withVote,
 } from "../../../src/consensus/pbft/view-change.ts";
@@ -53,6 +55,8 @@ export class Liar {
   readonly #check: VoteCheck;
   readonly #memory: Uint8Array[] = [];
   readonly #requests: Request[] = [];
+  /** What it proposes to everybody alike, by view and sequence number; undefined where it does not. */
+  readonly #alike = new Map<string, Uint8Array | undefined>();
 
   constructor(parts: LiarParts) {
     this.#parts = parts;
@@ -78,7 +82,7 @@ export class Liar {
       case "silent":
         return random.next() < 0.9 ? [] : [honest];
       case "equivocation":
-        return random.next() < 0.5 ? [honest] : this.#otherProposal(message, honest);
+        return this.#proposal(message, honest);
       case "wrong-digests":
         return random.next() < 0.5 ? [honest] : [this.#otherVote(message, honest)];
       case "view-changes":
@@ -93,16 +97,35 @@ export class Liar {
     return [honest];
   }
 
+  /** Of its own, the same to all or not: what nobody notices to be two may still be what nobody asked for. */
+  #proposal(message: Message, honest: Uint8Array): Uint8Array[] {
+    const { random, index } = this.#parts;
+    if (message.kind !== "pre-prepare" || message.vote.signer !== index) return [honest];
+    const { view, sequence } = message.vote;
+    const key = `${view}/${sequence}`;
+    if (!this.#alike.has(key)) {
+      const isAlike = random.next() < 0.5;
+      this.#alike.set(key, isAlike ? this.#proposed(view, sequence) : undefined);
+    }
+    const alike = this.#alike.get(key);
+    if (alike !== undefined) return [alike];
+    return random.next() < 0.5 ? [honest] : this.#otherProposal(message, honest);
+  }
+
+  #proposed(view: number, sequence: number): Uint8Array {
+    const batch = makeBatch(this.#check.hasher, this.#someRequests());
+    const vote = this.#sign("pre-prepare", view, sequence, batch.digest);
+    return encodeMessage({ kind: "pre-prepare", vote, batch: batch.bytes });
+  }
+
   /** Genuine ones where nothing is to be proposed: far ahead, and of what was executed long ago. */
   #elsewhere(view: number, sequence: number): Uint8Array {
     const { random, options } = this.#parts;
     const { windowSize } = options;
     const isAhead = random.next() < 0.5;
-    const by = 1 + Math.floor(random.next() * windowSize);
+    const by = 1 + Math.floor(random.next() * 2 * windowSize);
     const at = Math.max(1, isAhead ? sequence + windowSize + by : sequence - by);
-    const batch = makeBatch(this.#check.hasher, this.#someRequests());
-    const vote = this.#sign("pre-prepare", view, at, batch.digest);
-    return encodeMessage({ kind: "pre-prepare", vote, batch: batch.bytes });
+    return this.#proposed(view, at);
   }
 
   #otherProposal(message: Message, honest: Uint8Array): Uint8Array[] {
@@ -129,7 +152,7 @@ export class Liar {
     while (chosen.length < count && this.#requests.length > 0)
       chosen.push(this.#pick(this.#requests));
     const [first] = chosen;
-    if (first !== undefined && random.next() < 0.2) {
+    if (first !== undefined && random.next() < 0.3) {
       const operation = Buffer.from("forged");
       const { client, timestamp, signature } = first;
       const writer = new ByteWriter().text(client).u53(timestamp).sized(operation);
@@ -173,16 +196,17 @@ export class Liar {
       const change = decodeViewChange(message.bytes, this.#check, options);
       if (change === undefined) return [honest];
       const view = change.vote.view + (random.next() < 0.2 ? 5 : 0);
+      const nothing = makeBatch(nodeHasher, []).digest;
       // Nothing was prepared; or something was that others never signed; or another state is stable.
       let { prepared, stable } = change;
       const how = random.next();
-      if (how < 0.4)
+      if (how < 0.3)
         prepared = prepared.slice(0, Math.floor(random.next() * (prepared.length + 1)));
-      else if (how < 0.7)
+      else if (how < 0.8)
         prepared = prepared.map((certificate) => ({
           ...certificate,
           view: Math.max(certificate.view, view - 1),
-          digest: nodeHasher.sha256Hex(random.bytes(4)),
+          digest: random.next() < 0.5 ? nothing : nodeHasher.sha256Hex(random.bytes(4)),
           proposal: random.bytes(64),
         }));
       else stable = { ...stable, sequence: stable.sequence + options.checkpointInterval };
@@ -197,7 +221,7 @@ export class Liar {
       const { view, sequence } = newView.vote;
       // Too few view changes, with what follows from those; or proposals that do not follow from them.
       const isShort = random.next() < 0.5;
-      const changes = newView.changes.slice(isShort ? 1 : 0);
+      const changes = isShort ? this.#fewOf(newView) : newView.changes;
       const { stable, digests } = planNewView(changes, makeBatch(nodeHasher, []).digest);
       const proposals = digests.map((digest, at) => {
         const other = isShort ? digest : makeBatch(nodeHasher, this.#someRequests()).digest;
@@ -209,6 +233,22 @@ export class Liar {
     }
     // Keeps its own view from going on, now and then.
     return message.kind === "pre-prepare" && random.next() < 0.5 ? [] : [honest];
+  }
+
+  /** Too few view changes: some of those that claim least, or one of its own that claims nothing. */
+  #fewOf({ vote, changes }: NewView): ViewChange[] {
+    const { random } = this.#parts;
+    const byClaims = changes.toSorted(
+      (left, right) => left.prepared.length - right.prepared.length,
+    );
+    const few = byClaims.slice(0, Math.ceil(random.next() * (byClaims.length - 1)));
+    const [first] = changes;
+    if (first === undefined || random.next() < 0.3) return few;
+    const { stable } = first;
+    const content = viewChangeContent(vote.view, stable, []);
+    const digest = nodeHasher.sha256Hex(content);
+    const own = this.#sign("view-change", vote.view, stable.sequence, digest);
+    return [{ vote: own, stable, prepared: [], bytes: withVote(own, content) }];
   }
 
   #garbled(honest: Uint8Array): Uint8Array {

@@ -1,3 +1,4 @@
+import { isChangeKind } from "../../../src/consensus/raft/change.ts";
 import type { Configuration } from "../../../src/consensus/raft/configuration.ts";
 import type { Entry } from "../../../src/consensus/raft/entry.ts";
 import type { Message } from "../../../src/consensus/raft/message.ts";
@@ -28,6 +29,8 @@ export class RaftInvariants {
   readonly #digests: (string | undefined)[] = [""];
   readonly #applied: (string | undefined)[] = [];
   readonly #seen = new Map<number, Seen>();
+  /** The last change of members in each term. */
+  readonly #changed = new Map<number, number>();
   readonly #positions = new Map<number, number>();
   readonly #reads = new Map<string, number>();
   readonly #rules: QuorumRules;
@@ -57,7 +60,10 @@ export class RaftInvariants {
       const before = this.#written.get(key);
       this.#written.set(key, before?.previousTerm === undefined ? written : before);
       previous = entry.term;
-      if (before === undefined) continue;
+      if (before === undefined) {
+        if (isChangeKind(entry.kind)) this.#changes(entry);
+        continue;
+      }
       const isSame =
         before.text === written.text &&
         (before.previousTerm === written.previousTerm ||
@@ -136,6 +142,14 @@ export class RaftInvariants {
     const committed = this.#reads.get(key);
     if (committed === undefined || index >= committed) return;
     throw new Error(`linearizable reads: ${key} at ${index}, when ${committed} was committed`);
+  }
+
+  /** One is begun when the one before it is committed (Ongaro 2014, section 4.1). */
+  #changes({ index, term }: Entry): void {
+    const before = this.#changed.get(term) ?? 0;
+    if (before > this.#commitMax && before < index)
+      throw new Error(`one change: ${index} of term ${term} comes upon ${before}, not committed`);
+    this.#changed.set(term, Math.max(before, index));
   }
 
   #noteCommitted(index: number, term: number | undefined): void {

@@ -13,6 +13,7 @@ import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { Faults } from "../consensus/faults.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { RegisterClients } from "./register-clients.ts";
+import { Stickiness } from "./stickiness.ts";
 import { WorldNode } from "./world-node.ts";
 
 /** What a world is like. */
@@ -34,6 +35,7 @@ const SPARE_NODES = 2;
 const IN_FLIGHT_MAX = 40;
 const MISHAPS = 0.002;
 const CLIENTS = 4;
+const ELECTION_TICKS = 6;
 /** How many rounds of messages a tick can lead to, once all is well. */
 const ROUNDS_MAX = 400;
 
@@ -52,6 +54,7 @@ export class RaftWorld {
   readonly #faults: Faults;
   readonly clients: RegisterClients;
   #events = 0;
+  readonly #stickiness = new Stickiness(ELECTION_TICKS);
   #proposed = 0;
   #reads = 0;
   #isHealed = false;
@@ -88,10 +91,10 @@ export class RaftWorld {
     else if (draw < 0.92) raft?.reportUnreachable(this.#any().id);
     else if (draw < 0.935) {
       if (this.#faults.happens("snapshot", true)) node.compact();
-    } else if (draw < (this.#plan.leases ? 0.938 : 0.9362)) this.#cutAnew();
+    } else if (draw < 0.9362) this.#cutAnew();
     else if (draw < 0.939) {
       if (this.#faults.happens("crash", raft !== undefined)) node.crash();
-    } else if (draw < 0.975 && raft === undefined) node.start();
+    } else if (draw < 0.975 && raft === undefined) this.#start(node);
     this.#look(node);
   }
 
@@ -102,10 +105,10 @@ export class RaftWorld {
   heal(ticksMax: number): number {
     this.#isHealed = true;
     this.#cut = new Set();
-    for (const node of this.#nodes) if (node.raft === undefined) node.start();
+    for (const node of this.#nodes) if (node.raft === undefined) this.#start(node);
     let awaited = Number.POSITIVE_INFINITY;
     for (let tick = 1; tick <= ticksMax; tick++) {
-      for (const node of this.#nodes) node.raft?.tick();
+      for (const node of this.#nodes) this.#tickOne(node);
       this.#settle();
       const leader = this.#leader();
       if (leader === undefined) continue;
@@ -136,7 +139,7 @@ export class RaftWorld {
       checkQuorum,
       asyncStorage,
       readMode: leases ? "lease-based" : "safe",
-      electionTicks: 6,
+      electionTicks: ELECTION_TICKS,
       // Small, so that every bound is met often.
       messageBytesMax: 100,
       applyingBytesMax: 80,
@@ -158,11 +161,20 @@ export class RaftWorld {
   }
 
   #tick(node: WorldNode): void {
-    if (!this.#plan.leases) return node.raft?.tick();
-    for (const one of this.#nodes) {
-      one.raft?.tick();
+    for (const one of this.#plan.leases ? this.#nodes : [node]) {
+      this.#tickOne(one);
       this.#look(one);
     }
+  }
+
+  #start(node: WorldNode): void {
+    this.#stickiness.restarted(node.id);
+    node.start();
+  }
+
+  #tickOne({ id, raft }: WorldNode): void {
+    this.#stickiness.ticked(id);
+    raft?.tick();
   }
 
   #deliverAny(): void {
@@ -182,7 +194,8 @@ export class RaftWorld {
   #deliver(message: Message): void {
     const node = this.#nodes[message.to - 1];
     if (node?.raft === undefined) return this.#lose(message);
-    node.raft.step(message);
+    if (this.#plan.checkQuorum) this.#stickiness.step(node.raft, message);
+    else node.raft.step(message);
     if (message.kind === "snapshot") this.#report(message, true);
     this.#look(node);
   }

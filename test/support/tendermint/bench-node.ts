@@ -9,7 +9,7 @@ import type { WalEntry } from "../../../src/consensus/tendermint/wal.ts";
 import type { Signer } from "../../../src/platform/signer.ts";
 import { plainHasher } from "../../../src/simulator/plain-hasher.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
-import { worldOptions } from "./world.ts";
+import { worldOptions } from "./world-parts.ts";
 
 export const INSTANCE = "bench";
 const NAMES = ["a", "b", "c", "d"];

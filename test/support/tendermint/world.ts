@@ -4,16 +4,7 @@ import type {
   TendermintInput,
 } from "../../../src/consensus/tendermint/effects.ts";
 import type { TendermintMessage } from "../../../src/consensus/tendermint/messages.ts";
-import {
-  defaultTendermintOptions,
-  type TendermintOptions,
-} from "../../../src/consensus/tendermint/options.ts";
 import { PastDecisions } from "../../../src/consensus/tendermint/past-decisions.ts";
-import {
-  ProposerRotation,
-  type ValidatorChange,
-} from "../../../src/consensus/tendermint/proposer-rotation.ts";
-import { Proposers } from "../../../src/consensus/tendermint/proposers.ts";
 import { BallotVerifier } from "../../../src/consensus/tendermint/signing.ts";
 import { Tendermint } from "../../../src/consensus/tendermint/tendermint.ts";
 import type { ValidatorSet } from "../../../src/consensus/tendermint/validators.ts";
@@ -26,54 +17,9 @@ import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
 import { Faults } from "../consensus/faults.ts";
 import { TendermintInvariants } from "./invariants.ts";
-import { Liar, type LiarManner } from "./liar.ts";
-
-const INSTANCE = "world";
-const PART_BYTES = 48;
-const CHAIN_MAX = 1_000;
-
-/** Short waits and tight bounds, so that they are met. */
-export const worldOptions: TendermintOptions = {
-  ...defaultTendermintOptions,
-  timeouts: {
-    propose: { firstMs: 200, growthMs: 100 },
-    prevote: { firstMs: 100, growthMs: 50 },
-    precommit: { firstMs: 100, growthMs: 50 },
-  },
-  timeoutMaxMs: 4_000,
-  rebroadcastMs: 150,
-  roundsAheadMax: 3,
-  proposalRoundsAheadMax: 6,
-  roundsBehindMax: 4,
-  futureMessagesOfPeerMax: 8,
-  partBytes: PART_BYTES,
-  valueBytesMax: 4 * PART_BYTES,
-  valuesMax: 6,
-  decisionsKeptMax: 3,
-};
-
-export interface WorldParts {
-  readonly seed: string;
-  /** Of the validators, in order. */
-  readonly powers: readonly number[];
-  /** How many of them lie: the last ones. */
-  readonly liars: number;
-  readonly manner: LiarManner;
-  /** How bad the network is before it heals, 0 … 1. */
-  readonly dropRate: number;
-  readonly crashes: boolean;
-  readonly partitions: boolean;
-  readonly faults?: Faults;
-  /** Chance that a write fails; it is made again. */
-  readonly writeFailures?: number;
-  /** By how much the waits of each site are longer or shorter, and how much longer it takes for everything. */
-  readonly skews?: readonly number[];
-  readonly slowness?: readonly number[];
-  /** What an honest value holds besides its name. */
-  readonly content?: () => string;
-  /** What a site has decided; a height comes again when the site restarts. */
-  readonly decided?: (site: PeerId, height: number, value: Uint8Array) => void;
-}
+import { Liar } from "./liar.ts";
+import { Rotations } from "./rotations.ts";
+import { CHAIN_MAX, INSTANCE, PART_BYTES, type WorldParts, worldOptions } from "./world-parts.ts";
 
 /** After a write that failed. */
 const RETRY_MS = 100;
@@ -118,11 +64,9 @@ export class TendermintWorld {
   readonly #random: Random;
   readonly #sites = new Map<PeerId, Site>();
   readonly #liars = new Map<PeerId, Liar>();
-  readonly #first: ProposerRotation;
-  readonly #rotations = new Map<number, { rotation: ProposerRotation; proposers: Proposers }>();
+  readonly #rotations: Rotations;
   readonly #proposed = new Set<string>();
   readonly #heap = new EventHeap<Event>();
-  readonly #observer: PeerId;
   #nowMs = 0;
   #isHealed = false;
   #sides = new Map<PeerId, number>();
@@ -137,11 +81,9 @@ export class TendermintWorld {
     const keys = new VirtualKeys();
     const signers = parts.powers.map((_, at) => keys.signer(`${parts.seed}/${at}`));
     const observer = keys.signer(`${parts.seed}/observer`);
-    this.#observer = observer.peerId;
     const honest = parts.powers.length - parts.liars;
-    this.#first = ProposerRotation.begin(
-      signers.map(({ peerId }, at) => ({ id: peerId, power: parts.powers[at] ?? 1 })),
-    );
+    const members = signers.map(({ peerId }, at) => ({ id: peerId, power: parts.powers[at] ?? 1 }));
+    this.#rotations = new Rotations(members, observer.peerId, this.#faults);
     for (const [at, signer] of [...signers.slice(0, honest), observer].entries())
       this.#sites.set(signer.peerId, {
         signer,
@@ -166,7 +108,7 @@ export class TendermintWorld {
           partBytes: PART_BYTES,
           manner: parts.manner,
           others: [...this.#sites.keys()],
-          proposerAt: (height, round) => this.#proposersOf(height)?.of(round),
+          proposerAt: (height, round) => this.#rotations.proposersOf(height)?.of(round),
           newValue: (height) => this.#newValue(height, this.#random.next() < 0.3),
         }),
       );
@@ -174,7 +116,7 @@ export class TendermintWorld {
       verifier: new BallotVerifier(observer, INSTANCE),
       liars: new Set(this.#liars.keys()),
       isValid,
-      proposerOf: (height, round) => this.#proposersOf(height)?.of(round),
+      proposerOf: (height, round) => this.#rotations.proposersOf(height)?.of(round),
       wasProposed: (value) => this.#proposed.has(Buffer.from(value).toString("latin1")),
     });
     for (const site of this.#sites.values()) this.#boot(site);
@@ -301,7 +243,7 @@ export class TendermintWorld {
       hasher: plainHasher,
       options: worldOptions,
       instance: INSTANCE,
-      validators: this.#first.validators.all,
+      validators: this.#rotations.first.validators.all,
       firstHeight: 1,
       log: site.disk,
     });
@@ -348,7 +290,7 @@ export class TendermintWorld {
       this.#parts.decided?.(name, height, value);
       this.#later(site, 20 * this.#random.next(), {
         kind: "next-height",
-        changes: this.#changesAfter(height),
+        changes: this.#rotations.changesAfter(height),
       });
     }
     for (const request of effects.requests) {
@@ -409,31 +351,6 @@ export class TendermintWorld {
     if (liar === undefined || this.#liars.has(from)) return;
     for (const lie of liar.hear(message))
       if (this.#faults.happens("lie", true)) this.#send(to, lie.to, lie.message);
-  }
-
-  /** The one that follows joins, and leaves again; an honest one gains power. */
-  #changesAfter(height: number): readonly ValidatorChange[] {
-    if (!this.#faults.happens("membership", height >= 2 && height <= 4)) return [];
-    if (height === 2) return [{ id: this.#observer, power: 1 }];
-    if (height === 4) return [{ id: this.#observer, power: 0 }];
-    const [honest] = this.#sites.keys();
-    const power = (this.#parts.powers[0] ?? 1) + 1;
-    return height === 3 && honest !== undefined ? [{ id: honest, power }] : [];
-  }
-
-  #proposersOf(height: number): Proposers | undefined {
-    if (height < 1 || height > CHAIN_MAX) return undefined;
-    const known = this.#rotations.get(height);
-    if (known !== undefined) return known.proposers;
-    let rotation = this.#first;
-    for (let at = 1; at < height; at++) {
-      const before = this.#rotations.get(at)?.rotation ?? rotation;
-      rotation = before.change(this.#changesAfter(at)).advance();
-      this.#rotations.set(at + 1, { rotation, proposers: new Proposers(rotation) });
-    }
-    const entry = this.#rotations.get(height) ?? { rotation, proposers: new Proposers(rotation) };
-    this.#rotations.set(height, entry);
-    return entry.proposers;
   }
 
   #newValue(height: number, isBad: boolean): Uint8Array {

@@ -26,3 +26,19 @@ t.test("what can be used, and what can not", async (t) => {
   ] as const)
     t.match(faultsOf(roles).join("\n"), told);
 });
+
+t.test("kinds of tasks have names of their own", async (t) => {
+  const faults = (tasks: object): string => {
+    try {
+      resolveConfig({ file: { name: "x.yaml", document: { coordination: { tasks } } } });
+      return "";
+    } catch (error) {
+      return error instanceof ConfigError ? error.faults.join("\n") : String(error);
+    }
+  };
+  t.equal(faults({ kinds: [{ name: "measure" }, { name: "photo", timeoutMs: 1_000 }] }), "");
+  t.match(faults({ kinds: [{ name: "describe" }] }), /tasks\.kinds\.0\.name "describe"/);
+  t.match(faults({ kinds: [{ name: "a" }, { name: "a" }] }), /tasks\.kinds\.1\.name "a"/);
+  t.match(faults({ kinds: [{ name: "A" }] }), /coordination\.tasks\.kinds\.0\.name/);
+  t.match(faultsOf({ skills: ["mains", "tasks"] }).join("\n"), /"mains"[^]*"tasks"/);
+});

@@ -21,7 +21,11 @@ const group = "00112233445566778899aabbccddeeff";
 function make(self: number, known?: KnownCommittee) {
   const clock = new VirtualClock();
   const store = new MemoryKeyValueStore();
-  const seen = { wanted: [a, b, c], unfit: new Map<string, Exclude<Fitness, "lost" | "fit">>() };
+  const seen = {
+    wanted: [a, b, c],
+    lost: new Set<string>(),
+    unfit: new Map<string, Exclude<Fitness, "lost" | "fit">>(),
+  };
   const sight: FleetSight = {
     self: peers[self]!,
     wanted: () => seen.wanted,
@@ -45,6 +49,7 @@ function make(self: number, known?: KnownCommittee) {
       },
     },
     () => known,
+    (peer) => (seen.lost.has(peer) ? "lost" : sight.fitness(peer)),
   );
   return { clock, store, seen, desk, answers };
 }

@@ -240,6 +240,28 @@ t.test("view changes that were lost are sent again", async (t) => {
   );
 });
 
+t.test("whoever is ahead by a view is followed when the view between can not begin", async (t) => {
+  const cluster = new Cluster();
+  cluster.crash(0);
+  cluster.ask(cluster.request("client", 1));
+  cluster.deliver();
+  cluster.fire("progress");
+  // What 3 says is lost, so that 1 never has a quorum for its view; 3 has, waits in vain, and goes on.
+  cluster.deliver(({ from }) => from !== 3);
+  cluster.fire("new-view", [3]);
+  cluster.settle(2);
+  t.same(
+    [1, 2, 3].map((index) => cluster.replica(index).view),
+    [1, 1, 2],
+  );
+  cluster.fire("new-view", [1, 2]);
+  cluster.settle(2);
+  for (const index of cluster.up()) {
+    t.ok(cluster.replica(index).isActive);
+    t.equal(cluster.replica(index).executed, 1);
+  }
+});
+
 t.test("a batch that comes after the view was left is not supported any more", async (t) => {
   const cluster = new Cluster();
   const batch = cluster.batch(cluster.request("client", 1));

@@ -13,7 +13,7 @@ import { BallotVerifier } from "../../../../src/consensus/tendermint/signing.ts"
 import type { Signer } from "../../../../src/platform/signer.ts";
 import { plainHasher } from "../../../../src/simulator/plain-hasher.ts";
 import { BenchNode, INSTANCE, votesIn } from "../../../support/tendermint/bench-node.ts";
-import { worldOptions } from "../../../support/tendermint/world.ts";
+import { worldOptions } from "../../../support/tendermint/world-parts.ts";
 
 function started(turn: number): BenchNode {
   const bench = new BenchNode(turn);

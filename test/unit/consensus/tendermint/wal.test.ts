@@ -2,7 +2,7 @@
 import t from "tap";
 import { compact, recover, type WalEntry } from "../../../../src/consensus/tendermint/wal.ts";
 import { BenchNode, votesIn } from "../../../support/tendermint/bench-node.ts";
-import { worldOptions } from "../../../support/tendermint/world.ts";
+import { worldOptions } from "../../../support/tendermint/world-parts.ts";
 
 const kinds = (entries: readonly WalEntry[]): string[] => entries.map(({ kind }) => kind);
 

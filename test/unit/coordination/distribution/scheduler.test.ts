@@ -61,6 +61,8 @@ function bench(offers: readonly Partial<AgentOffer>[], options: Partial<Distribu
     done: (nowMs: number, id: string) => step({ kind: "done", attempt: attempt(id), nowMs }),
     failed: (nowMs: number, id: string) =>
       step({ kind: "failed", attempt: attempt(id), reason: "broken", nowMs }),
+    declined: (nowMs: number, id: string) =>
+      step({ kind: "declined", attempt: attempt(id), nowMs }),
     gone: (nowMs: number, peer: string) => step({ kind: "gone", peer, nowMs }),
     cancel: (nowMs: number, id: string) => step({ kind: "cancel", id, nowMs }),
     tick: (nowMs: number) => step({ kind: "tick", nowMs }),
@@ -226,3 +228,25 @@ t.test("tables are bounded, and ids are used once", async (t) => {
   t.equal(scheduler.counters().unknownAgents, 1);
   t.throws(() => offer(5, { weight: 0 }), RangeError);
 });
+
+t.test(
+  "an agent that is busier than it said declines: that costs no attempt, and ends",
+  async (t) => {
+    const { submit, declined, tick, scheduler } = bench([{ peer: "p" }, { peer: "q" }], {
+      returnsMax: 3,
+      retryMinMs: 100,
+      retryMaxMs: 100,
+    });
+    const [, first] = submit(0, spec("a", { attemptsMax: 1 }));
+    t.same(declined(0, "a"), ["returned a"]);
+    const [second] = tick(101);
+    t.not(second, first, "another one is asked");
+    t.same(declined(101, "a"), ["returned a"]);
+    t.same(declined(101, "a"), [], "said twice, counted once");
+    tick(202);
+    t.same(declined(202, "a"), ["returned a"]);
+    tick(303);
+    t.match(declined(303, "a"), [/^failed a returned [pq]$/]);
+    t.equal(scheduler.size, 0);
+  },
+);

@@ -1,0 +1,133 @@
+import type { PlantedBug } from "../bugs.ts";
+
+/** Bugs planted in Raft. */
+export const raftBugs: readonly PlantedBug[] = [
+  {
+    name: "raft-vote-before-sync",
+    about: "a vote is given before it survives a loss of power",
+    file: "consensus/raft/ready.ts",
+    find: "const mustSync = entries.length > 0 || state.term !== before.term || state.vote !== before.vote;",
+    replace: "const mustSync = entries.length > 0;",
+  },
+  {
+    name: "raft-vote-again-after-restart",
+    about: "whom it voted for is not read back",
+    file: "consensus/raft/state.ts",
+    find: "this.vote = hardState.vote;",
+    replace: "this.vote = 0;",
+  },
+  {
+    name: "raft-keep-votes-of-the-last-term",
+    about: "votes that were counted in one term count in the next",
+    file: "consensus/raft/state.ts",
+    find: "    this.tracker.forgetVotes();\n    const { lastIndex }",
+    replace: "    const { lastIndex }",
+  },
+  {
+    name: "raft-count-old-term-entries",
+    about: "entries of earlier terms are committed by counting (figure 8 of the paper)",
+    file: "consensus/raft/reconfigure.ts",
+    find: "if (!state.log.tryCommit({ index, term: state.term })) return false;",
+    replace: "if (!state.log.tryCommit({ index, term: state.log.term(index) ?? 0 })) return false;",
+  },
+  {
+    name: "raft-single-quorum-in-joint",
+    about: "in a joint configuration the new voters commit alone",
+    file: "consensus/raft/quorum.ts",
+    find: "return Math.min(majorityIndex(voters, indexOf), majorityIndex(outgoing, indexOf));",
+    replace: "return majorityIndex(voters.length > 0 ? voters : outgoing, indexOf);",
+  },
+  {
+    name: "raft-single-vote-in-joint",
+    about: "in a joint configuration the new voters elect alone",
+    file: "consensus/raft/quorum.ts",
+    find: "const other = majorityVote(outgoing, voteOf);",
+    replace: "const other = one;",
+  },
+  {
+    name: "raft-half-is-enough",
+    about: "of an even number of voters half is taken for a majority",
+    file: "consensus/raft/quorum.ts",
+    find: "return Math.floor(count / 2) + 1;",
+    replace: "return Math.ceil(count / 2);",
+  },
+  {
+    name: "raft-count-learners",
+    about: "what learners have on disk counts for a commit",
+    file: "consensus/raft/tracker.ts",
+    find: "return jointIndex(this.#configuration, (id) => this.#members.get(id)?.match);",
+    replace:
+      "return jointIndex({ voters: [...this.#members.keys()], outgoing: [] }, (id) => this.#members.get(id)?.match);",
+  },
+  {
+    name: "raft-read-without-quorum",
+    about: "a leader answers reads without asking whether it still leads",
+    file: "consensus/raft/read-index.ts",
+    find: "if (isAlone(state) || hasLease(state)) {",
+    replace: 'if (state.role === "leader") {',
+  },
+  {
+    name: "raft-read-before-own-entry",
+    about: "a new leader answers reads before it knows what is committed",
+    file: "consensus/raft/read-index.ts",
+    find: "if (state.hasCommittedInTerm) startRead(state, read);",
+    replace: 'if (state.role === "leader") startRead(state, read);',
+  },
+  {
+    name: "raft-vote-while-leader-alive",
+    about: "votes are given while the leader is alive, although leases rely on nobody doing so",
+    file: "consensus/raft/step.ts",
+    find: "if (state.options.checkQuorum && state.isLeaderAlive && !message.transfer)",
+    replace: "if (state.options.checkQuorum && state.term < 0)",
+  },
+  {
+    name: "raft-vote-for-anybody",
+    about: "a vote is given whatever the candidate's log lacks",
+    file: "consensus/raft/log.ts",
+    find: "return other.term > term || (other.term === term && other.index >= index);",
+    replace: "return other.term + other.index + term + index >= 0;",
+  },
+  {
+    name: "raft-append-of-an-old-term",
+    about: "entries of a leader that was deposed are taken",
+    file: "consensus/raft/step.ts",
+    find: "if (message.term < state.term) return answerStale(state, message);",
+    replace:
+      'if (message.term < state.term && message.kind !== "append") return answerStale(state, message);',
+  },
+  {
+    name: "raft-append-behind-anything",
+    about: "entries are appended whatever the one before them is",
+    file: "consensus/raft/log.ts",
+    find: 'if (!this.has(previous)) return "mismatch";',
+    replace: 'if (previous.index > this.lastIndex) return "mismatch";',
+  },
+  {
+    name: "raft-heartbeat-commits-too-much",
+    about: "heartbeats tell of commits that the follower may have other entries for",
+    file: "consensus/raft/replication.ts",
+    find: "const commit = Math.min(progress.match, log.committed);",
+    replace: "const commit = log.committed;",
+  },
+  {
+    name: "raft-snapshot-without-configuration",
+    about: "who takes a snapshot keeps the members it knew",
+    file: "consensus/raft/following.ts",
+    find: "  reconfigure(state, snapshot.configuration);\n",
+    replace: "",
+  },
+  {
+    name: "raft-lead-after-removal",
+    about: "a leader that was removed leads on",
+    file: "consensus/raft/reconfigure.ts",
+    find: "if (state.options.stepDownOnRemoval) state.becomeFollower(state.term, 0);",
+    replace: "",
+  },
+  {
+    name: "raft-change-upon-change",
+    about: "a change of members is begun before the last one is applied",
+    file: "consensus/raft/leader.ts",
+    find: "if (state.pendingChangeIndex > state.log.applied) return false;",
+    replace: "",
+  },
+];

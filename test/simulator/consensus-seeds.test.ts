@@ -1,0 +1,33 @@
+// Some seeds of the hunt for each protocol: whatever goes wrong, nothing that it promises is broken, and what clients saw is
+// linearizable. `node test/consensus/hunt.ts` runs as many as one likes.
+import t from "tap";
+import { PROTOCOLS, type Protocol } from "../consensus/protocols.ts";
+import { runSeed } from "../consensus/seed.ts";
+import { commandFor } from "../consensus/shrink.ts";
+import { addRun, noTotals } from "../consensus/totals.ts";
+
+const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEEDS = Number(process.env["SIM_SEEDS"] ?? 60);
+t.setTimeout(300_000);
+t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
+
+for (const protocol of Object.keys(PROTOCOLS) as Protocol[])
+  t.test(`${protocol}: ${SEEDS} seeds are well`, async (t) => {
+    const totals = noTotals();
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+      const run = await runSeed(PROTOCOLS[protocol], seed);
+      addRun(totals, run);
+      const { violation, faults } = run;
+      if (violation !== undefined)
+        t.fail(
+          `${violation.what}\n${commandFor(protocol, seed, { without: new Set(), length: 1 })}`,
+        );
+      else t.ok(faults.size > 0, `seed ${seed}: something went wrong, and all is well`);
+    }
+    const { events, operations, answered, decided, faults } = totals;
+    t.ok(decided > 0 && answered > 0, "something was decided and answered");
+    t.comment(
+      `${events} events, ${answered} of ${operations} operations answered, ${decided} decided`,
+    );
+    t.comment(JSON.stringify(faults));
+  });
