@@ -91,7 +91,7 @@ export class Committee {
     this.#founder = new FounderDesk(
       parts,
       () => this.#known.newest,
-      (peer) => this.#watch.fitness(peer),
+      (peer) => this.fitness(peer),
     );
     this.#changer = new MemberChanger(parts, this.#watch, (seat) => this.#recordFor(seat));
   }
@@ -136,7 +136,8 @@ export class Committee {
   }
 
   fitness(peer: PeerId): Fitness {
-    return this.#watch.fitness(peer);
+    const isLost = this.#isLost && peer === this.#parts.sight.self;
+    return isLost ? "lost" : this.#watch.fitness(peer);
   }
 
   /**

@@ -44,7 +44,7 @@ export class FounderDesk {
   #wanted = "";
   #wantedSinceMs = 0;
   #triedAtMs = Number.NEGATIVE_INFINITY;
-  #promised: { readonly group: string; readonly atMs: number } | undefined;
+  #promised: { readonly by: PeerId; readonly atMs: number } | undefined;
 
   /** @param known the committee that is there already @param fitness of its members */
   constructor(
@@ -98,7 +98,8 @@ export class FounderDesk {
     });
     const signatures = await Promise.all(
       founding.founders.map(async (founder): Promise<FounderSignature> => {
-        if (founder === sight.self) return { founder, signature: await this.#promise(founding) };
+        if (founder === sight.self)
+          return { founder, signature: await this.#promise(founding, sight.self) };
         const answer = await ask(founder, { case: "invitation", value: founding.bytes });
         const signature = answer.case === "signature" ? answer.value : new Uint8Array();
         const signed = { founder, signature };
@@ -118,7 +119,7 @@ export class FounderDesk {
     const { signer, options, sight, clock } = this.#parts;
     const founding = readFounding(signer, bytes);
     if (founding === undefined) throw new Refused("committee.malformed-founding", "no founding");
-    const { group, founders, protocol, replaces } = founding;
+    const { founders, protocol, replaces } = founding;
     if (sight.wanted()[0] !== from)
       throw new Refused("committee.not-coordinator", "only the coordinator founds a committee");
     if (protocol !== options.protocol)
@@ -129,10 +130,11 @@ export class FounderDesk {
       throw new Refused("committee.unfit", "one of the founders can not be a member now");
     this.#mayReplace(replaces);
     const promised = this.#promised;
-    if (promised !== undefined && promised.group !== group)
+    // Who asks again gives the earlier one up.
+    if (promised !== undefined && promised.by !== from)
       if (clock.monotonicMs() - promised.atMs < options.promiseMs)
         throw new Refused("committee.promised", "this agent has just signed another founding");
-    return this.#promise(founding);
+    return this.#promise(founding, from);
   }
 
   #mayReplace(replaces: string | undefined): void {
@@ -146,9 +148,9 @@ export class FounderDesk {
       throw new Refused("committee.alive", "the committee that is there can still decide");
   }
 
-  async #promise(founding: Founding): Promise<Uint8Array> {
+  async #promise(founding: Founding, by: PeerId): Promise<Uint8Array> {
     const { signer, store, clock } = this.#parts;
-    this.#promised = { group: founding.group, atMs: clock.monotonicMs() };
+    this.#promised = { by, atMs: clock.monotonicMs() };
     await store.write([promiseOperation(store, founding.group)], { durable: true });
     return signFounding(signer, founding);
   }

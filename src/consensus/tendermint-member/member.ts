@@ -346,9 +346,8 @@ export class TendermintMember implements Ordering {
   #accuse(evidence: readonly Evidence[]): void {
     this.#evidence = [...this.#evidence, ...evidence].slice(-this.#options.evidenceKeptMax);
     this.#writer.keepEvidence(evidence);
-    this.#parts.logger.warn("members of the group contradict themselves", {
-      proofs: evidence.length,
-    });
+    const { logger } = this.#parts;
+    logger.warn("members of the group contradict themselves", { proofs: evidence.length });
   }
 
   /** What was decided is still told to who asks. */

@@ -30,7 +30,9 @@ function lacking({ agent, signer }: SimulatedAgent, fleet: SimulatedFleet): stri
   const { standing, committee, seat } = agent?.context.consensus.status() ?? {};
   const isMember = committee?.members.some(({ peerId }) => peerId === signer.peerId) === true;
   if (isMember && standing !== "seated") return "it is a member, and has no seat";
-  if (isMember && seat?.leader === undefined) return "it knows of no leader";
+  // With PBFT a single one may suspect its primary, and follow what is decided all the same.
+  if (isMember && seat?.leader === undefined && committee?.protocol !== "pbft")
+    return "it knows of no leader";
   const gone = committee?.members.find(({ peerId }) => fleet.byPeer(peerId)?.agent === undefined);
   return gone && `${gone.peerId} is a member, and does not run`;
 }

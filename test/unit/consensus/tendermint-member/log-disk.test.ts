@@ -145,7 +145,7 @@ t.test("evidence is kept, the latest", async (t) => {
   };
   for (let at = 1; at <= 5; at++) await disk.write(change([], { evidence: [of(at)] }));
   const { evidence } = (await LogDisk.open(store, GROUP, BOUNDS)).take();
-  t.same(evidence.map(({ first }) => first.height).sort(), [4, 5]);
+  t.same(new Set(evidence.map(({ first }) => first.height)), new Set([4, 5]));
 });
 
 t.test("what is missing is noticed", async (t) => {
