@@ -86,11 +86,13 @@ const typesOf = (agent: RelayAgent): readonly string[] =>
     .events.map(({ type }) => type)
     .filter((type) => type.startsWith("consensus."));
 
-for (const [protocol, size] of [
+const SIZES: readonly (readonly [OrderingProtocol, number])[] = [
   ["raft", 3],
   ["pbft", 4],
   ["tendermint", 4],
-] as readonly (readonly [OrderingProtocol, number])[])
+];
+
+for (const [protocol, size] of SIZES)
   t.test(`${protocol}: founded, decides, loses its leader, decides on`, async (t) => {
     const names = ["a", "b", "c", "d"].slice(0, size);
     const { world, agents } = await fleet(`committee/${protocol}`, names, [
@@ -130,56 +132,64 @@ for (const [protocol, size] of [
     await stopAll(t, world);
   });
 
-const SMALL = ["coordination.roles.committeeMax=3"];
-
 /** The agents that have a seat, and the others. */
 function split(agents: readonly RelayAgent[]): { seated: RelayAgent[]; others: RelayAgent[] } {
   const seated = agents.filter((agent) => statusOf(agent).standing === "seated");
   return { seated, others: agents.filter((agent) => !seated.includes(agent)) };
 }
 
-t.test("a member is gone for good: another agent takes its place", async (t) => {
-  const { world, agents } = await fleet("committee/replaced", ["a", "b", "c", "d"], SMALL);
-  await world.until("a committee", () => agree(agents, 3));
-  const { seated, others } = split(agents);
-  const [spare] = others as [RelayAgent];
-  t.equal(seated.length, 3);
-  t.match(statusOf(spare), { standing: "follows", committee: { epoch: 1 } });
+for (const [protocol, size] of SIZES)
+  t.test(`${protocol}: a member is gone for good, and another agent takes its place`, async (t) => {
+    const names = ["a", "b", "c", "d", "e"].slice(0, size + 1);
+    const { world, agents } = await fleet(`committee/replaced/${protocol}`, names, [
+      `coordination.roles.committeeMax=${size}`,
+      `consensus.protocol=${protocol}`,
+    ]);
+    await world.until("a committee", () => agree(agents, size));
+    const { seated, others } = split(agents);
+    const [spare] = others as [RelayAgent];
+    t.equal(seated.length, size);
+    t.match(statusOf(spare), { standing: "follows", committee: { epoch: 1 } });
 
-  const first = await decide(world, spare, seated, '"by one without a seat"');
-  const early = await certified(world, spare, first);
-  t.match(early, { outcome: "accepted", topic: "maintenance" });
+    const first = await decide(world, spare, seated, '"by one without a seat"');
+    const early = await certified(world, spare, first);
+    t.match(early, { outcome: "accepted", topic: "maintenance" });
 
-  const gone = seated.find(({ peer }) => peer !== statusOf(seated[0]!).seat?.leader?.peerId)!;
-  gone.crash();
-  const rest = agents.filter((agent) => agent !== gone);
-  await world.until("its replacement", () => {
-    const { committee, standing } = statusOf(spare);
-    return (
-      standing === "seated" &&
-      committee?.members.length === 3 &&
-      committee.members.every(({ peerId }) => peerId !== gone.peer)
+    const gone = seated.find(({ peer }) => peer !== statusOf(seated[0]!).seat?.leader?.peerId)!;
+    gone.crash();
+    const rest = agents.filter((agent) => agent !== gone);
+    await world.until("its replacement", () => {
+      const { committee, standing } = statusOf(spare);
+      return (
+        standing === "seated" &&
+        committee?.members.length === size &&
+        committee.members.every(({ peerId }) => peerId !== gone.peer)
+      );
+    });
+    await world.until("all to know of it", () => agree(rest, size));
+    const second = await decide(
+      world,
+      spare,
+      seated.filter((one) => one !== gone).concat(spare),
+      '"by the new one"',
     );
+    for (const agent of rest) {
+      const { certificate } = await certified(world, agent, second);
+      t.match(agent.agent.context.consensus.verify(certificate!), { valid: true });
+      t.match(
+        agent.agent.context.consensus.verify(early.certificate!),
+        { valid: true },
+        "what earlier members decided can still be checked",
+      );
+    }
+
+    await gone.start(...rest);
+    await world.until("it to learn that it is out", () => statusOf(gone).standing === "follows");
+    const asked = await certified(world, gone, second);
+    t.match(gone.agent.context.consensus.verify(asked.certificate!), { valid: true });
+    t.ok(typesOf(rest[0]!).includes("consensus.members-changed"));
+    await stopAll(t, world);
   });
-  await world.until("all to know of it", () => agree(rest, 3));
-  const second = await decide(world, spare, rest, '"by the new one"');
-  for (const agent of rest) {
-    const { certificate } = await certified(world, agent, second);
-    t.match(agent.agent.context.consensus.verify(certificate!), { valid: true });
-    t.match(
-      agent.agent.context.consensus.verify(early.certificate!),
-      { valid: true },
-      "what earlier members decided can still be checked",
-    );
-  }
-
-  await gone.start(...rest);
-  await world.until("it to learn that it is out", () => statusOf(gone).standing === "follows");
-  const asked = await certified(world, gone, second);
-  t.match(gone.agent.context.consensus.verify(asked.certificate!), { valid: true });
-  t.ok(typesOf(rest[0]!).includes("consensus.members-changed"));
-  await stopAll(t, world);
-});
 
 t.test("a member that lost its disk is taken out, and comes back as another one", async (t) => {
   const { world, agents } = await fleet("committee/lost", ["a", "b", "c"]);

@@ -7,7 +7,7 @@ import { commandFor } from "../consensus/shrink.ts";
 import { addRun, noTotals } from "../consensus/totals.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const SEEDS = Number(process.env["SIM_SEEDS"] ?? 60);
+const SEEDS = Number(process.env["SIM_SEEDS"] ?? 150);
 t.setTimeout(300_000);
 t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
 
@@ -31,3 +31,11 @@ for (const protocol of Object.keys(PROTOCOLS) as Protocol[])
     );
     t.comment(JSON.stringify(faults));
   });
+
+t.test("a seed is the same world each time", async (t) => {
+  for (const world of Object.values(PROTOCOLS)) {
+    const [one, other] = [await runSeed(world, FIRST_SEED), await runSeed(world, FIRST_SEED)];
+    t.ok(one.events > 0);
+    t.same(one, other);
+  }
+});

@@ -7,6 +7,7 @@ import type { Signer } from "../../platform/signer.ts";
 import type { Ordering, OrderingProtocol } from "../ordering/ordering.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import type { Patience } from "../ordering/waiting.ts";
+import type { ChangeGuard } from "./ballot-box.ts";
 import { MEMBERS_TOPIC } from "./decision.ts";
 import { DEADLINE_MS_MAX, TOPIC_CHARACTERS_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 import type { AgreementOptions } from "./options.ts";
@@ -27,6 +28,8 @@ export interface AgreementParts {
   readonly hasher: Hasher;
   readonly logger: Logger;
   readonly options: AgreementOptions;
+  /** Which changes of members the ordering may carry out, where it bears members that lie; any unless given. */
+  readonly mayChange?: ChangeGuard;
 }
 
 /** How long a caller waits; as the options say unless told otherwise. */

@@ -60,6 +60,13 @@ export class Archive {
     return found;
   }
 
+  /** What was accepted by the members of an epoch, as far as it is kept. */
+  acceptedIn(epoch: number): Decision[] {
+    return Array.from(this.#kept.values(), ({ decision }) => decision).filter(
+      (decision) => decision.epoch === epoch && decision.outcome === "accepted",
+    );
+  }
+
   /** Changes of members to a later epoch, in order. */
   linksFrom(epoch: number): Decision[] {
     return Array.from(this.#links.values(), ({ decision }) => decision).filter(

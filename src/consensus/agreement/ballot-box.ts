@@ -1,7 +1,7 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
 import type { OrderingProtocol } from "../ordering/ordering.ts";
-import type { StateMachine } from "../ordering/state-machine.ts";
+import type { MemberStep, StateMachine } from "../ordering/state-machine.ts";
 import { type Answer, encodeAnswers } from "./answers.ts";
 import { Archive } from "./archive.ts";
 import { Ballot } from "./ballot.ts";
@@ -32,6 +32,12 @@ export interface BoxObserver {
   restored(): void;
 }
 
+/**
+ * Whether decisions allow a change of members. Follows from them alone.
+ * @param accepted while the members were the present ones, as far as they are kept
+ */
+export type ChangeGuard = (step: MemberStep, accepted: Iterable<Decision>) => boolean;
+
 /** What a ballot box is made of. */
 export interface BoxParts {
   /** 32 hexadecimal digits. */
@@ -41,6 +47,8 @@ export interface BoxParts {
   readonly verifier: Pick<Signer, "verify" | "peerIdOf" | "publicKeyOf">;
   readonly hasher: Hasher;
   readonly observer: BoxObserver;
+  /** Anything goes unless given. */
+  readonly mayChange?: ChangeGuard | undefined;
 }
 
 interface OpenCount {
@@ -110,6 +118,11 @@ export class BallotBox implements StateMachine {
       ballot.withdraw(next);
       this.#closeIfDecided(ballot);
     }
+  }
+
+  permits(step: MemberStep): boolean {
+    const { mayChange } = this.#parts;
+    return mayChange?.(step, this.#archive.acceptedIn(this.#present.epoch)) ?? true;
   }
 
   /** @returns an answer for each item, a byte each */

@@ -3,8 +3,9 @@ import type { Agreement } from "../agreement/agreement.ts";
 import { encodeDecision } from "../agreement/certificate.ts";
 import type { Decision } from "../agreement/decision.ts";
 import type { MembersStep, OrderingStatus } from "../ordering/ordering.ts";
+import type { MemberStep } from "../ordering/state-machine.ts";
 import { AgreementError } from "../ordering/waiting.ts";
-import type { Seat, SeatListener, Step } from "./seat.ts";
+import type { Seat, SeatListener } from "./seat.ts";
 import { decodeStep, encodeStep, STEP_TOPIC } from "./step-codec.ts";
 
 /** How long members may take to vote on a change of members. */
@@ -18,7 +19,7 @@ export class AgreementSeat implements Seat {
   readonly agreement: Agreement;
   readonly #signer: Signer;
   /** The last change of members that was accepted. */
-  #accepted: { readonly step: Step; readonly epoch: number } | undefined;
+  #accepted: { readonly step: MemberStep; readonly epoch: number } | undefined;
 
   /** The agreement has not been started. */
   constructor(agreement: Agreement, signer: Signer, listener: SeatListener) {
@@ -51,12 +52,12 @@ export class AgreementSeat implements Seat {
     return found;
   }
 
-  pending(): Step | undefined {
+  pending(): MemberStep | undefined {
     const accepted = this.#accepted;
     return accepted?.epoch === this.agreement.members().epoch ? accepted.step : undefined;
   }
 
-  async decide(step: Step): Promise<void> {
+  async decide(step: MemberStep): Promise<void> {
     const value = encodeStep(this.#signer, step);
     const options = { topic: STEP_TOPIC, deadlineMs: STEP_DEADLINE_MS };
     const { id } = await this.agreement.propose(value, options);
@@ -71,7 +72,7 @@ export class AgreementSeat implements Seat {
     return this.agreement.ordering.ticket(peer);
   }
 
-  async carryOut({ kind, peer }: Step, ticket: Uint8Array | undefined): Promise<void> {
+  async carryOut({ kind, peer }: MemberStep, ticket: Uint8Array | undefined): Promise<void> {
     const step: MembersStep =
       kind === "add" ? { kind, peer, ticket: ticket ?? new Uint8Array() } : { kind, peer };
     await this.agreement.ordering.change(step, { timeoutMs: CHANGE_TIMEOUT_MS });

@@ -5,6 +5,7 @@ import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
 import type { Signer } from "../../platform/signer.ts";
 import { Agreement } from "../agreement/agreement.ts";
+import type { Decision } from "../agreement/decision.ts";
 import { defaultAgreementOptions } from "../agreement/options.ts";
 import type {
   Beginning,
@@ -13,9 +14,11 @@ import type {
   OrderingParts,
   OrderingProtocol,
 } from "../ordering/ordering.ts";
+import type { MemberStep } from "../ordering/state-machine.ts";
 import { AgreementSeat } from "./agreement-seat.ts";
 import type { Founding } from "./founding.ts";
 import { LostSeatError, type Seat, type SeatListener, type SeatMaker } from "./seat.ts";
+import { decodeStep, STEP_TOPIC } from "./step-codec.ts";
 
 const PAGE_ENTRIES = 1_024;
 const PAGE_BYTES_MAX = 4 * 1_048_576;
@@ -86,6 +89,7 @@ export class AgreementSeats implements SeatMaker {
         group,
         protocol,
         options: defaultAgreementOptions,
+        mayChange: (step, accepted) => hasAccepted(parts.signer, step, accepted),
         ordering: (machine) =>
           open(protocol, {
             ...parts,
@@ -107,6 +111,19 @@ export class AgreementSeats implements SeatMaker {
     agreement.start();
     return seat;
   }
+}
+
+/** A change of members is carried out when those before it have voted for it. */
+function hasAccepted(
+  signer: Pick<Signer, "peerIdOf">,
+  { kind, peer }: MemberStep,
+  accepted: Iterable<Decision>,
+): boolean {
+  for (const { topic, value } of accepted) {
+    const step = topic === STEP_TOPIC ? decodeStep(signer, value) : undefined;
+    if (step?.kind === kind && step.peer === peer) return true;
+  }
+  return false;
 }
 
 function rangeOf(group: string): { readonly gte: string; readonly lt: string } {

@@ -7,11 +7,12 @@ import {
   type CommitteeRecord,
 } from "../../wire/agent_mesh/v1/committee_pb.ts";
 import type { OrderingStatus } from "../ordering/ordering.ts";
+import type { MemberStep } from "../ordering/state-machine.ts";
 import type { FitnessWatch, FleetSight } from "./fleet-sight.ts";
 import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
 import { type CommitteeState, nextStep } from "./next-step.ts";
 import type { CommitteeOptions } from "./options.ts";
-import type { Seat, Step } from "./seat.ts";
+import type { Seat } from "./seat.ts";
 
 /** What changes of members need. */
 export interface ChangerParts {
@@ -67,7 +68,7 @@ export class MemberChanger {
     this.#watch.look(status.members, nowMs);
     if (status.leader === undefined || !status.members.includes(sight.self)) return;
     const decided = seat.pending();
-    const step: Step | undefined = decided ?? nextStep(this.stateOf(status), options);
+    const step: MemberStep | undefined = decided ?? nextStep(this.stateOf(status), options);
     const name = step === undefined ? "" : `${decided === undefined} ${step.kind} ${step.peer}`;
     if (name !== this.#due) {
       this.#due = name;
@@ -91,7 +92,7 @@ export class MemberChanger {
     }
   }
 
-  async #carryOut(seat: Seat, step: Step): Promise<void> {
+  async #carryOut(seat: Seat, step: MemberStep): Promise<void> {
     if (step.kind === "remove") return seat.carryOut(step, undefined);
     const record = this.#record(seat);
     if (record === undefined) return undefined;

@@ -61,11 +61,12 @@ export function nextStep(state: CommitteeState, patience: ChangePatience): DueSt
   const fitness = state.fitness(worst);
   if (fitness === "fit") return undefined;
   const forMs = state.unfitForMs(worst);
-  // The replacement is there.
-  const isWhole = unfit.length === 1 && WHOLE_SIZES.includes(members.length - 1);
-  if (isWhole && forMs >= patience.replaceAfterMs) return stepDown(state, worst, fitness);
-  if (spare !== undefined && forMs >= patience.replaceAfterMs)
+  const fit = members.length - unfit.length;
+  if (spare !== undefined && fit < wanted.length && forMs >= patience.replaceAfterMs)
     return { kind: "add", peer: spare, because: "wanted" };
+  // The replacement is there.
+  const isWhole = unfit.length === 1 && WHOLE_SIZES.includes(fit);
+  if (isWhole && forMs >= patience.replaceAfterMs) return stepDown(state, worst, fitness);
   // Who has lost its promises can not come back as the member that it was.
   const removeAfterMs = fitness === "lost" ? patience.replaceAfterMs : patience.removeAfterMs;
   return forMs >= removeAfterMs ? stepDown(state, worst, fitness) : undefined;

@@ -1,10 +1,7 @@
 import type { PeerId } from "../../platform/signer.ts";
 import type { OrderingStatus } from "../ordering/ordering.ts";
+import type { MemberStep } from "../ordering/state-machine.ts";
 import type { Founding } from "./founding.ts";
-import type { DueStep } from "./next-step.ts";
-
-/** A change by one member. */
-export type Step = Pick<DueStep, "kind" | "peer">;
 
 /** A member of a committee that runs on this node. */
 export interface Seat {
@@ -12,13 +9,13 @@ export interface Seat {
   /** Changes of members that were carried out and are certified, encoded, in their order, behind that many from the founding. */
   changes(after: number): readonly Uint8Array[];
   /** A decision on members that was taken and not carried out yet. */
-  pending(): Step | undefined;
+  pending(): MemberStep | undefined;
   /** Has the committee decide on a change. Rejects where it does not want it, or could not be asked. */
-  decide(step: Step): Promise<void>;
+  decide(step: MemberStep): Promise<void>;
   /** What a peer that is to be added begins with. @throws Error where that is not known yet */
   ticket(peer: PeerId): Uint8Array;
   /** Carries out what was decided; whoever is added has begun by then. Rejects where that failed; it may be tried again. */
-  carryOut(step: Step, ticket: Uint8Array | undefined): Promise<void>;
+  carryOut(step: MemberStep, ticket: Uint8Array | undefined): Promise<void>;
   /**
    * Puts a value before the committee for somebody who has no seat in it. Resolves when it has its place.
    * @returns the proposal's id @throws AgreementError, RangeError
@@ -40,7 +37,7 @@ export interface SeatListener {
   /** Who leads, who belongs to it, or what was decided has changed. */
   changed(): void;
   /** @returns why this member does not want a change of members; undefined where it does */
-  faultOf(step: Step, status: OrderingStatus): string | undefined;
+  faultOf(step: MemberStep, status: OrderingStatus): string | undefined;
   lost(error: Error): void;
 }
 

@@ -1,5 +1,11 @@
 import type { PeerId } from "../../platform/signer.ts";
 
+/** A change by one member. */
+export interface MemberStep {
+  readonly kind: "add" | "remove";
+  readonly peer: PeerId;
+}
+
 /**
  * What the values of a group are applied to, at every member in the same order. What it does follows from the values and
  * the members alone: no time, no chance, nothing of the device that it runs on.
@@ -10,6 +16,11 @@ export interface StateMachine {
    * Sorted.
    */
   members(voters: readonly PeerId[]): void;
+  /**
+   * Whether the members may change so at this place in the order; anything goes where it does not say. Protocols that bear
+   * members that lie ask it, since any one of these could take out the others. With Raft members are trusted.
+   */
+  permits?(step: MemberStep): boolean;
   /** Never throws: what can not be done is an answer too. @returns what whoever put the value in is told */
   apply(value: Uint8Array): Uint8Array;
   /** @returns all that it knows, the members too */

@@ -107,6 +107,8 @@ export class ReplicatedState {
   #change({ kind, peer }: GroupStep): Outcome {
     const isMember = this.#members.includes(peer);
     if (isMember === (kind === "add")) return KNOWN;
+    if (this.#machine.permits?.({ kind, peer }) === false)
+      return { kind: "refused", reason: "the members have not agreed to that change" };
     const { length } = this.#members;
     if (kind === "add" && length >= MEMBERS_MAX)
       return { kind: "refused", reason: `a group has at most ${MEMBERS_MAX} members` };

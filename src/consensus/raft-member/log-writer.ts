@@ -9,6 +9,11 @@ import type { LogChange, LogDisk } from "./log-disk.ts";
 
 const RETRY = { retryMinMs: 100, retryMaxMs: 5_000 };
 
+interface KeptSnapshot {
+  readonly snapshot: Snapshot;
+  readonly compactTo: number;
+}
+
 interface Parts {
   readonly disk: LogDisk;
   readonly clock: Clock;
@@ -28,7 +33,9 @@ interface Parts {
 export class LogWriter {
   readonly #parts: Parts;
   #queue: StorageAppend[] = [];
-  #snapshot: { readonly snapshot: Snapshot; readonly compactTo: number } | undefined;
+  #snapshot: KeptSnapshot | undefined;
+  #snapshotFailures = 0;
+  #snapshotRetry: Timer | undefined;
   #busy = false;
   #failures = 0;
   #retry: Timer | undefined;
@@ -51,6 +58,8 @@ export class LogWriter {
 
   /** Keeps a snapshot that the application made, between two writes, and lets go of entries up to `compactTo`. */
   keepSnapshot(snapshot: Snapshot, compactTo: number): void {
+    if (this.#closed) return;
+    this.#snapshotRetry?.cancel();
     this.#snapshot = { snapshot, compactTo };
     if (!this.busy) void this.#write();
   }
@@ -59,6 +68,7 @@ export class LogWriter {
   close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
+    this.#snapshotRetry?.cancel();
     this.#queue = [];
     this.#snapshot = undefined;
     return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
@@ -86,7 +96,7 @@ export class LogWriter {
   }
 
   async #keep(): Promise<void> {
-    const { disk, logger } = this.#parts;
+    const { disk } = this.#parts;
     const kept = this.#snapshot;
     if (kept === undefined) return;
     this.#snapshot = undefined;
@@ -95,9 +105,26 @@ export class LogWriter {
     try {
       await disk.keepSnapshot(kept.snapshot, kept.compactTo);
     } catch (error) {
-      // The next one does as well; until then the log is longer.
-      logger.warn("no snapshot of the group could be kept", { reason: (error as Error).message });
+      this.#snapshotFailed(kept, error as Error);
+      return;
     }
+    this.#snapshotFailures = 0;
+  }
+
+  /**
+   * Until one is kept the log is longer, and whoever was taken in waits for one in which it is a member: that one is tried
+   * again, unless a newer one comes first.
+   */
+  #snapshotFailed(kept: KeptSnapshot, { message: reason }: Error): void {
+    if (this.#closed || this.#snapshot !== undefined) return;
+    const { clock, random, logger } = this.#parts;
+    if (this.#snapshotFailures === 0)
+      logger.warn("no snapshot of the group could be kept", { reason });
+    this.#snapshotFailures++;
+    const waitMs = backoffMs(this.#snapshotFailures, RETRY, random);
+    this.#snapshotRetry = clock.setTimer("raft.snapshot", waitMs, () =>
+      this.keepSnapshot(kept.snapshot, kept.compactTo),
+    );
   }
 
   #failed(appends: readonly StorageAppend[], error: Error & { readonly code?: string }): void {

@@ -25,10 +25,13 @@ export interface MemberOptions {
   readonly learnerPatienceMs: number;
 }
 
-/** Options that fit a committee of small devices in one network. */
+/**
+ * Options that fit a committee of small devices in one network. A leader that dies is replaced within two seconds: others
+ * campaign after 0.7 to 1.35 s without a heartbeat, of which there are ten a second.
+ */
 export const defaultMemberOptions: MemberOptions = {
-  raft: { ...defaultRaftOptions, asyncStorage: true },
-  tickMs: 100,
+  raft: { ...defaultRaftOptions, electionTicks: 14, heartbeatTicks: 2, asyncStorage: true },
+  tickMs: 50,
   snapshotEveryBytes: 4 * 1_048_576,
   keptEntries: 1_024,
   valueBytesMax: 65_536,

@@ -208,6 +208,9 @@ export class GroupState {
     }
     const refusal = isAdding ? this.refusalOfAdding(peer) : this.refusalOfRemoving(peer);
     if (refusal !== undefined) return refusal;
+    const step = { kind: isAdding ? "add" : "remove", peer } as const;
+    if (this.#parts.machine.permits?.(step) === false)
+      return "the members have not agreed to that change";
     this.#formers.delete(peer);
     if (isAdding) this.#admissions.set(peer, ticket);
     else {

@@ -51,6 +51,21 @@ const steps: readonly (readonly [why: string, Seen, expected: string | undefined
   ],
   ["on battery", { members: "abcd", wanted: "abd", unfit: "c:unfit:61" }, "remove c unfit"],
   [
+    "of four one is gone, and another is there: it is replaced",
+    { protocol: "pbft", members: "abcd", wanted: "abce", unfit: "d:gone:60" },
+    "add e wanted",
+  ],
+  [
+    "its replacement is there, and the roles want yet another one by now",
+    { protocol: "pbft", members: "abcde", wanted: "abcf", unfit: "d:gone:60" },
+    "remove d gone",
+  ],
+  [
+    "of four one is gone, and nobody else is there: three decide better",
+    { members: "abcd", wanted: "abc", unfit: "d:gone:60" },
+    "remove d gone",
+  ],
+  [
     "nobody takes its place, for now",
     { members: "abc", wanted: "a", unfit: "c:gone:599" },
     undefined,
