@@ -22,7 +22,7 @@ export interface OrderingStatus {
   readonly standing: Standing;
   /** Raft's leader, PBFT's primary, Tendermint's proposer of this round. */
   readonly leader: PeerId | undefined;
-  /** Grows with every leader: term, view, or height and round in one (height · 65,536 + round). */
+  /** Grows with every leader: Raft's term; epoch · 65,536 + view + 1 of PBFT; height · 65,536 + round of Tendermint. */
   readonly term: number;
   /** Last place in the order whose values are applied here. */
   readonly position: number;

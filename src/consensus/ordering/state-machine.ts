@@ -23,7 +23,7 @@ export interface StateMachine {
   permits?(step: MemberStep): boolean;
   /** Never throws: what can not be done is an answer too. @returns what whoever put the value in is told */
   apply(value: Uint8Array): Uint8Array;
-  /** @returns all that it knows, the members too */
+  /** @returns all that it knows, the members too: the same bytes at every member */
   snapshot(): Uint8Array;
   /** Begins anew with what {@link snapshot} gave elsewhere; with nothing, as at first. */
   restore(state: Uint8Array): void;
