@@ -129,7 +129,6 @@ export async function createTasksPart(
   await book.load();
   const desk: OrderDesk = new OrderDesk(
     {
-      self: node.id,
       clock,
       random,
       options,

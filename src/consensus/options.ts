@@ -46,6 +46,3 @@ export const consensusOptions = Type.Object(
     description: "What a committee of agents on mains agrees on for the whole fleet.",
   },
 );
-
-/** @see consensusOptions */
-export type ConsensusOptions = Type.Static<typeof consensusOptions>;

@@ -6,7 +6,6 @@ import { CachingVerifier } from "../mesh/records/record-verifier.ts";
 import type { Random } from "../platform/random.ts";
 import type { PeerId } from "../platform/signer.ts";
 import { Burials } from "./checkers/burials.ts";
-import { Deliberation } from "./checkers/deliberation.ts";
 import { ReadingLedger } from "./checkers/reading-ledger.ts";
 import { Violations } from "./checkers/violation.ts";
 import { plainHasher } from "./plain-hasher.ts";
@@ -47,8 +46,6 @@ export class SimulatedFleet {
   readonly ether: VirtualEther;
   readonly agents: SimulatedAgent[] = [];
   readonly logs: LogCounts = new Map();
-  /** Undefined where there is no committee. */
-  deliberation: Deliberation | undefined;
   /** No fault was planned, so that nobody has any excuse. */
   undisturbed = false;
   /** Processes that came up. */
@@ -164,13 +161,6 @@ export class SimulatedFleet {
   /** No further readings come in. */
   silence(): void {
     this.#sensing = false;
-  }
-
-  /** Values are put before the committee from now on, where there is one. */
-  deliberate(): void {
-    if (this.scenario.consensus === "off") return;
-    this.deliberation = new Deliberation(this, this.#random.fork("deliberation"));
-    this.deliberation.start();
   }
 
   #create(index: number): void {

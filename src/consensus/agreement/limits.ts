@@ -4,6 +4,7 @@ export const ID_BYTES = 16;
 export const VALUE_BYTES_MAX = 61_440;
 /** Largest entry, and how much it may hold. */
 export const ENTRY_BYTES_MAX = 65_536;
+/** Items of an entry. */
 export const ITEMS_MAX = 256;
 /** Of a topic, which consists of lower case letters, digits, dots, hyphens and slashes. */
 export const TOPIC_CHARACTERS_MAX = 64;
@@ -15,9 +16,11 @@ export const DEADLINE_MS_MAX = 604_800_000;
 export const MEMBERS_MAX = 64;
 /** Proposals that are open, of all members and of each; further ones are refused. */
 export const OPEN_MAX = 256;
+/** Open proposals of one member. */
 export const OPEN_OF_ONE_MAX = 64;
 /** Values of the proposals that are open, of all members and of each. */
 export const OPEN_BYTES_MAX = 4 * 1_048_576;
+/** Values of the open proposals of one member. */
 export const OPEN_BYTES_OF_ONE_MAX = 1_048_576;
 /** Decisions that are kept with their certificates; the oldest give way. */
 export const DECISIONS_MAX = 1_024;

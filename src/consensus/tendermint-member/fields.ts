@@ -48,6 +48,7 @@ export function numberOf(value: bigint): number {
   return Number(value);
 }
 
+/** The fields of a vote, as they travel. */
 export function voteFields(vote: SignedVote): MessageInitShape<typeof TendermintVoteSchema> {
   const { kind, height, round, valueId, validator, signature } = vote;
   return {
@@ -72,6 +73,7 @@ export function voteOf(read: WireVote): SignedVote {
   };
 }
 
+/** The fields of a certificate, as they travel. */
 export function certificateFields(
   certificate: Certificate,
 ): MessageInitShape<typeof TendermintCertificateSchema> {
@@ -97,6 +99,7 @@ export function certificateOf(read: TendermintCertificate | undefined): Certific
   };
 }
 
+/** The fields of a proposal, as they travel. */
 export function proposalFields(
   proposal: SignedProposal,
 ): MessageInitShape<typeof TendermintProposalWordSchema> {
@@ -124,6 +127,7 @@ export function proposalOf(read: TendermintProposalWord | undefined): SignedProp
   };
 }
 
+/** The fields of a manifest, as they travel. */
 export function manifestFields(
   manifest: Manifest,
 ): MessageInitShape<typeof TendermintManifestSchema> {
@@ -136,6 +140,7 @@ export function manifestOf(read: TendermintManifest | undefined): Manifest {
   return { root: digestOf(root), bytes: size, partBytes: partSize };
 }
 
+/** The fields of a part of a value, as they travel. */
 export function pieceFields(part: Part): MessageInitShape<typeof TendermintPieceSchema> {
   return { index: part.index, data: part.bytes, proof: part.proof.map(fromHex) };
 }
@@ -146,6 +151,7 @@ export function pieceOf(read: TendermintPiece | undefined): Part {
   return { index, bytes: data, proof: proof.map(digestOf) };
 }
 
+/** The fields of an offer of a state, as they travel. */
 export function offerFields(offer: Offer): MessageInitShape<typeof TendermintOfferSchema> {
   return {
     height: BigInt(offer.height),

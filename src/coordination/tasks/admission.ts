@@ -22,14 +22,18 @@ export function refusalOf(
   }
   if (!book.hasRoomFor(spec.input.length))
     return new OrderRefused("tasks.full", "too many orders are under way; wait for some to end");
+  const isMet = fleet.able(requirementsOf(spec)).length >= spec.agentsMin;
+  if (isMet || mayDelegate(spec, fleet)) return undefined;
+  return new OrderRefused("tasks.unmet", missingFor(spec, fleet));
+}
+
+/** @returns what the fleet lacks for an order that it can not do now */
+export function missingFor(spec: OrderSpec, fleet: FleetOffers): string {
   const needs = requirementsOf(spec);
   const able = fleet.able(needs).length;
-  if (able >= spec.agentsMin || mayDelegate(spec, fleet)) return undefined;
-  const what =
-    able === 0
-      ? `nobody in the fleet has: ${fleet.missing(needs)}`
-      : `${spec.agentsMin} agents are needed at least, and ${able} can do it`;
-  return new OrderRefused("tasks.unmet", what);
+  return able === 0
+    ? `nobody in the fleet has: ${fleet.missing(needs)}`
+    : `${spec.agentsMin} agents are needed at least, and ${able} can do it`;
 }
 
 /** Others may know agents that this one knows nothing of. */

@@ -62,7 +62,7 @@ export class Calls {
           bidWithinMs,
           expiresInMs,
         },
-        candidates && this.#drawn(candidates, spec),
+        candidates,
       );
     } finally {
       this.#early = undefined;
@@ -72,6 +72,21 @@ export class Calls {
     this.#names.set(id, name);
     for (const change of early) this.changed(change);
     return true;
+  }
+
+  /** @returns whom of them a task is announced to: one with a large input not to everybody */
+  drawn(able: readonly PeerId[], { agentsMax, input }: OrderSpec): readonly PeerId[] {
+    const { options, random } = this.#parts;
+    const fitting = Math.floor(options.announceBytesMax / Math.max(1, input.length));
+    const count = Math.max(CANDIDATES_MIN, 2 * agentsMax, fitting);
+    if (able.length <= count) return able;
+    const drawn = [...able];
+    for (let at = 0; at < count; at++) {
+      const other = at + Math.floor(random.next() * (drawn.length - at));
+      const [one, two] = [drawn[at], drawn[other]];
+      if (one !== undefined && two !== undefined) [drawn[at], drawn[other]] = [two, one];
+    }
+    return drawn.slice(0, count);
   }
 
   /** Passes on what the contract net tells. */
@@ -98,21 +113,6 @@ export class Calls {
     this.#names.delete(id);
     this.#orders.delete(name);
     return name;
-  }
-
-  /** A large input is not sent to everybody. */
-  #drawn(able: readonly PeerId[], { agentsMax, input }: OrderSpec): readonly PeerId[] {
-    const { options, random } = this.#parts;
-    const fitting = Math.floor(options.announceBytesMax / Math.max(1, input.length));
-    const count = Math.max(CANDIDATES_MIN, 2 * agentsMax, fitting);
-    if (able.length <= count) return able;
-    const drawn = [...able];
-    for (let at = 0; at < count; at++) {
-      const other = at + Math.floor(random.next() * (drawn.length - at));
-      const [one, two] = [drawn[at], drawn[other]];
-      if (one !== undefined && two !== undefined) [drawn[at], drawn[other]] = [two, one];
-    }
-    return drawn.slice(0, count);
   }
 }
 

@@ -1,5 +1,4 @@
 import { backoffMs } from "../../platform/backoff.ts";
-import type { Clock } from "../../platform/clock.ts";
 import { toHex } from "../../platform/hex.ts";
 import { elapsedMs, momentOf } from "../../platform/moment.ts";
 import type { Random } from "../../platform/random.ts";
@@ -7,50 +6,24 @@ import type { PeerId } from "../../platform/signer.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
 import type { CallChange, CallOutcome } from "../contract-net/effects.ts";
 import { Agenda } from "../distribution/agenda.ts";
-import { mayDelegate, refusalOf } from "./admission.ts";
+import { mayDelegate, missingFor, refusalOf } from "./admission.ts";
 import { requirementsOf } from "./agent-offer.ts";
 import { Calls, type CallsParts } from "./calls.ts";
 import type { FleetOffers } from "./fleet-offers.ts";
-import type { TaskOptions } from "./options.ts";
-import { isEnded, type Named, type Order, type OrderFault, type OrderSpec } from "./order.ts";
+import { isEnded, type Order, type OrderFault, type OrderSpec } from "./order.ts";
 import type { OrderBook } from "./order-book.ts";
-import {
-  type ChangeContext,
-  ended,
-  restarted,
-  withAttempt,
-  withCallChange,
-  withMoment,
-} from "./order-changes.ts";
+import { ended, restarted, withAttempt, withCallChange, withMoment } from "./order-changes.ts";
+import { OrderLog, type OrderLogParts } from "./order-log.ts";
 import { Placement, type PlacementEnd } from "./placement.ts";
 import type { TasksSummary } from "./view.ts";
 import { Waiters } from "./waiters.ts";
 
 const ID_BYTES = 8;
 
-/** Something that a fleet manager would want to hear of an order. */
-export type OrderEvent =
-  | "task.ordered"
-  | "task.awarded"
-  | "task.lost"
-  | "task.retried"
-  | "task.done"
-  | "task.failed"
-  | "task.cancelled";
-
 /** What a desk is made of. */
-export interface DeskParts extends Pick<CallsParts, "call" | "cancel"> {
-  readonly self: PeerId;
-  readonly clock: Clock;
+export interface DeskParts extends OrderLogParts, Pick<CallsParts, "call" | "cancel"> {
   readonly random: Random;
-  readonly options: TaskOptions;
   readonly fleet: FleetOffers;
-  readonly nameOf: (peer: PeerId) => Named;
-  readonly onEvent: (
-    event: OrderEvent,
-    order: Order,
-    data: Readonly<Record<string, unknown>>,
-  ) => void;
 }
 
 /** What is known of an open order beyond the order itself; not kept across restarts. */
@@ -75,6 +48,7 @@ export class OrderDesk {
   readonly #parts: DeskParts;
   readonly #book: OrderBook;
   readonly #courses = new Map<string, Course>();
+  readonly #log: OrderLog;
   readonly #waiters = new Waiters();
   readonly #calls: Calls;
   readonly #agenda = new Agenda<string>();
@@ -96,6 +70,7 @@ export class OrderDesk {
   constructor(parts: DeskParts, book: OrderBook) {
     this.#parts = parts;
     this.#book = book;
+    this.#log = new OrderLog(parts, book);
     this.#wakeUp = new WakeUp(parts.clock, "tasks.orders", () => this.#tick());
     this.#calls = new Calls({
       random: parts.random.fork("candidates"),
@@ -130,7 +105,7 @@ export class OrderDesk {
       if (isEnded(order)) continue;
       const { spec, orderedAt } = order;
       const leftMs = spec.deadlineMs - elapsedMs(orderedAt, this.#parts.clock);
-      this.#book.set(restarted(order, this.#context()));
+      this.#book.set(restarted(order, this.#log.context()));
       if (leftMs <= 0) this.#end(order.id, "deadline", "");
       else this.#begin(order.id, leftMs);
     }
@@ -166,7 +141,7 @@ export class OrderDesk {
         results: [],
         history: [],
       },
-      this.#context(),
+      this.#log.context(),
       { what: "ordered" },
     );
     this.#book.set(order);
@@ -177,7 +152,7 @@ export class OrderDesk {
       throw error;
     }
     this.#counters.ordered++;
-    this.#tell("task.ordered", order.id, { method: spec.method });
+    this.#log.tell("task.ordered", order.id, { method: spec.method });
     if (this.#running && !isEnded(this.#book.get(order.id) ?? order))
       this.#begin(order.id, spec.deadlineMs - elapsedMs(order.orderedAt, clock));
     this.#plan();
@@ -212,15 +187,10 @@ export class OrderDesk {
       this.#callEnded(order, change.outcome);
       return;
     }
-    this.#book.set(withCallChange(order, change, this.#context()));
+    this.#book.set(withCallChange(order, change, this.#log.context()));
     if (change.kind === "awarded") this.#awarded(id, change.peer);
     if (change.kind === "lost")
-      this.#tell("task.lost", id, { peerId: change.peer, reason: change.reason });
-  }
-
-  #context(): ChangeContext {
-    const { clock, nameOf, options } = this.#parts;
-    return { wallMs: clock.wallMs(), nameOf, options };
+      this.#log.tell("task.lost", id, { peerId: change.peer, reason: change.reason });
   }
 
   #begin(id: string, leftMs: number): void {
@@ -254,7 +224,7 @@ export class OrderDesk {
     this.#agenda.set(id, course.deadlineAtMs);
     if (course.waitsFor.size > 0) {
       for (const other of course.waitsFor) this.#waiters.add(other, id);
-      this.#change(id, { state: "waiting" });
+      this.#log.change(id, { state: "waiting" });
       return;
     }
     const { clock, fleet } = this.#parts;
@@ -262,12 +232,12 @@ export class OrderDesk {
     const needs = requirementsOf(spec);
     const able = fleet.able(needs);
     if (able.length < spec.agentsMin && !mayDelegate(spec, fleet)) {
-      this.#unmet(order, course, nowMs, fleet.missing(needs));
+      this.#unmet(id, course, nowMs, missingFor(spec, fleet));
       return;
     }
     course.unmetSinceMs = undefined;
     if (spec.method === "distribution") {
-      this.#change(id, { state: "queued" });
+      this.#log.change(id, { state: "queued" });
       this.#placement.submit(id, spec, needs, course.deadlineAtMs - nowMs);
       return;
     }
@@ -276,13 +246,12 @@ export class OrderDesk {
   }
 
   /** Waits for agents to come, with patience. */
-  #unmet(order: Order, course: Course, nowMs: number, missing: string): void {
+  #unmet(id: string, course: Course, nowMs: number, reason: string): void {
     const { unmetPatienceMs } = this.#parts.options;
-    if (course.unmetSinceMs === undefined)
-      this.#book.set(withMoment(order, this.#context(), { what: "unmet", reason: missing }));
+    if (course.unmetSinceMs === undefined) this.#log.note(id, { what: "unmet", reason });
     course.unmetSinceMs ??= nowMs;
-    if (nowMs - course.unmetSinceMs >= unmetPatienceMs) this.#end(order.id, "unmet", missing);
-    else this.#rest(order.id, course, 1);
+    if (nowMs - course.unmetSinceMs >= unmetPatienceMs) this.#end(id, "unmet", reason);
+    else this.#rest(id, course, 1);
   }
 
   /** @returns whether a call is under way */
@@ -293,8 +262,12 @@ export class OrderDesk {
     timeoutMs: number,
   ): boolean {
     const leftMs = deadlineAtMs - this.#parts.clock.monotonicMs();
-    this.#book.set(withAttempt(order, this.#context(), candidates?.length ?? 0));
-    return this.#calls.begin(order, candidates, Math.floor(Math.min(timeoutMs, leftMs)));
+    const drawn = candidates && this.#calls.drawn(candidates, order.spec);
+    // Before the call, which may tell of bids at once.
+    this.#book.set(withAttempt(order, this.#log.context(), drawn?.length ?? 0));
+    const isBegun = this.#calls.begin(order, drawn, Math.floor(Math.min(timeoutMs, leftMs)));
+    if (!isBegun) this.#book.set(order);
+    return isBegun;
   }
 
   #callEnded(order: Order, { fault, results }: CallOutcome): void {
@@ -317,7 +290,7 @@ export class OrderDesk {
   }
 
   #attemptFailed({ id, spec, failures }: Order, course: Course, reason: string): void {
-    this.#change(id, { failures: failures + 1 });
+    this.#log.change(id, { failures: failures + 1 });
     if (failures + 1 > spec.retriesMax) {
       this.#end(id, "attempts", reason);
       return;
@@ -327,16 +300,14 @@ export class OrderDesk {
   }
 
   #retried(id: string, reason: string): void {
-    const order = this.#book.get(id);
-    if (order === undefined) return;
     this.#counters.retries++;
-    this.#book.set(withMoment(order, this.#context(), { what: "retry", reason }));
-    this.#tell("task.retried", id, { reason });
+    this.#log.note(id, { what: "retry", reason });
+    this.#log.tell("task.retried", id, { reason });
   }
 
   #rest(id: string, course: Course, times: number): void {
     const { clock, options, random } = this.#parts;
-    this.#change(id, { state: "resting" });
+    this.#log.change(id, { state: "resting" });
     const restMs = Math.max(1, backoffMs(times, options, random));
     this.#agenda.set(id, Math.min(clock.monotonicMs() + restMs, course.deadlineAtMs));
   }
@@ -353,10 +324,10 @@ export class OrderDesk {
     const order = this.#book.get(id);
     if (order === undefined) return;
     if (end.kind === "retry") {
-      this.#change(id, { state: "queued", failures: order.failures + (end.isFailure ? 1 : 0) });
+      this.#log.change(id, { state: "queued", failures: order.failures + (end.isFailure ? 1 : 0) });
       this.#retried(id, end.reason);
     } else {
-      if (end.fault === "attempts") this.#change(id, { failures: order.failures + 1 });
+      if (end.fault === "attempts") this.#log.change(id, { failures: order.failures + 1 });
       this.#end(id, end.fault, end.detail);
     }
     this.#plan();
@@ -364,16 +335,11 @@ export class OrderDesk {
 
   #awarded(id: string, peer: PeerId): void {
     const course = this.#courses.get(id);
-    this.#tell("task.awarded", id, { peerId: peer });
+    this.#log.tell("task.awarded", id, { peerId: peer });
     if (course === undefined || course.assigned) return;
     course.assigned = true;
     this.#counters.assigned++;
     this.#counters.assignedAfterMs += this.#parts.clock.monotonicMs() - course.takenAtMs;
-  }
-
-  #change(id: string, change: Partial<Pick<Order, "state" | "failures">>): void {
-    const order = this.#book.get(id);
-    if (order !== undefined) this.#book.set({ ...order, ...change });
   }
 
   /** It has ended, and with it or after it those that wait for it. @param fault undefined: it is done */
@@ -382,7 +348,7 @@ export class OrderDesk {
     for (const { id, fault, detail } of ending) {
       const order = this.#book.get(id);
       if (order === undefined || isEnded(order)) continue;
-      const after = ended(order, this.#context(), fault, detail);
+      const after = ended(order, this.#log.context(), fault, detail);
       this.#calls.revoke(id);
       this.#placement.cancel(id);
       this.#courses.delete(id);
@@ -391,18 +357,13 @@ export class OrderDesk {
       this.#book.set(after);
       const end = fault === undefined ? "done" : fault === "cancelled" ? "cancelled" : "failed";
       this.#counters[end]++;
-      this.#tell(`task.${end}`, id, fault === undefined ? {} : { reason: fault, detail });
+      this.#log.tell(`task.${end}`, id, fault === undefined ? {} : { reason: fault, detail });
       for (const waiter of this.#waiters.take(id)) {
         const course = this.#courses.get(waiter);
         if (fault !== undefined) ending.push({ id: waiter, fault: "dependency", detail: id });
         else if (course?.waitsFor.delete(id) && course.waitsFor.size === 0) this.#proceed(waiter);
       }
     }
-  }
-
-  #tell(event: OrderEvent, id: string, data: Readonly<Record<string, unknown>>): void {
-    const order = this.#book.get(id);
-    if (order !== undefined) this.#parts.onEvent(event, order, data);
   }
 
   #tick(): void {

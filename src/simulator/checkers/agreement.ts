@@ -1,9 +1,14 @@
 import type { SimulatedAgent } from "../simulated-agent.ts";
 import type { SimulatedFleet } from "../simulated-fleet.ts";
+import type { Deliberation } from "./deliberation.ts";
 
 /** @returns what the committee lacks when nothing goes wrong any more; undefined: nothing, or there is none to be */
-export function undecided(fleet: SimulatedFleet, sinceMs: number): string | undefined {
-  const { deliberation, agents } = fleet;
+export function undecided(
+  fleet: SimulatedFleet,
+  deliberation: Deliberation | undefined,
+  sinceMs: number,
+): string | undefined {
+  const { agents } = fleet;
   if (deliberation === undefined) return undefined;
   const known = new Set(agents.map(committeeOf));
   if (known.size > 1) return `the agents go by ${known.size} committees: ${[...known].join(", ")}`;

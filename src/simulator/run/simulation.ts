@@ -1,5 +1,6 @@
 import { undecided } from "../checkers/agreement.ts";
 import { unconverged } from "../checkers/convergence.ts";
+import { Deliberation } from "../checkers/deliberation.ts";
 import { Invariants } from "../checkers/invariants.ts";
 import { untrueTable } from "../checkers/table.ts";
 import type { Violation } from "../checkers/violation.ts";
@@ -105,6 +106,10 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   fleet.undisturbed = faults.length === 0 && onlyFaults === undefined;
   const injector = new FaultInjector(fleet, faults, seed);
   const invariants = new Invariants(fleet);
+  const deliberation =
+    scenario.consensus === "off"
+      ? undefined
+      : new Deliberation(fleet, new SeededRandom(`${seed}/deliberation`));
   const samples: Sample[] = [];
   const untilMs = JOIN_MS + scenario.hours * HOUR_MS;
   const tell = (phase: Progress["phase"]): void => {
@@ -116,7 +121,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   parts.onJoined?.(fleet);
   const before = { frames: fleet.frames, frameBytes: fleet.frameBytes };
   const fromMs = fleet.clock.monotonicMs();
-  fleet.deliberate();
+  deliberation?.start();
   injector.start();
   while (fleet.clock.monotonicMs() < untilMs) {
     const leftMs = untilMs - fleet.clock.monotonicMs();
@@ -131,7 +136,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   const bytesPerAgentMinute = perAgentMinute(fleet.frameBytes - before.frameBytes);
   fleet.silence();
   injector.heal();
-  const healedInMs = await heal(fleet, scenario.healWithinMinutes * 60_000, () => tell("healing"));
+  const healedInMs = await heal(fleet, deliberation, () => tell("healing"));
   fleet.ledger.close(fleet.clock.monotonicMs());
   const { violations, ledger, trace } = fleet;
   return {
@@ -149,7 +154,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
       arrived: ledger.arrivedOnce,
       repeats: ledger.repeats,
     },
-    ...(fleet.deliberation !== undefined && { decisions: fleet.deliberation.decisions }),
+    ...(deliberation !== undefined && { decisions: deliberation.decisions }),
     faults: Object.fromEntries(injector.counts),
     faultIndexes: faults.map(({ index }: Fault) => index),
     frames: fleet.frames,
@@ -198,12 +203,13 @@ function checkJoined(fleet: SimulatedFleet): void {
 /** @returns how long it took; undefined when it did not become whole in time, which is a violation */
 async function heal(
   fleet: SimulatedFleet,
-  withinMs: number,
+  deliberation: Deliberation | undefined,
   tell: () => void,
 ): Promise<number | undefined> {
+  const withinMs = fleet.scenario.healWithinMinutes * 60_000;
   const fromMs = fleet.clock.monotonicMs();
   for (;;) {
-    const why = unconverged(fleet) ?? undecided(fleet, fromMs);
+    const why = unconverged(fleet) ?? undecided(fleet, deliberation, fromMs);
     const tookMs = fleet.clock.monotonicMs() - fromMs;
     if (why === undefined) return tookMs;
     if (tookMs >= withinMs) {
@@ -216,7 +222,7 @@ async function heal(
     }
     await fleet.clock.advance(HEALING_STEP_MS);
     for (const agent of fleet.agents) agent.start();
-    fleet.deliberation?.operate();
+    deliberation?.operate();
     if (Math.round(tookMs / HEALING_STEP_MS) % 12 === 0) tell();
   }
 }
