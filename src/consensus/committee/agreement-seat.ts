@@ -75,7 +75,10 @@ export class AgreementSeat implements Seat {
   async carryOut({ kind, peer }: MemberStep, ticket: Uint8Array | undefined): Promise<void> {
     const step: MembersStep =
       kind === "add" ? { kind, peer, ticket: ticket ?? new Uint8Array() } : { kind, peer };
-    await this.agreement.ordering.change(step, { timeoutMs: CHANGE_TIMEOUT_MS });
+    const { ordering } = this.agreement;
+    // Another member may have carried it out already.
+    await ordering.read({ timeoutMs: CHANGE_TIMEOUT_MS });
+    await ordering.change(step, { timeoutMs: CHANGE_TIMEOUT_MS });
   }
 
   async propose(topic: string, value: Uint8Array, expiresAfterMs: number): Promise<string> {

@@ -7,6 +7,7 @@ import { Refused } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
 import {
+  type CommitteeAdmission,
   CommitteeLossSchema,
   type CommitteeRecord,
   CommitteeRecordWantedSchema,
@@ -16,6 +17,7 @@ import { FitnessWatch, type FleetSight } from "./fleet-sight.ts";
 import { FounderDesk } from "./founder-desk.ts";
 import { promiseKept, readPromise } from "./founder-promise.ts";
 import type { Founding } from "./founding.ts";
+import { readTicket, ticketOperation } from "./kept-ticket.ts";
 import { KnownCommittees } from "./known-committees.ts";
 import { MemberChanger } from "./member-changer.ts";
 import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
@@ -164,8 +166,7 @@ export class Committee {
       case "recordWanted":
         return this.#reply();
       case "admission":
-        await this.#admit(from, question.value.record, question.value.ticket);
-        return NOTHING;
+        return { case: "ticket", value: await this.#admit(from, question.value) };
       case "loss":
         this.#heardOfLoss(from, toHex(question.value.group));
         return NOTHING;
@@ -307,15 +308,12 @@ export class Committee {
     return true;
   }
 
-  async #admit(
-    from: PeerId,
-    record: CommitteeRecord | undefined,
-    ticket: Uint8Array,
-  ): Promise<void> {
-    const { sight, seats, options } = this.#parts;
+  /** @returns the ticket that this agent began with */
+  async #admit(from: PeerId, { record, ticket, renew }: CommitteeAdmission): Promise<Uint8Array> {
+    const { sight, seats, options, store } = this.#parts;
     if (record === undefined) throw new Refused("committee.malformed-record", "no record");
     await this.#adopt(record, from);
-    await this.#inTurn(async () => {
+    return this.#inTurn(async () => {
       const known = this.#known.newest;
       const readGroup = this.#known.judge(record);
       if (known === undefined || readGroup !== undefined)
@@ -330,8 +328,13 @@ export class Committee {
       if (sight.fitness(sight.self) !== "fit")
         throw new Refused("committee.unfit", "this agent can not be a member now");
       const { group } = known.founding;
+      const begun = await readTicket(store, group);
+      // It may be a member by now, for all that is known here: what it has promised stays.
+      if (this.#seat !== undefined && begun !== undefined && !renew) return begun;
       await this.#leave(group);
+      await store.write([ticketOperation(group, ticket)], { durable: true });
       await this.#taken(group, () => seats.join(known.founding, ticket, this.#listener(group)));
+      return ticket;
     });
   }
 

@@ -8,6 +8,7 @@ import {
 } from "../../wire/agent_mesh/v1/committee_pb.ts";
 import type { OrderingStatus } from "../ordering/ordering.ts";
 import type { MemberStep } from "../ordering/state-machine.ts";
+import { AgreementError } from "../ordering/waiting.ts";
 import type { FitnessWatch, FleetSight } from "./fleet-sight.ts";
 import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
 import { type CommitteeState, nextStep } from "./next-step.ts";
@@ -35,6 +36,8 @@ export class MemberChanger {
   #due = "";
   #dueSinceMs = 0;
   #triedAtMs = Number.NEGATIVE_INFINITY;
+  /** Whom the group would not take with the ticket that it has. */
+  #renewed: PeerId | undefined;
 
   /** @param record of the committee, for whoever is to join it */
   constructor(
@@ -85,6 +88,8 @@ export class MemberChanger {
       // The next one does not have to wait.
       this.#triedAtMs = Number.NEGATIVE_INFINITY;
     } catch (error) {
+      const isRefused = error instanceof AgreementError && error.code === "consensus.refused";
+      this.#renewed = isRefused ? step.peer : undefined;
       logger.warn("a change of the committee did not come about yet", {
         ...step,
         reason: String(error),
@@ -96,9 +101,13 @@ export class MemberChanger {
     if (step.kind === "remove") return seat.carryOut(step, undefined);
     const record = this.#record(seat);
     if (record === undefined) return undefined;
-    const ticket = seat.ticket(step.peer);
-    const value = create(CommitteeAdmissionSchema, { record, ticket });
-    await this.#parts.ask(step.peer, { case: "admission", value });
-    return seat.carryOut(step, ticket);
+    const value = create(CommitteeAdmissionSchema, {
+      record,
+      ticket: seat.ticket(step.peer),
+      renew: this.#renewed === step.peer,
+    });
+    const answer = await this.#parts.ask(step.peer, { case: "admission", value });
+    if (answer.case !== "ticket") throw new Error(`${step.peer} did not say what it began with`);
+    return seat.carryOut(step, answer.value);
   }
 }

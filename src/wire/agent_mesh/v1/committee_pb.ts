@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file agent_mesh/v1/committee.proto.
  */
 export const file_agent_mesh_v1_committee: GenFile = /*@__PURE__*/
-  fileDesc("Ch1hZ2VudF9tZXNoL3YxL2NvbW1pdHRlZS5wcm90bxINYWdlbnRfbWVzaC52MSJ6ChFDb21taXR0ZWVGb3VuZGluZxINCgVncm91cBgBIAEoDBIyCghwcm90b2NvbBgCIAEoDjIgLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUHJvdG9jb2wSEAoIZm91bmRlcnMYAyADKAwSEAoIcmVwbGFjZXMYBCABKAwiOAoSQ29tbWl0dGVlU2lnbmF0dXJlEg8KB2ZvdW5kZXIYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMImsKD0NvbW1pdHRlZVJlY29yZBIQCghmb3VuZGluZxgBIAEoDBI1CgpzaWduYXR1cmVzGAIgAygLMiEuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVTaWduYXR1cmUSDwoHY2hhbmdlcxgDIAMoDCIsCg1Db21taXR0ZWVTdGVwEg4KBm1lbWJlchgBIAEoDBILCgNhZGQYAiABKAgigAMKEENvbW1pdHRlZVJlcXVlc3QSFAoKaW52aXRhdGlvbhgBIAEoDEgAEjAKBnJlY29yZBgCIAEoCzIeLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUmVjb3JkSAASPQoNcmVjb3JkX3dhbnRlZBgDIAEoCzIkLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUmVjb3JkV2FudGVkSAASNgoJYWRtaXNzaW9uGAQgASgLMiEuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVBZG1pc3Npb25IABIsCgRsb3NzGAUgASgLMhwuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVMb3NzSAASNAoIcHJvcG9zYWwYBiABKAsyIC5hZ2VudF9tZXNoLnYxLkNvbW1pdHRlZVByb3Bvc2FsSAASQQoPZGVjaXNpb25fd2FudGVkGAcgASgLMiYuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVEZWNpc2lvbldhbnRlZEgAQgYKBGJvZHkiFwoVQ29tbWl0dGVlUmVjb3JkV2FudGVkIlQKEkNvbW1pdHRlZUFkbWlzc2lvbhIuCgZyZWNvcmQYASABKAsyHi5hZ2VudF9tZXNoLnYxLkNvbW1pdHRlZVJlY29yZBIOCgZ0aWNrZXQYAiABKAwiHgoNQ29tbWl0dGVlTG9zcxINCgVncm91cBgBIAEoDCJLChFDb21taXR0ZWVQcm9wb3NhbBINCgV0b3BpYxgBIAEoCRINCgV2YWx1ZRgCIAEoDBIYChBleHBpcmVzX2FmdGVyX21zGAMgASgEIi4KF0NvbW1pdHRlZURlY2lzaW9uV2FudGVkEhMKC3Byb3Bvc2FsX2lkGAEgASgMIosBCg9Db21taXR0ZWVBbnN3ZXISEwoJc2lnbmF0dXJlGAEgASgMSAASMAoGcmVjb3JkGAIgASgLMh4uYWdlbnRfbWVzaC52MS5Db21taXR0ZWVSZWNvcmRIABISCghkZWNpc2lvbhgDIAEoDEgAEhUKC3Byb3Bvc2FsX2lkGAQgASgMSABCBgoEYm9keSqUAQoRQ29tbWl0dGVlUHJvdG9jb2wSIgoeQ09NTUlUVEVFX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASGwoXQ09NTUlUVEVFX1BST1RPQ09MX1JBRlQQARIbChdDT01NSVRURUVfUFJPVE9DT0xfUEJGVBACEiEKHUNPTU1JVFRFRV9QUk9UT0NPTF9URU5ERVJNSU5UEANiBnByb3RvMw");
+  fileDesc("Ch1hZ2VudF9tZXNoL3YxL2NvbW1pdHRlZS5wcm90bxINYWdlbnRfbWVzaC52MSJ6ChFDb21taXR0ZWVGb3VuZGluZxINCgVncm91cBgBIAEoDBIyCghwcm90b2NvbBgCIAEoDjIgLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUHJvdG9jb2wSEAoIZm91bmRlcnMYAyADKAwSEAoIcmVwbGFjZXMYBCABKAwiOAoSQ29tbWl0dGVlU2lnbmF0dXJlEg8KB2ZvdW5kZXIYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMImsKD0NvbW1pdHRlZVJlY29yZBIQCghmb3VuZGluZxgBIAEoDBI1CgpzaWduYXR1cmVzGAIgAygLMiEuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVTaWduYXR1cmUSDwoHY2hhbmdlcxgDIAMoDCIsCg1Db21taXR0ZWVTdGVwEg4KBm1lbWJlchgBIAEoDBILCgNhZGQYAiABKAgigAMKEENvbW1pdHRlZVJlcXVlc3QSFAoKaW52aXRhdGlvbhgBIAEoDEgAEjAKBnJlY29yZBgCIAEoCzIeLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUmVjb3JkSAASPQoNcmVjb3JkX3dhbnRlZBgDIAEoCzIkLmFnZW50X21lc2gudjEuQ29tbWl0dGVlUmVjb3JkV2FudGVkSAASNgoJYWRtaXNzaW9uGAQgASgLMiEuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVBZG1pc3Npb25IABIsCgRsb3NzGAUgASgLMhwuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVMb3NzSAASNAoIcHJvcG9zYWwYBiABKAsyIC5hZ2VudF9tZXNoLnYxLkNvbW1pdHRlZVByb3Bvc2FsSAASQQoPZGVjaXNpb25fd2FudGVkGAcgASgLMiYuYWdlbnRfbWVzaC52MS5Db21taXR0ZWVEZWNpc2lvbldhbnRlZEgAQgYKBGJvZHkiFwoVQ29tbWl0dGVlUmVjb3JkV2FudGVkImMKEkNvbW1pdHRlZUFkbWlzc2lvbhIuCgZyZWNvcmQYASABKAsyHi5hZ2VudF9tZXNoLnYxLkNvbW1pdHRlZVJlY29yZBIOCgZ0aWNrZXQYAiABKAwSDQoFcmVuZXcYAyABKAgiHgoNQ29tbWl0dGVlTG9zcxINCgVncm91cBgBIAEoDCJLChFDb21taXR0ZWVQcm9wb3NhbBINCgV0b3BpYxgBIAEoCRINCgV2YWx1ZRgCIAEoDBIYChBleHBpcmVzX2FmdGVyX21zGAMgASgEIi4KF0NvbW1pdHRlZURlY2lzaW9uV2FudGVkEhMKC3Byb3Bvc2FsX2lkGAEgASgMIp0BCg9Db21taXR0ZWVBbnN3ZXISEwoJc2lnbmF0dXJlGAEgASgMSAASMAoGcmVjb3JkGAIgASgLMh4uYWdlbnRfbWVzaC52MS5Db21taXR0ZWVSZWNvcmRIABISCghkZWNpc2lvbhgDIAEoDEgAEhUKC3Byb3Bvc2FsX2lkGAQgASgMSAASEAoGdGlja2V0GAUgASgMSABCBgoEYm9keSqUAQoRQ29tbWl0dGVlUHJvdG9jb2wSIgoeQ09NTUlUVEVFX1BST1RPQ09MX1VOU1BFQ0lGSUVEEAASGwoXQ09NTUlUVEVFX1BST1RPQ09MX1JBRlQQARIbChdDT01NSVRURUVfUFJPVE9DT0xfUEJGVBACEiEKHUNPTU1JVFRFRV9QUk9UT0NPTF9URU5ERVJNSU5UEANiBnByb3RvMw");
 
 /**
  * What the founders of a committee sign. Never changed: members come and go by decisions of the committee.
@@ -178,7 +178,7 @@ export type CommitteeRequest = Message<"agent_mesh.v1.CommitteeRequest"> & {
     case: "recordWanted";
   } | {
     /**
-     * To begin as a member that is about to be added.
+     * To begin as a member that is about to be added. Answered by the ticket that it began with, which may be an earlier one.
      *
      * @generated from field: agent_mesh.v1.CommitteeAdmission admission = 4;
      */
@@ -246,6 +246,13 @@ export type CommitteeAdmission = Message<"agent_mesh.v1.CommitteeAdmission"> & {
    * @generated from field: bytes ticket = 2;
    */
   ticket: Uint8Array;
+
+  /**
+   * It is to begin anew with this very ticket: the group does not take the one that it has.
+   *
+   * @generated from field: bool renew = 3;
+   */
+  renew: boolean;
 };
 
 /**
@@ -353,6 +360,12 @@ export type CommitteeAnswer = Message<"agent_mesh.v1.CommitteeAnswer"> & {
      */
     value: Uint8Array;
     case: "proposalId";
+  } | {
+    /**
+     * @generated from field: bytes ticket = 5;
+     */
+    value: Uint8Array;
+    case: "ticket";
   } | { case: undefined; value?: undefined };
 };
 
