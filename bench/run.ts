@@ -19,6 +19,7 @@ const suites = [
   "swarm",
   "scale",
   "coordination",
+  "consensus",
   "pbft",
   "tendermint",
 ];

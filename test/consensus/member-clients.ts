@@ -11,13 +11,34 @@ import { Journal, type RaftMemberWorld } from "../support/raft-member-world.ts";
 const PATIENCE_MS = 2_000;
 const THINK_MS = 150;
 
+/** What was applied in which place, whoever was first. */
+export class Applied {
+  readonly #commands: string[] = [];
+  readonly #places = new Map<string, number>();
+
+  get count(): number {
+    return this.#commands.length;
+  }
+
+  /** @throws Error when it is another one than elsewhere, or was applied before: no two commands are the same */
+  at(place: number, command: string): void {
+    const there = this.#commands[place] ?? command;
+    if (there !== command)
+      throw new Error(`state machine safety: ${place} is ${there} and, elsewhere, ${command}`);
+    const before = this.#places.get(command) ?? place;
+    if (before !== place)
+      throw new Error(`exactly once: ${command} is applied at ${before} and ${place}`);
+    this.#commands[place] = command;
+    this.#places.set(command, place);
+  }
+}
+
 /** A journal of commands, with the registers that they lead to. All members of a group share what was applied where. */
 export class RegisterJournal extends Journal {
   registers = new Registers();
-  readonly #applied: string[];
+  readonly #applied: Applied;
 
-  /** @param applied by place, whoever was first */
-  constructor(applied: string[]) {
+  constructor(applied: Applied) {
     super();
     this.#applied = applied;
   }
@@ -25,24 +46,17 @@ export class RegisterJournal extends Journal {
   override apply(value: Uint8Array): Uint8Array {
     super.apply(value);
     const command = Buffer.from(value).toString();
-    this.#isSame(this.values.length - 1, command);
-    return Buffer.from(this.registers.apply(command));
+    this.#applied.at(this.values.length - 1, command);
+    return Buffer.from(this.registers.apply(withoutName(command)));
   }
 
   override restore(state: Uint8Array): void {
     super.restore(state);
     this.registers = new Registers();
     for (const [at, command] of this.values.entries()) {
-      this.#isSame(at, command);
-      this.registers.apply(command);
+      this.#applied.at(at, command);
+      this.registers.apply(withoutName(command));
     }
-  }
-
-  #isSame(at: number, command: string): void {
-    const before = this.#applied[at] ?? command;
-    if (before !== command)
-      throw new Error(`state machine safety: ${at} is ${before} and, elsewhere, ${command}`);
-    this.#applied[at] = command;
   }
 }
 
@@ -86,7 +100,7 @@ export class MemberClients {
       input.kind === "read"
         ? member.read(patience).then(() => `=${journal.registers.read(input.key)}`)
         : member
-            .propose(Buffer.from(commandOf(input)), patience)
+            .propose(Buffer.from(`${commandOf(input)}#${name}`), patience)
             .then(({ result }) => result && Buffer.from(result).toString());
     const goOn = (): void => this.#later();
     // Of a process that is killed nothing is heard any more.
@@ -103,4 +117,8 @@ export class MemberClients {
       },
     );
   }
+}
+
+function withoutName(command: string): string {
+  return command.split("#", 1)[0] ?? "";
 }

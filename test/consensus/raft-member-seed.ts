@@ -2,8 +2,9 @@ import type { ChangeStepKind } from "../../src/consensus/raft/change.ts";
 import { defaultRaftOptions } from "../../src/consensus/raft/options.ts";
 import type { Random } from "../../src/platform/random.ts";
 import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SkewedClock } from "../support/consensus/skewed-clock.ts";
 import { RaftMemberWorld } from "../support/raft-member-world.ts";
-import { MemberClients, RegisterJournal } from "./member-clients.ts";
+import { Applied, MemberClients, RegisterJournal } from "./member-clients.ts";
 import type { Running } from "./seed.ts";
 
 const CLIENTS = 4;
@@ -26,8 +27,14 @@ export async function raftMemberSeed(running: Running): Promise<void> {
     raft: { ...defaultRaftOptions, asyncStorage: true, electionTicks: 5 },
   };
   const world = new RaftMemberWorld(`raft-members/${seed}/world`, founders, options, faults);
-  const applied: string[] = [];
+  const applied = new Applied();
   world.newJournal = () => new RegisterJournal(applied);
+  world.clockFor = (id, clock) => {
+    const factor = new SeededRandom(`raft-members/${seed}/clock/${id}`).next();
+    return faults.happens("clock-skew", factor < 0.3)
+      ? new SkewedClock(clock, 0.7 + 2 * factor)
+      : clock;
+  };
   world.lossRate = random.next() < 0.5 ? 0.1 * random.next() : 0;
   world.duplicateRate = 0.05;
   world.latencyMsMax = 5 + below(40);
@@ -58,7 +65,7 @@ export async function raftMemberSeed(running: Running): Promise<void> {
     });
   } finally {
     process.off("uncaughtException", onThrow);
-    running.decided += applied.length;
+    running.decided += applied.count;
   }
 }
 

@@ -124,7 +124,7 @@ export function tendermintSeed(running: Running): void {
   try {
     world.runFor(limits.length * (300 + below(2_200)));
     const before = world.decidedByAny;
-    const roundMax = world.roundMax + 4 * powers.length;
+    const roundMax = world.roundMax + world.roundsOfAllTurns;
     world.heal(() => world.decidedByAll >= before + HEIGHTS_AFTER, EVENTS_MAX);
     for (const [height, { round }] of world.invariants.decisions)
       if (height > before && round > roundMax)

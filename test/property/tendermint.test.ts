@@ -62,7 +62,7 @@ t.test("nobody honest contradicts anybody, and all go on when the trouble is ove
       const world = new TendermintWorld(parts);
       world.runFor(TROUBLE_MS);
       const before = world.decidedByAny;
-      const roundMax = world.roundMax + 4 * parts.powers.length;
+      const roundMax = world.roundMax + world.roundsOfAllTurns;
       world.heal(() => world.decidedByAll >= before + HEIGHTS_AFTER, EVENTS_MAX);
       for (const [height, { round }] of world.invariants.decisions)
         if (height > before && round > roundMax)

@@ -24,6 +24,11 @@ function isWell(world: OrderingWorld, id: number): boolean {
   return !["left", "lost"].includes(process.ordering.status().standing);
 }
 
+/** @returns how few have a vote, as far as any of them knows */
+function smallest(world: OrderingWorld, ids: readonly number[]): number {
+  return Math.min(...ids.map((id) => world.ordering(id).status().members.length));
+}
+
 async function run(seed: string): Promise<{ world: OrderingWorld; told: Told }> {
   const random = new SeededRandom(`raft-ordering-members/${seed}`);
   const world = await OrderingWorld.founded({
@@ -52,6 +57,7 @@ async function run(seed: string): Promise<{ world: OrderingWorld; told: Told }> 
   const patience = { timeoutMs: 15_000 };
   let next = 4;
   let count = 0;
+  let isRemoving = false;
   const pick = (ids: readonly number[]): number => ids[Math.floor(random.next() * ids.length)] ?? 0;
   const wiped = new Set<number>();
   for (let step = 0; step < STEPS; step++) {
@@ -85,11 +91,18 @@ async function run(seed: string): Promise<{ world: OrderingWorld; told: Told }> 
           () => undefined,
         ),
       );
-    } else if (draw < 0.7 && world.ordering(by).status().members.length > 3) {
+    } else if (draw < 0.7 && !isRemoving && smallest(world, well) > 3) {
       const { members } = world.ordering(by).status();
       const peer = members[Math.floor(random.next() * members.length)] ?? "";
       const step = { kind: "remove" as const, peer };
-      const call = world.ordering(by).change(step, patience);
+      // One after the other, and never so many that the loss of a disk is more than the group bears.
+      isRemoving = true;
+      const call = world
+        .ordering(by)
+        .change(step, patience)
+        .finally(() => {
+          isRemoving = false;
+        });
       calls.push(
         call.then(
           () => void told.changes++,

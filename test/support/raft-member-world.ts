@@ -10,6 +10,7 @@ import {
 } from "../../src/consensus/raft-member/options.ts";
 import type { Decided } from "../../src/consensus/raft-member/proposals.ts";
 import type { Roster } from "../../src/consensus/raft-member/roster.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import type { Random } from "../../src/platform/random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { DeviceClock, ProcessClock } from "../../src/simulator/device-clock.ts";
@@ -70,6 +71,8 @@ export class RaftMemberWorld {
   writeFailureRate = 0;
   /** What members apply values to. */
   newJournal: (id: number) => Journal = () => new Journal();
+  /** By which clock a member goes. */
+  clockFor: (id: number, clock: Clock) => Clock = (_, clock) => clock;
   /** A message has arrived. */
   onArrival: (id: number) => void = () => undefined;
   readonly faults: Faults;
@@ -124,7 +127,7 @@ export class RaftMemberWorld {
     process.member = new RaftMember({
       disk,
       machine: journal,
-      clock,
+      clock: this.clockFor(id, clock),
       random,
       logger: silentLogger,
       options: this.#options,

@@ -68,8 +68,9 @@ export class MemberChanger {
     const { clock, options, sight, logger } = this.#parts;
     const status = seat.status();
     const nowMs = clock.monotonicMs();
+    if (!status.members.includes(sight.self)) return;
     this.#watch.look(status.members, nowMs);
-    if (status.leader === undefined || !status.members.includes(sight.self)) return;
+    if (status.leader === undefined) return;
     const decided = seat.pending();
     const step: MemberStep | undefined = decided ?? nextStep(this.stateOf(status), options);
     const name = step === undefined ? "" : `${decided === undefined} ${step.kind} ${step.peer}`;

@@ -30,7 +30,7 @@ export interface LineParts {
   /** Who may speak before this member has learnt who belongs to the group. */
   readonly sponsors: Roster;
   readonly acquaintance: () => Acquaintance;
-  readonly take: (message: Message) => void;
+  readonly take: (message: Message, from: PeerId) => void;
   /** A founder wants to know whose logs this one knows. */
   readonly greeted: (from: PeerId, greeting: Greeting) => void;
   /** This member's number was taken out of the group. */
@@ -87,7 +87,7 @@ export class Line {
     }
     if (heard.kind === "message") {
       const { message, log } = heard;
-      if (this.#admits(from, message.from, log, true)) take(message);
+      if (this.#admits(from, message.from, log, true)) take(message, from);
     } else if (heard.to !== identity.number) this.#strangers++;
     else if (heard.kind === "notice") this.#hearNotice(from, heard);
     else if (this.#admits(from, heard.from, heard.log, false)) greeted(from, heard);

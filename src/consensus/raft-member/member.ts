@@ -111,9 +111,14 @@ export class RaftMember {
     this.#timer?.cancel();
     this.#gathering?.cancel();
     this.#notices.stop();
+    this.refuse(error);
+    await this.#writer.close();
+  }
+
+  /** Nothing that was asked for here comes about any more. */
+  refuse(error: Error): void {
     this.#proposals.fail(error);
     this.#reads.fail(error);
-    await this.#writer.close();
   }
 
   get roster(): Roster {

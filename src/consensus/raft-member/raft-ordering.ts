@@ -97,6 +97,8 @@ class RaftOrdering implements Ordering {
   #presentedAtMs = Number.NEGATIVE_INFINITY;
   #term = 0;
   #started = false;
+  /** Nothing is heard or said any more. */
+  #isOver = false;
   /** Why this member takes part no more. */
   #ended: AgreementError | undefined;
   #end: "left" | "lost" | undefined;
@@ -113,21 +115,24 @@ class RaftOrdering implements Ordering {
     this.#line = new Line({
       ...parts,
       identity,
-      sponsors: disk?.sponsors ?? NOBODY,
+      sponsors: disk?.sponsors ?? foundersOf(founding),
       acquaintance: () => ({
         roster: this.#member?.roster ?? NOBODY,
         nextNumber: this.#member?.nextNumber ?? 1,
         isLeading: this.#member?.isLeading === true,
       }),
-      take: (message) => this.#member?.take(message),
+      take: (message, from) => {
+        if (this.#member === undefined) this.#introduce(from, message.from);
+        else this.#member.take(message);
+      },
       greeted: (from, greeting) => void this.#greeted(from, greeting),
-      left: () => this.#leave(),
+      left: () => this.#leave(false),
       forgotten: () => this.#lose(new LostLogError("the number of this member is of another log")),
     });
     this.#steward = new Steward({ ...parts, ...options, line: this.#line, nowMs });
     if (disk !== undefined) this.#become(disk);
     parts.channel.listen((from, bytes) => {
-      if (this.#started && this.#ended === undefined) this.#line.hear(from, bytes);
+      if (this.#started && !this.#isOver) this.#line.hear(from, bytes);
     });
   }
 
@@ -232,7 +237,8 @@ class RaftOrdering implements Ordering {
       if (term !== this.#term) this.#line.forgetLearners();
       this.#term = term;
       const { number } = this.#identity;
-      if (number < member.nextNumber && !member.roster.has(number)) this.#leave();
+      // It goes on to vote, and to say what is committed: those that lag may need both to learn of its leaving.
+      if (number < member.nextNumber && !member.roster.has(number)) this.#leave(true);
     }
     this.#watches.look();
     this.#parts.onChange();
@@ -273,6 +279,14 @@ class RaftOrdering implements Ordering {
     this.#parts.channel.send(peer, said).catch(() => undefined);
   }
 
+  /** The group has been founded, as it seems: if that was with this member, it has forgotten so, and is told. */
+  #introduce(peer: PeerId, number: number): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#founding === undefined || nowMs - this.#presentedAtMs < PRESENT_EVERY_MS) return;
+    this.#presentedAtMs = nowMs;
+    this.#greet(this.#founding, peer, number, true);
+  }
+
   async #greeted(from: PeerId, greeting: Greeting): Promise<void> {
     const founding = this.#founding;
     if (founding?.isFounder(from, greeting.from) !== true) return;
@@ -305,12 +319,13 @@ class RaftOrdering implements Ordering {
     }
   }
 
-  #leave(): void {
+  /** @param mayBeNeeded others may not know yet that they can do without it */
+  #leave(mayBeNeeded: boolean): void {
     if (this.#ended !== undefined) return;
     this.#end = "left";
-    void this.#finish(
-      new AgreementError("consensus.refused", "this member was taken out of the group"),
-    );
+    const error = new AgreementError("consensus.refused", "this member was taken out of the group");
+    if (mayBeNeeded) this.#refuse(error);
+    else void this.#finish(error);
     this.#parts.onChange();
   }
 
@@ -322,17 +337,27 @@ class RaftOrdering implements Ordering {
     this.#parts.onChange();
   }
 
+  /** Whoever waits is told, and so is whoever asks from now on. */
+  #refuse(error: AgreementError): void {
+    this.#ended ??= error;
+    this.#watches.fail(this.#ended);
+    this.#member?.refuse(this.#ended);
+  }
+
   async #finish(error: AgreementError): Promise<void> {
-    if (this.#ended === undefined) {
-      this.#ended = error;
-      this.#greeting?.cancel();
-      this.#parts.channel.close();
-      this.#watches.fail(error);
-    }
+    this.#refuse(error);
+    this.#isOver = true;
+    this.#greeting?.cancel();
+    this.#parts.channel.close();
     await this.#member?.stop(error);
   }
 
   #checkTakesPart(): void {
     if (this.#ended !== undefined) throw this.#ended;
   }
+}
+
+/** While a group is founded, or where it has been already without this one knowing, founders may speak. */
+function foundersOf(founding: Founding | undefined): Roster {
+  return new Map(founding?.peers.map((peer, at) => [at + 1, { peer, log: 0 }]));
 }

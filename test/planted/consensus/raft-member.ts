@@ -10,13 +10,6 @@ export const raftMemberBugs: readonly PlantedBug[] = [
     replace: "    if (append.responses.length < 0) durable = true;\n",
   },
   {
-    name: "raft-member-promise-a-failed-write",
-    about: "a write that failed is taken for one that was made",
-    file: "consensus/raft-member/log-writer.ts",
-    find: "        this.#failed(appends, error as Error);\n        break;\n",
-    replace: "        if (appends.length === 0) this.#failed(appends, error as Error);\n",
-  },
-  {
     name: "raft-member-read-at-once",
     about: "a read does not wait until what was decided before it is applied here",
     file: "consensus/raft-member/read-barrier.ts",

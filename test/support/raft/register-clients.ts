@@ -1,6 +1,6 @@
+import type { RaftNode } from "../../../src/consensus/raft/node.ts";
 import type { Random } from "../../../src/platform/random.ts";
 import { commandOf, drawInput, History, outputOf, Registers } from "../consensus/registers.ts";
-import type { WorldNode } from "./world-node.ts";
 
 /** So many events later a client gives up what was not answered; whether it came about stays open. */
 const PATIENCE_EVENTS = 500;
@@ -53,7 +53,7 @@ export class RegisterClients {
   }
 
   /** A client does something, if it has waited long enough. @param now counts events */
-  act(nodes: readonly WorldNode[], now: number): void {
+  act(nodes: readonly { readonly raft: RaftNode | undefined }[], now: number): void {
     const client = this.#clients[this.#below(this.#clients.length)];
     if (client === undefined) return;
     if (client.name !== undefined && now - client.askedAt < PATIENCE_EVENTS) return;

@@ -103,8 +103,11 @@ export class Liar {
   }
 
   #newValue(height: number): SplitValue {
-    const value = this.#parts.newValue(height).subarray(0, this.#parts.partBytes);
-    return split(value, this.#parts.partBytes, this.#parts.hasher);
+    const { partBytes, hasher, random } = this.#parts;
+    const value = this.#parts.newValue(height);
+    // Of more than one part none is ever told: the rest of the committee waits for them in vain.
+    const isWithheld = random.next() < 0.2;
+    return split(isWithheld ? value : value.subarray(0, partBytes), partBytes, hasher);
   }
 
   #proposal(
@@ -124,7 +127,7 @@ export class Liar {
     });
     const known = this.#values.get(height) ?? [];
     this.#values.set(height, [...known.slice(-3), valueId]);
-    const value = parts[0]?.bytes ?? new Uint8Array();
+    const value = parts.length === 1 ? parts[0]?.bytes : undefined;
     const polka: Certificate | undefined =
       validRound < 0
         ? undefined
@@ -137,7 +140,13 @@ export class Liar {
               validator: proposer,
             }),
           ]);
-    return { kind: "proposal", proposal, manifest, value, ...(polka !== undefined && { polka }) };
+    return {
+      kind: "proposal",
+      proposal,
+      manifest,
+      ...(value !== undefined && { value }),
+      ...(polka !== undefined && { polka }),
+    };
   }
 
   /** A decision that it took alone. */

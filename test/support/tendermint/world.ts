@@ -109,7 +109,7 @@ export class TendermintWorld {
           manner: parts.manner,
           others: [...this.#sites.keys()],
           proposerAt: (height, round) => this.#rotations.proposersOf(height)?.of(round),
-          newValue: (height) => this.#newValue(height, this.#random.next() < 0.3),
+          newValue: (height) => this.#newValue(height, this.#random.next() < 0.5),
         }),
       );
     this.invariants = new TendermintInvariants({
@@ -135,6 +135,14 @@ export class TendermintWorld {
 
   get decidedByAny(): number {
     return Math.max(...this.invariants.decisions.keys(), 0);
+  }
+
+  /**
+   * Rounds until everybody has proposed, with what a newcomer begins behind: who is locked on what nobody else knows of, and
+   * whose vote is needed, frees the others only when its turn comes.
+   */
+  get roundsOfAllTurns(): number {
+    return 4 * (this.#parts.powers.reduce((sum, power) => sum + power, 0) + 1);
   }
 
   /** The latest round that anybody honest is in. */
