@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import { fromHex, toHex } from "../../platform/hex.ts";
 import type { KeyValueStore } from "../../platform/key-value-store.ts";
@@ -6,31 +5,23 @@ import type { Logger } from "../../platform/logger.ts";
 import { Refused } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
-import {
-  type CommitteeAdmission,
-  CommitteeLossSchema,
-  type CommitteeRecord,
-  CommitteeRecordWantedSchema,
-} from "../../wire/agent_mesh/v1/committee_pb.ts";
+import type { CommitteeAdmission, CommitteeRecord } from "../../wire/agent_mesh/v1/committee_pb.ts";
 import type { OrderingStatus } from "../ordering/ordering.ts";
+import { CommitteeTalk } from "./committee-talk.ts";
 import { FitnessWatch, type FleetSight } from "./fleet-sight.ts";
 import { FounderDesk } from "./founder-desk.ts";
-import { promiseKept, readPromise } from "./founder-promise.ts";
-import type { Founding } from "./founding.ts";
-import { readTicket, ticketOperation } from "./kept-ticket.ts";
+import { promiseKept } from "./founder-promise.ts";
 import { KnownCommittees } from "./known-committees.ts";
 import { MemberChanger } from "./member-changer.ts";
 import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
 import { type Fitness, faultOfStep } from "./next-step.ts";
 import type { CommitteeOptions } from "./options.ts";
 import { type ChangeFollower, type KnownCommittee, recordOf } from "./record.ts";
-import { LostSeatError, type Seat, type SeatListener, type SeatMaker } from "./seat.ts";
+import type { Seat, SeatListener, SeatMaker } from "./seat.ts";
+import { SeatKeeper } from "./seat-keeper.ts";
 
 /** Nothing to tell. */
 const NOTHING: CommitteeReply = { case: undefined };
-const WANTED = create(CommitteeRecordWantedSchema);
-/** Neighbours that are asked before a committee is founded. */
-const ASKED_MAX = 8;
 
 /**
  * What this node is to the committee: `none` is known; it `follows` one; it is `seated`; it is to be, and has `lost` what
@@ -75,11 +66,9 @@ export class Committee {
   readonly #watch: FitnessWatch;
   readonly #founder: FounderDesk;
   readonly #changer: MemberChanger;
-  #seat: Seat | undefined;
-  #isLost = false;
+  readonly #keeper: SeatKeeper;
+  readonly #talk: CommitteeTalk;
   #timer: Timer | undefined;
-  #comparedAtMs = Number.NEGATIVE_INFINITY;
-  #toldLossAtMs = Number.NEGATIVE_INFINITY;
   #isLooking = false;
   #isStopped = false;
   /** What changes the seat or what is known comes one after the other. */
@@ -96,16 +85,23 @@ export class Committee {
       (peer) => this.fitness(peer),
     );
     this.#changer = new MemberChanger(parts, this.#watch, (seat) => this.#recordFor(seat));
+    this.#keeper = new SeatKeeper({
+      ...parts,
+      self: sight.self,
+      listener: (group) => this.#listener(group),
+    });
+    this.#talk = new CommitteeTalk(
+      parts,
+      () => this.#known.newest,
+      (record, from) => this.#adopt(record, from),
+    );
   }
 
   /** Takes the seat that it had. @throws StoreError */
   async open(): Promise<void> {
     await this.#known.load();
     const known = this.#known.newest;
-    if (known === undefined) return;
-    const { group } = known.founding;
-    if (await this.#parts.seats.isBegun(group)) await this.#resume(known.founding);
-    else if (known.members.includes(this.#parts.sight.self)) this.#lost(group);
+    if (known !== undefined) await this.#keeper.reopen(known);
   }
 
   start(): void {
@@ -118,12 +114,12 @@ export class Committee {
     this.#isStopped = true;
     this.#timer?.cancel();
     await this.#last.catch(() => undefined);
-    await this.#seat?.stop();
+    await this.#keeper.seat?.stop();
   }
 
   get standing(): CommitteeStanding {
-    if (this.#isLost) return "lost";
-    if (this.#seat !== undefined) return "seated";
+    if (this.#keeper.isLost) return "lost";
+    if (this.#keeper.seat !== undefined) return "seated";
     return this.#known.newest === undefined ? "none" : "follows";
   }
 
@@ -134,11 +130,11 @@ export class Committee {
 
   /** How the group stands; undefined without a seat. */
   status(): OrderingStatus | undefined {
-    return this.#seat?.status();
+    return this.#keeper.seat?.status();
   }
 
   fitness(peer: PeerId): Fitness {
-    const isLost = this.#isLost && peer === this.#parts.sight.self;
+    const isLost = this.#keeper.isLost && peer === this.#parts.sight.self;
     return isLost ? "lost" : this.#watch.fitness(peer);
   }
 
@@ -186,13 +182,13 @@ export class Committee {
 
   /** There is a link to another agent: it may know of another committee. */
   met(peer: PeerId): void {
-    this.#compare(peer);
+    this.#talk.compare(peer);
   }
 
   #seated(): Seat {
-    if (this.#seat === undefined)
+    if (this.#keeper.seat === undefined)
       throw new Refused("committee.not-a-member", "this agent has no seat in the committee");
-    return this.#seat;
+    return this.#keeper.seat;
   }
 
   #reply(): CommitteeReply {
@@ -221,52 +217,16 @@ export class Committee {
   }
 
   async #look(): Promise<void> {
-    const { options, sight, clock, random } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    if (nowMs - this.#comparedAtMs >= options.compareIntervalMs) {
-      this.#comparedAtMs = nowMs;
-      const neighbours = sight.neighbours();
-      const peer = neighbours[Math.floor(random.next() * neighbours.length)];
-      if (peer !== undefined) this.#compare(peer);
-    }
-    if (this.#isLost) this.#tellLoss(nowMs);
-    const known = this.#known.newest;
-    if (this.#seat !== undefined) {
-      await this.#followSeat(this.#seat);
-      await this.#changer.look(this.#seat);
-    } else if (known === undefined && this.#founder.isDue()) {
-      await this.#askAround();
+    this.#talk.look();
+    const { seat, isLost } = this.#keeper;
+    if (isLost) this.#talk.tellLoss();
+    if (seat !== undefined) {
+      await this.#followSeat(seat);
+      await this.#changer.look(seat);
+    } else if (this.#known.newest === undefined && this.#founder.isDue()) {
+      await this.#talk.askAround();
       if (this.#known.newest === undefined) await this.found();
     }
-  }
-
-  /** Nobody founds a committee while a neighbour knows of one. */
-  async #askAround(): Promise<void> {
-    const { sight, ask } = this.#parts;
-    const asked = sight.neighbours().slice(0, ASKED_MAX);
-    const answers = await Promise.allSettled(
-      asked.map((peer) => ask(peer, { case: "recordWanted", value: WANTED })),
-    );
-    for (const [at, answer] of answers.entries())
-      if (answer.status === "fulfilled" && answer.value.case === "record")
-        await this.#adopt(answer.value.value, asked[at]).catch(() => undefined);
-  }
-
-  #compare(peer: PeerId): void {
-    const { ask, logger } = this.#parts;
-    const question: CommitteeQuestion =
-      this.#known.newest === undefined
-        ? { case: "recordWanted", value: WANTED }
-        : { case: "record", value: recordOf(this.#parts.signer, this.#known.newest) };
-    ask(peer, question)
-      .then((reply) => {
-        if (reply.case === "record") return this.#adopt(reply.value, peer);
-        return undefined;
-      })
-      // It may be gone, or take no part in committees; others do.
-      .catch((error: unknown) =>
-        logger.debug("no committee was heard of", { peer, reason: String(error) }),
-      );
   }
 
   /** @throws Refused where the record is not to be believed */
@@ -279,38 +239,19 @@ export class Committee {
       const { group } = known.founding;
       const isOther = before !== undefined && before.founding.group !== group;
       if (isOther) {
-        await this.#leave(before.founding.group);
+        await this.#keeper.leave(before.founding.group);
         this.#watch.forget();
       }
-      if (!(await this.#sit(known))) await this.#known.keep(known);
+      const isKept = await this.#keeper.sit(known);
+      await this.#known.keep(known, isKept ? [promiseKept()] : []);
       this.#tell(known, before);
-      this.#spread(known, from);
+      this.#talk.spread(known, from);
     });
-  }
-
-  /** Takes the seat that the record says is this node's. @returns whether the record is on disk already */
-  async #sit(known: KnownCommittee): Promise<boolean> {
-    const { seats, sight, store } = this.#parts;
-    const { founding, members } = known;
-    const { group } = founding;
-    if (this.#seat !== undefined) return false;
-    const promise = await readPromise(store);
-    const isPromised = promise?.group === group;
-    if (!isPromised && !members.includes(sight.self)) {
-      if (this.#isLost) await this.#leave(group);
-      return false;
-    }
-    if (await seats.isBegun(group)) await this.#resume(founding);
-    else if (isPromised)
-      await this.#taken(group, () => seats.found(founding, this.#listener(group)));
-    else this.#lost(group);
-    await this.#known.keep(known, isPromised ? [promiseKept()] : []);
-    return true;
   }
 
   /** @returns the ticket that this agent began with */
   async #admit(from: PeerId, { record, ticket, renew }: CommitteeAdmission): Promise<Uint8Array> {
-    const { sight, seats, options, store } = this.#parts;
+    const { sight, options } = this.#parts;
     if (record === undefined) throw new Refused("committee.malformed-record", "no record");
     await this.#adopt(record, from);
     return this.#inTurn(async () => {
@@ -327,45 +268,15 @@ export class Committee {
         );
       if (sight.fitness(sight.self) !== "fit")
         throw new Refused("committee.unfit", "this agent can not be a member now");
-      const { group } = known.founding;
-      const begun = await readTicket(store, group);
-      // It may be a member by now, for all that is known here: what it has promised stays.
-      if (this.#seat !== undefined && begun !== undefined && !renew) return begun;
-      await this.#leave(group);
-      await store.write([ticketOperation(group, ticket)], { durable: true });
-      await this.#taken(group, () => seats.join(known.founding, ticket, this.#listener(group)));
-      return ticket;
+      return this.#keeper.join(known.founding, ticket, renew);
     });
-  }
-
-  async #resume(founding: Founding): Promise<void> {
-    const { group } = founding;
-    await this.#taken(group, () => this.#parts.seats.resume(founding, this.#listener(group)));
-  }
-
-  async #taken(group: string, take: () => Promise<Seat>): Promise<void> {
-    try {
-      this.#seat = await take();
-      this.#isLost = false;
-      this.#parts.onChange({ kind: "seated", group });
-    } catch (error) {
-      if (!(error instanceof LostSeatError)) throw error;
-      this.#parts.logger.error(
-        "this agent lost what it had promised as a member of the committee",
-        {
-          group,
-          reason: error.message,
-        },
-      );
-      this.#lost(group);
-    }
   }
 
   #listener(group: string): SeatListener {
     return {
       changed: () => {
-        if (this.#seat !== undefined && this.#known.newest?.founding.group === group)
-          this.#followSeat(this.#seat).catch((error: unknown) =>
+        if (this.#keeper.seat !== undefined && this.#known.newest?.founding.group === group)
+          this.#followSeat(this.#keeper.seat).catch((error: unknown) =>
             this.#parts.logger.warn("the committee's record was not kept", {
               reason: String(error),
             }),
@@ -375,24 +286,17 @@ export class Committee {
       faultOf: (step, status) => faultOfStep(this.#changer.stateOf(status), step),
       lost: () => {
         void this.#inTurn(async () => {
-          await this.#seat?.stop();
-          this.#lost(group);
+          await this.#keeper.lose(group);
         });
       },
     };
-  }
-
-  #lost(group: string): void {
-    this.#seat = undefined;
-    this.#isLost = true;
-    this.#parts.onChange({ kind: "lost", group });
   }
 
   /** Takes over from the seat who belongs to the committee now. */
   #followSeat(seat: Seat): Promise<void> {
     return this.#inTurn(async () => {
       const known = this.#known.newest;
-      if (known === undefined || this.#seat !== seat || this.#isStopped) return;
+      if (known === undefined || this.#keeper.seat !== seat || this.#isStopped) return;
       const { founding, signatures } = known;
       const further = seat.changes(known.changes.length);
       if (further.length > 0) {
@@ -402,20 +306,10 @@ export class Committee {
         const newer = { founding, signatures, changes, members };
         await this.#known.keep(newer);
         this.#tell(newer, known);
-        this.#spread(newer, undefined);
+        this.#talk.spread(newer, undefined);
       }
-      if (seat.status().standing === "left") await this.#leave(founding.group);
+      if (seat.status().standing === "left") await this.#keeper.leave(founding.group);
     });
-  }
-
-  /** Gives the seat up for good. */
-  async #leave(group: string): Promise<void> {
-    const seat = this.#seat;
-    this.#seat = undefined;
-    this.#isLost = false;
-    await seat?.stop();
-    await this.#parts.seats.forget(group);
-    if (seat !== undefined) this.#parts.onChange({ kind: "left", group });
   }
 
   #tell(known: KnownCommittee, before: KnownCommittee | undefined): void {
@@ -424,18 +318,9 @@ export class Committee {
     this.#parts.onChange({ kind, committee: known });
   }
 
-  #spread(known: KnownCommittee, from: PeerId | undefined): void {
-    const { sight, ask, signer } = this.#parts;
-    const peers = new Set([...sight.neighbours(), ...known.members, ...known.founding.founders]);
-    for (const peer of peers)
-      if (peer !== from && peer !== sight.self)
-        // Who was not reached hears of it from others, or when it asks.
-        ask(peer, { case: "record", value: recordOf(signer, known) }).catch(() => undefined);
-  }
-
   #recordFor(seat: Seat): CommitteeRecord | undefined {
     const known = this.#known.newest;
-    return known === undefined || this.#seat !== seat
+    return known === undefined || this.#keeper.seat !== seat
       ? undefined
       : recordOf(this.#parts.signer, known);
   }
@@ -443,17 +328,6 @@ export class Committee {
   #heardOfLoss(from: PeerId, group: string): void {
     const known = this.#known.newest;
     if (known?.founding.group === group && known.members.includes(from)) this.#watch.lost(from);
-  }
-
-  #tellLoss(nowMs: number): void {
-    const { options, ask, sight } = this.#parts;
-    const known = this.#known.newest;
-    if (known === undefined || nowMs - this.#toldLossAtMs < options.retryAfterMs) return;
-    this.#toldLossAtMs = nowMs;
-    const value = create(CommitteeLossSchema, { group: fromHex(known.founding.group) });
-    // Those too that may have to found another committee.
-    for (const peer of new Set([...known.members, ...sight.wanted()]))
-      if (peer !== sight.self) ask(peer, { case: "loss", value }).catch(() => undefined);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
