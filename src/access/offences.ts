@@ -15,6 +15,7 @@ export const OFFENCE_WEIGHTS = {
   "forged-record": 50,
   "forged-grant": 50,
   "forged-assignment": 50,
+  "forged-deposit": 50,
   "forged-renewal": 50,
   /** Any kind that is not in this table. */
   other: 5,

@@ -7,6 +7,7 @@ import type { Signer } from "../../platform/signer.ts";
 import { Agreement } from "../agreement/agreement.ts";
 import type { Decision } from "../agreement/decision.ts";
 import { defaultAgreementOptions } from "../agreement/options.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type {
   Beginning,
   GroupChannel,
@@ -102,8 +103,7 @@ export class AgreementSeats implements SeatMaker {
           }),
       });
     } catch (error) {
-      if ((error as Error).name === "LostLogError")
-        throw new LostSeatError((error as Error).message, { cause: error });
+      if (error instanceof LostLogError) throw new LostSeatError(error.message, { cause: error });
       throw error;
     }
     const seat = new AgreementSeat(agreement, parts.signer, listener);

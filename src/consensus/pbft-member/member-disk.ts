@@ -1,5 +1,6 @@
 import type { KeyValueStore, StoreEntry, StoreOperation } from "../../platform/key-value-store.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import { type ByteReader, ByteWriter, decodeAll, MalformedError } from "../pbft/bytes.ts";
 import { readPeers, readSigned, type SignedHandover, writePeers, writeSigned } from "./handover.ts";
 
@@ -10,11 +11,6 @@ const EPOCH_DIGITS = 16;
 const DIGEST_DIGITS = 64;
 const FORMAT = 1;
 const STANDINGS = ["joining", "member", "left"] as const;
-
-/** The records of a member can not be read as they were written. It does not know any more what it has promised. */
-export class LostRecordsError extends Error {
-  override readonly name = "LostRecordsError";
-}
 
 /** Where a member stands: with `joining`, epoch and members are those of its ticket. */
 export interface Head {
@@ -62,11 +58,11 @@ export class MemberDisk {
     return records.length === 0;
   }
 
-  /** @throws LostRecordsError when something was lost since it was written @throws StoreError */
+  /** @throws LostLogError when something was lost since it was written @throws StoreError */
   async load(): Promise<KeptRecords> {
     const { head, generation } = intact("head", await this.#get("h"), readHead);
     if (generation !== this.#generation)
-      throw new LostRecordsError("the store was repaired since, and may have lost records");
+      throw new LostLogError("the store was repaired since, and may have lost records");
     const timestamp = await this.#get("t");
     const handovers: KeptHandover[] = [];
     for await (const [key, value] of this.#all(`${this.#prefix}p/`))
@@ -191,7 +187,7 @@ function readKept(reader: ByteReader): KeptHandover {
 
 function intact<T>(key: string, bytes: Uint8Array | undefined, read: (reader: ByteReader) => T): T {
   const value = bytes && decodeAll(bytes, read);
-  if (value === undefined) throw new LostRecordsError(`the record ${key} is damaged or missing`);
+  if (value === undefined) throw new LostLogError(`the record ${key} is damaged or missing`);
   return value;
 }
 

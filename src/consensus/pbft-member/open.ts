@@ -1,4 +1,5 @@
 import type { Protocol } from "../../platform/network.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type { Ordering, OrderingParts } from "../ordering/ordering.ts";
 import { AgreementError } from "../ordering/waiting.ts";
 import { encodeSnapshot } from "../pbft/durable.ts";
@@ -8,7 +9,7 @@ import { genesisSnapshot } from "../pbft/state.ts";
 import type { PbftCounters } from "./counters.ts";
 import { LostMember } from "./lost-member.ts";
 import { PbftMember } from "./member.ts";
-import { LostRecordsError, MemberDisk } from "./member-disk.ts";
+import { MemberDisk } from "./member-disk.ts";
 import { checkMemberOptions, defaultPbftMemberOptions, type PbftMemberOptions } from "./options.ts";
 import { ReplicatedState } from "./replicated-state.ts";
 import { decodeTicket } from "./ticket.ts";
@@ -50,7 +51,7 @@ export async function openPbftOrdering(
   try {
     return await resume(parts, disk, all);
   } catch (error) {
-    if (!(error instanceof LostRecordsError)) throw error;
+    if (!(error instanceof LostLogError)) throw error;
     return new LostMember(parts, error);
   }
 }

@@ -1,9 +1,10 @@
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import { ascending } from "../raft/configuration.ts";
 import { type Identity, isIdentity, LOG_NUMBERS } from "./identity.ts";
-import { checkUnused, LogDisk, LostLogError, readJson } from "./log-disk.ts";
+import { checkUnused, LogDisk, readJson } from "./log-disk.ts";
 import type { Greeting } from "./message-codec.ts";
 import { ReplicatedState } from "./replicated-state.ts";
 import type { Roster } from "./roster.ts";

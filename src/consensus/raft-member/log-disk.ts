@@ -1,4 +1,5 @@
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type { Entry } from "../raft/entry.ts";
 import type { HardState, Snapshot } from "../raft/log-storage.ts";
 import { MemoryLogStorage } from "../raft/memory-log-storage.ts";
@@ -29,11 +30,6 @@ export interface LogChange {
 /** How a member came into its group. */
 export interface Origin extends Identity {
   readonly sponsors: Roster;
-}
-
-/** The log of a member can not be read as it was written. Whoever lost part of it has voted for what it does not know. */
-export class LostLogError extends Error {
-  override readonly name = "LostLogError";
 }
 
 /**

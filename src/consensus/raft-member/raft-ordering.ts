@@ -1,6 +1,7 @@
 import type { Timer } from "../../platform/clock.ts";
 import type { Protocol } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type {
   MembersStep,
   Ordered,
@@ -14,7 +15,7 @@ import { isVoter } from "../raft/configuration.ts";
 import { Founding } from "./founding.ts";
 import { drawLog, type Identity } from "./identity.ts";
 import { Line } from "./line.ts";
-import { checkUnused, LogDisk, LostLogError } from "./log-disk.ts";
+import { checkUnused, LogDisk } from "./log-disk.ts";
 import { RaftMember } from "./member.ts";
 import { MembersChanger } from "./members-changer.ts";
 import { encodeAside, type Greeting } from "./message-codec.ts";

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Hasher } from "../../platform/hasher.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import { faultOfCertificate } from "../tendermint/certificate.ts";
 import type {
   Decision,
@@ -18,7 +19,7 @@ import { Tendermint } from "../tendermint/tendermint.ts";
 import { heightEntry, type WalEntry } from "../tendermint/wal.ts";
 import { type Block, decodeBlock, encodeBlock, isSameBasis, roomOf } from "./block.ts";
 import type { Applied, GroupState } from "./group-state.ts";
-import { type LoadedLog, LostLogError } from "./log-disk.ts";
+import type { LoadedLog } from "./log-disk.ts";
 import type { LogWriter } from "./log-writer.ts";
 import type { TendermintMemberOptions } from "./options.ts";
 import type { Pool } from "./pool.ts";

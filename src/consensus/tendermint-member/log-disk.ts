@@ -1,4 +1,5 @@
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
+import { LostLogError } from "../ordering/lost-log.ts";
 import type { Evidence } from "../tendermint/evidence.ts";
 import { compact, type DecisionEntry, type WalEntry } from "../tendermint/wal.ts";
 import { type Origin, readHead, writeHead } from "./log-head.ts";
@@ -8,11 +9,6 @@ import { decodeRecord, encodeRecord, type ProvenState, type StoredRecord } from 
 const PAGE_RECORDS = 1_024;
 const PAGE_BYTES_MAX = 4 * 1_048_576;
 const DIGITS = 16;
-
-/** The log of a member can not be read as it was written. Whoever lost part of it may have said what it does not know. */
-export class LostLogError extends Error {
-  override readonly name = "LostLogError";
-}
 
 /** What is to be on disk. Decisions before a state that takes their place are dropped. */
 export interface LogChange {

@@ -1,13 +1,11 @@
 // What a member of a Raft group wrote is what it finds again, whenever its power goes.
+
 import * as fc from "fast-check";
 import t from "tap";
+import { LostLogError } from "../../../../src/consensus/ordering/lost-log.ts";
 import type { Entry } from "../../../../src/consensus/raft/entry.ts";
 import type { HardState } from "../../../../src/consensus/raft/log-storage.ts";
-import {
-  checkUnused,
-  LogDisk,
-  LostLogError,
-} from "../../../../src/consensus/raft-member/log-disk.ts";
+import { checkUnused, LogDisk } from "../../../../src/consensus/raft-member/log-disk.ts";
 import {
   MemoryKeyValueStore,
   VirtualDisk,

@@ -1,11 +1,8 @@
 import t from "tap";
+import { LostLogError } from "../../../../src/consensus/ordering/lost-log.ts";
 import { ProposerRotation } from "../../../../src/consensus/tendermint/proposer-rotation.ts";
 import { heightEntry, type WalEntry } from "../../../../src/consensus/tendermint/wal.ts";
-import {
-  type LogChange,
-  LogDisk,
-  LostLogError,
-} from "../../../../src/consensus/tendermint-member/log-disk.ts";
+import { type LogChange, LogDisk } from "../../../../src/consensus/tendermint-member/log-disk.ts";
 import type { ProvenState } from "../../../../src/consensus/tendermint-member/record-codec.ts";
 import { StoreError } from "../../../../src/platform/key-value-store.ts";
 import { MemoryKeyValueStore } from "../../../../src/simulator/memory-key-value-store.ts";

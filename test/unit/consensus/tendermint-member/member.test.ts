@@ -1,7 +1,7 @@
 import t from "tap";
+import { LostLogError } from "../../../../src/consensus/ordering/lost-log.ts";
 import { faultOfEvidence } from "../../../../src/consensus/tendermint/evidence.ts";
 import { BallotVerifier, signVote } from "../../../../src/consensus/tendermint/signing.ts";
-import { LostLogError } from "../../../../src/consensus/tendermint-member/log-disk.ts";
 import { openTendermintOrdering } from "../../../../src/consensus/tendermint-member/open.ts";
 import { defaultTendermintMemberOptions } from "../../../../src/consensus/tendermint-member/options.ts";
 import { decodeRecord } from "../../../../src/consensus/tendermint-member/record-codec.ts";
