@@ -55,19 +55,19 @@ function addPropose(group: Command): void {
       .argument("<topic>", "what it is about, for example maintenance")
       .argument("<value>", "JSON, or plain text")
       .description("put a value before the committee")
-      .option("--expires <duration>", "how long members may vote", parseDuration, 3_600_000)
+      .option("--expires <duration>", "how long members may vote; 1h unless given", parseDuration)
       .option("--wait <duration>", "wait for the decision", parseDuration),
   ).action(
     async (
       topic: string,
       text: string,
-      options: RestOptions & { expires: number; wait?: number },
+      options: RestOptions & { expires?: number; wait?: number },
     ) => {
       const client = await RestClient.open(options);
       const made = await client.post<Body<typeof proposed>>(URL_PROPOSALS, {
         topic,
         value: jsonOf(text),
-        expiresAfterMs: options.expires,
+        ...(options.expires !== undefined && { expiresAfterMs: options.expires }),
       });
       if (options.wait === undefined) {
         if (options.json === true) printJson(made);
