@@ -19,6 +19,8 @@ import type { TasksSummary } from "./view.ts";
 import { Waiters } from "./waiters.ts";
 
 const ID_BYTES = 8;
+/** Without an open order for so long, nothing is kept of the fleet any more. Until then turns go on where they were. */
+const ATTENTION_MS = 600_000;
 
 /** What a desk is made of. */
 export interface DeskParts extends OrderLogParts, Pick<CallsParts, "call" | "cancel"> {
@@ -53,7 +55,9 @@ export class OrderDesk {
   readonly #calls: Calls;
   readonly #agenda = new Agenda<string>();
   readonly #wakeUp: WakeUp;
-  readonly #placement: Placement;
+  /** There while the fleet is looked at: most agents never order anything. */
+  #placement: Placement | undefined;
+  readonly #inattention: WakeUp;
   #running = false;
   readonly #counters = {
     ordered: 0,
@@ -79,14 +83,7 @@ export class OrderDesk {
       cancel: parts.cancel,
       onChange: (id, change) => this.#changed(id, change),
     });
-    this.#placement = new Placement({
-      clock: parts.clock,
-      random: parts.random.fork("placement"),
-      options: parts.options,
-      engage: (id, peer, expiresInMs) => this.#engage(id, peer, expiresInMs),
-      revoke: (id) => this.#calls.revoke(id),
-      onEnd: (id, end) => this.#placed(id, end),
-    });
+    this.#inattention = new WakeUp(parts.clock, "tasks.inattention", () => this.#lookAway());
   }
 
   counters(): TasksSummary["counters"] {
@@ -100,9 +97,9 @@ export class OrderDesk {
   /** Goes on with what the last run left. */
   start(): void {
     this.#running = true;
-    for (const offer of this.#parts.fleet.refresh()) this.#placement.offered(offer.peer, offer);
     for (const order of this.#book.all()) {
       if (isEnded(order)) continue;
+      this.#attend();
       const { spec, orderedAt } = order;
       const leftMs = spec.deadlineMs - elapsedMs(orderedAt, this.#parts.clock);
       this.#book.set(restarted(order, this.#log.context()));
@@ -116,11 +113,13 @@ export class OrderDesk {
   stop(): void {
     this.#running = false;
     this.#wakeUp.cancel();
-    this.#placement.stop();
+    this.#inattention.cancel();
+    this.#placement?.stop();
   }
 
   /** Takes an order. @returns it, once it is on disk @throws OrderRefused, StoreError */
   async order(spec: OrderSpec): Promise<Order> {
+    this.#attend();
     const refusal = refusalOf(spec, this.#book, this.#parts.fleet);
     if (refusal !== undefined) {
       this.#counters.refused++;
@@ -169,7 +168,7 @@ export class OrderDesk {
 
   /** Passes on what happened to a member, once the members show it. */
   member(peer: PeerId): void {
-    if (!this.#running) return;
+    if (!this.#running || this.#placement === undefined) return;
     this.#placement.offered(peer, this.#parts.fleet.update(peer));
     this.#plan();
   }
@@ -178,6 +177,34 @@ export class OrderDesk {
   callChanged(change: CallChange): void {
     this.#calls.changed(change);
     this.#plan();
+  }
+
+  /** Looks at the fleet from now on, and keeps up with it. */
+  #attend(): Placement {
+    const { clock, random, options, fleet } = this.#parts;
+    if (this.#running) this.#inattention.at(clock.monotonicMs() + ATTENTION_MS);
+    if (this.#placement !== undefined) return this.#placement;
+    const placement = new Placement({
+      clock,
+      random: random.fork("placement"),
+      options,
+      engage: (id, peer, expiresInMs) => this.#engage(id, peer, expiresInMs),
+      revoke: (id) => this.#calls.revoke(id),
+      onEnd: (id, end) => this.#placed(id, end),
+    });
+    this.#placement = placement;
+    for (const offer of fleet.refresh()) placement.offered(offer.peer, offer);
+    return placement;
+  }
+
+  #lookAway(): void {
+    if (this.#courses.size > 0) {
+      this.#attend();
+      return;
+    }
+    this.#placement?.stop();
+    this.#placement = undefined;
+    this.#parts.fleet.forget();
   }
 
   #changed(id: string, change: CallChange): void {
@@ -238,7 +265,7 @@ export class OrderDesk {
     course.unmetSinceMs = undefined;
     if (spec.method === "distribution") {
       this.#log.change(id, { state: "queued" });
-      this.#placement.submit(id, spec, needs, course.deadlineAtMs - nowMs);
+      this.#attend().submit(id, spec, needs, course.deadlineAtMs - nowMs);
       return;
     }
     const candidates = able.length >= spec.agentsMin ? able : undefined;
@@ -276,7 +303,7 @@ export class OrderDesk {
     if (course === undefined) return;
     const reason = contractors.findLast((one) => one.reason !== undefined)?.reason ?? fault ?? "";
     if (spec.method === "distribution") {
-      this.#placement.ended(id, fault === undefined && results.length > 0, fault, reason);
+      this.#placement?.ended(id, fault === undefined && results.length > 0, fault, reason);
       return;
     }
     if (fault === undefined) this.#end(id, undefined, "");
@@ -350,7 +377,7 @@ export class OrderDesk {
       if (order === undefined || isEnded(order)) continue;
       const after = ended(order, this.#log.context(), fault, detail);
       this.#calls.revoke(id);
-      this.#placement.cancel(id);
+      this.#placement?.cancel(id);
       this.#courses.delete(id);
       this.#agenda.delete(id);
       for (const other of order.spec.after) this.#waiters.remove(other, id);
@@ -374,11 +401,12 @@ export class OrderDesk {
       if (course.deadlineAtMs <= nowMs) this.#end(id, "deadline", "");
       else this.#proceed(id);
     }
-    this.#placement.tick();
+    this.#placement?.tick();
     this.#plan();
   }
 
   #plan(): void {
-    if (this.#running) this.#wakeUp.at(Math.min(this.#agenda.nextAtMs, this.#placement.nextAtMs));
+    const placedAtMs = this.#placement?.nextAtMs ?? Number.POSITIVE_INFINITY;
+    if (this.#running) this.#wakeUp.at(Math.min(this.#agenda.nextAtMs, placedAtMs));
   }
 }

@@ -33,6 +33,11 @@ export class FleetOffers {
     return this.#offers.values();
   }
 
+  /** Until the next look. */
+  forget(): void {
+    this.#offers.clear();
+  }
+
   /** Something happened to a member. @returns what it offers now; undefined for nothing */
   update(peer: PeerId): AgentOffer | undefined {
     this.#offers.delete(peer);
