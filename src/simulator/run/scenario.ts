@@ -228,11 +228,14 @@ export const scenarios: Readonly<
     about: "every fault, and a committee that decides meanwhile",
     document: {
       ...everything,
-      agents: 12,
-      hours: 0.25,
+      agents: 10,
+      hours: 0.05,
+      intensity: 8,
       consensus: "raft",
       readings: { perHour: 6, streams: 1 },
       batteries: 0.2,
+      churnPercentPerHour: 60,
+      faults: { ...everyFault, diskDamaged: 0.3 },
     },
   },
 };
