@@ -71,7 +71,10 @@ export class MemberChanger {
     if (!status.members.includes(sight.self)) return;
     this.#watch.look(status.members, nowMs);
     if (status.leader === undefined) return;
-    const decided = seat.pending();
+    const pending = seat.pending();
+    // Who was to be added may be gone by now: the next decision takes the place of that one.
+    const isVoid = pending?.kind === "add" && this.#watch.fitness(pending.peer) !== "fit";
+    const decided = isVoid ? undefined : pending;
     const step: MemberStep | undefined = decided ?? nextStep(this.stateOf(status), options);
     const name = step === undefined ? "" : `${decided === undefined} ${step.kind} ${step.peer}`;
     if (name !== this.#due) {
