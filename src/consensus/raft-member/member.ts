@@ -144,17 +144,6 @@ export class RaftMember {
     return this.#leader;
   }
 
-  /** @returns who should lead in place of that one: this member, or who has most of the log as far as is known */
-  successorOf(leader: number): number | undefined {
-    const { voters } = this.#node.configuration;
-    const own = this.#parts.disk.identity.number;
-    if (own !== leader && voters.includes(own)) return own;
-    const { members } = this.#node.status();
-    const matchOf = (id: number): number => members.get(id)?.match ?? 0;
-    const others = voters.filter((id) => id !== leader);
-    return others.toSorted((a, b) => matchOf(b) - matchOf(a))[0];
-  }
-
   get configuration(): Configuration {
     return this.#node.configuration;
   }

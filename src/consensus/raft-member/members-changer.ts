@@ -90,7 +90,7 @@ export class MembersChanger {
   /** Asks until somebody else leads, or a while is over. */
   async #handOver(leader: number, patience: Patience): Promise<void> {
     const { member, watches, retryAfterMs } = this.#parts;
-    const target = member.successorOf(leader);
+    const target = successorOf(member, leader);
     if (target !== undefined) member.transferTo(target);
     const timeoutMs = Math.min(retryAfterMs, patience.timeoutMs);
     try {
@@ -103,6 +103,16 @@ export class MembersChanger {
       if (!isWhile || patience.timeoutMs <= retryAfterMs) throw error;
     }
   }
+}
+
+/** @returns who should lead in place of that one: this member, or who has most of the log as far as is known */
+function successorOf(member: RaftMember, leader: number): number | undefined {
+  const { id, configuration, members } = member.status();
+  const { voters } = configuration;
+  if (id !== leader && voters.includes(id)) return id;
+  const matchOf = (other: number): number => members.get(other)?.match ?? 0;
+  const others = voters.filter((other) => other !== leader);
+  return others.toSorted((a, b) => matchOf(b) - matchOf(a))[0];
 }
 
 function refused(message: string): AgreementError {
