@@ -218,6 +218,13 @@ t.test("without an agent, what needs one says how to start it", async (t) => {
     "<id>": " some-id",
     "<peer>": " 12D3KooWnobody",
     "<address...>": " /ip4/127.0.0.1/tcp/1",
+    "<topic>": " maintenance",
+    "<value>": " 1",
+    "<vote>": " accept",
+    "<file>": " nowhere",
+    "<kind>": " describe",
+    "<trail>": " north",
+    "<trails...>": " north south",
     "--name": " --name a",
     "--reason": " --reason a",
   };
@@ -287,6 +294,13 @@ t.test("with an agent, every command answers, in JSON where it is asked to", asy
   t.match(revoked, { code: 1, stderr: /auth\.unknown/ });
   const missing = await run(`queue dead-letters delete ${second} --json --data ${data}`);
   t.match(missing, { code: 1, stdout: "", stderr: /dead-letter\.not-found/ });
+  t.match(await ask("consensus status"), { enabled: false, standing: "none" });
+  t.match(await ask("consensus list"), { items: [] });
+  t.match(await ask("consensus decisions"), { items: [] });
+  const off = await run(`consensus propose maintenance 1 --data ${data}`);
+  t.match(off, { code: 1, stderr: /consensus\.off|takes no part/ });
+  t.match(await ask("task list"), { items: [] });
+  t.match(await ask("trail list"), { items: [] });
   t.match(await answer("config check --json"), { ok: true });
   t.match(await answer("config show --json --set api.port=0"), { api: { port: 0 } });
   t.match(await answer("config schema --json"), { properties: { outbox: { type: "object" } } });
