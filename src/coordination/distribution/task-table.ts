@@ -90,7 +90,7 @@ export class TaskTable {
     if (kind !== undefined) {
       if (entry.slot !== undefined) kind.ready.remove(entry.slot);
       kind.count--;
-      if (kind.count === 0) this.#kinds.delete(kindKey);
+      if (kind.count === 0) this.#rest(kind);
     }
     this.#finished.set(task.id, end);
     if (this.#finished.size <= this.#parts.options.finishedMax) return;
@@ -111,10 +111,11 @@ export class TaskTable {
     }
     if (this.#tasks.size >= this.#parts.options.tasksMax)
       return { id, reason: "full", detail: ["tasks"] };
+    const isKnown = this.#kinds.has(keyOf(needs));
     const kind = this.#kindOf(task);
     if (kind === undefined) return { id, reason: "full", detail: ["kinds"] };
     if (kind.able(this.#parts.workers).length === 0) {
-      if (kind.count === 0) this.#kinds.delete(kind.key);
+      if (!isKnown) this.#kinds.delete(kind.key);
       const offers = [...this.#parts.workers.values()].map(({ offer }) => offer);
       return { id, reason: "unmet", detail: unmet(needs, offers) };
     }
@@ -140,12 +141,25 @@ export class TaskTable {
     return entry;
   }
 
+  /** Nothing of the kind is left to do; whose turn it is next stays known, as long as there is room. */
+  #rest(kind: TaskKind): void {
+    kind.unmetSinceMs = undefined;
+    this.#kinds.delete(kind.key);
+    this.#kinds.set(kind.key, kind);
+  }
+
+  /** Makes room for another kind. @returns false when there is something to do for each */
+  #forgetResting(): boolean {
+    for (const [key, { count }] of this.#kinds) if (count === 0) return this.#kinds.delete(key);
+    return false;
+  }
+
   #kindOf({ needs }: TaskSpec): TaskKind | undefined {
     const { options, random } = this.#parts;
     const key = keyOf(needs);
     const known = this.#kinds.get(key);
     if (known !== undefined) return known;
-    if (this.#kinds.size >= options.kindsMax) return undefined;
+    if (this.#kinds.size >= options.kindsMax && !this.#forgetResting()) return undefined;
     const kind = new TaskKind(key, needs, random, options.loadMargin);
     this.#kinds.set(key, kind);
     return kind;
