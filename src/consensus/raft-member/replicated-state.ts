@@ -1,10 +1,10 @@
 import { toHex } from "../../platform/hex.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { RecentIds } from "../ordering/recent-ids.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import type { ChangeStep } from "../raft/change.ts";
 import { type Configuration, voterIds } from "../raft/configuration.ts";
 import { type Command, PROPOSAL_ID_BYTES } from "./command.ts";
-import { RecentIds } from "./recent-ids.ts";
 import { type ChangeContext, type Roster, rosterAfter, rosterJson, rosterOf } from "./roster.ts";
 
 /** A proposal that was made again is known for this many further ones, the same number at every member. */

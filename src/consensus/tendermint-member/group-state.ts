@@ -1,16 +1,21 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import { fromHex, putHex, toHex } from "../../platform/hex.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { RecentIds } from "../ordering/recent-ids.ts";
 import type { StateMachine } from "../ordering/state-machine.ts";
 import { type SplitValue, split } from "../tendermint/parts.ts";
 import { ProposerRotation, type ValidatorChange } from "../tendermint/proposer-rotation.ts";
 import type { ValueId } from "../tendermint/vote.ts";
 import type { Basis, Block } from "./block.ts";
-import { named, type Operation } from "./operation.ts";
+import { named, OPERATION_ID_BYTES, type Operation } from "./operation.ts";
 import type { TendermintMemberOptions } from "./options.ts";
-import { RecentNames } from "./recent-names.ts";
 import { decodeState, encodeState, statePartBytes } from "./state-codec.ts";
 import { TICKET_ID_BYTES } from "./ticket.ts";
+
+/** An operation that is put in again is known for this many further ones, the same number at every member. */
+const RECENT_NAMES_MAX = 8_192;
+/** One name among many. */
+const NAME = new RegExp(`.{${2 * OPERATION_ID_BYTES}}`, "g");
 
 /** More than 2/3 of four bear one that lies. Of fewer, none. */
 export const MEMBERS_MIN = 4;
@@ -54,7 +59,7 @@ interface Parts {
  */
 export class GroupState {
   readonly #parts: Parts;
-  readonly #recent = new RecentNames();
+  readonly #recent = new RecentIds(RECENT_NAMES_MAX);
   #height = 0;
   #head: string;
   #rotation: ProposerRotation;
@@ -180,7 +185,7 @@ export class GroupState {
   restore(height: number, digest: string, bytes: Uint8Array): boolean {
     const read = decodeState(bytes);
     if (read?.height !== height) return false;
-    this.#recent.restore(read.recent);
+    this.#recent.replace(toHex(read.recent).match(NAME) ?? []);
     this.#height = height;
     this.#head = read.head;
     this.#rotation = read.rotation;
@@ -254,7 +259,7 @@ export class GroupState {
       rotation: this.#rotation,
       admissions: [...this.#admissions],
       formers: [...this.#formers],
-      recent: this.#recent.snapshot(),
+      recent: fromHex(this.#recent.list().join("")),
       machine: machine.snapshot(),
     });
     const parts = split(state, statePartBytes(state.length), hasher);

@@ -1,4 +1,4 @@
-/** The last ids, up to so many, in the order in which they came. */
+/** The last ids, up to so many, in the order in which they came: what comes in twice is applied once. */
 export class RecentIds {
   readonly #max: number;
   readonly #known = new Set<string>();
@@ -8,6 +8,10 @@ export class RecentIds {
 
   constructor(max: number) {
     this.#max = max;
+  }
+
+  has(id: string): boolean {
+    return this.#known.has(id);
   }
 
   /** @returns false when it is one of them already */
