@@ -168,7 +168,7 @@ t.test("every command has help that names its options", async (t) => {
     const named = [...listed.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name);
     const known = Object.keys(commands).map((path) => path.split(" ").at(-1));
     t.same(
-      named.filter((name) => name !== "help" && !known.includes(name)),
+    const named = [...listed.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name = ""]) => name);
       [],
       `${command || "agent-mesh"} has no command that is not tested here`,
     );
