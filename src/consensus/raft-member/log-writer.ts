@@ -2,6 +2,7 @@ import { backoffMs } from "../../platform/backoff.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
+import { GroupCommit } from "../ordering/group-commit.ts";
 import type { Entry } from "../raft/entry.ts";
 import type { Snapshot } from "../raft/log-storage.ts";
 import type { StorageAppend } from "../raft/ready.ts";
@@ -25,74 +26,47 @@ interface Parts {
   readonly lost: (error: Error) => void;
 }
 
-/**
- * Writes what the core wants on disk, in order. What comes in while a write is under way goes into the next one, so that
- * one sync of the disk pays for many proposals. A write that failed is made again until it succeeds: nothing is promised
- * meanwhile.
- */
+/** Writes what the core wants on disk, in order, and between two writes the snapshots that the application made. */
 export class LogWriter {
   readonly #parts: Parts;
-  #queue: StorageAppend[] = [];
+  readonly #commit: GroupCommit<StorageAppend>;
   #snapshot: KeptSnapshot | undefined;
   #snapshotFailures = 0;
   #snapshotRetry: Timer | undefined;
-  #busy = false;
-  #failures = 0;
-  #retry: Timer | undefined;
-  #closed = false;
-  #idle: (() => void)[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#commit = new GroupCommit({
+      ...parts,
+      timer: "raft.write",
+      write: (appends) => parts.disk.write(merged(appends)),
+      done: parts.written,
+      between: { waits: () => this.#snapshot !== undefined, run: () => this.#keep() },
+    });
   }
 
   /** A write is under way, or waits for another attempt. */
   get busy(): boolean {
-    return this.#busy || this.#retry !== undefined;
+    return !this.#commit.isIdle;
   }
 
   push(append: StorageAppend): void {
-    this.#queue.push(append);
-    if (!this.busy) void this.#write();
+    this.#commit.push(append);
   }
 
   /** Keeps a snapshot that the application made, between two writes, and lets go of entries up to `compactTo`. */
   keepSnapshot(snapshot: Snapshot, compactTo: number): void {
-    if (this.#closed) return;
+    if (this.#commit.isClosed) return;
     this.#snapshotRetry?.cancel();
     this.#snapshot = { snapshot, compactTo };
-    if (!this.busy) void this.#write();
+    this.#commit.wake();
   }
 
   /** Nothing is written any more. @returns once what is under way has ended */
   close(): Promise<void> {
-    this.#closed = true;
-    this.#retry?.cancel();
     this.#snapshotRetry?.cancel();
-    this.#queue = [];
     this.#snapshot = undefined;
-    return this.#busy ? new Promise((resolve) => this.#idle.push(resolve)) : Promise.resolve();
-  }
-
-  async #write(): Promise<void> {
-    this.#busy = true;
-    while (this.#queue.length > 0 || this.#snapshot !== undefined) {
-      await this.#keep();
-      if (this.#queue.length === 0) continue;
-      const appends = this.#queue;
-      this.#queue = [];
-      try {
-        await this.#parts.disk.write(merged(appends));
-      } catch (error) {
-        this.#failed(appends, error as Error);
-        break;
-      }
-      this.#failures = 0;
-      if (this.#closed) break;
-      for (const append of appends) this.#parts.written(append);
-    }
-    this.#busy = false;
-    for (const idle of this.#idle.splice(0)) idle();
+    return this.#commit.close();
   }
 
   async #keep(): Promise<void> {
@@ -116,7 +90,7 @@ export class LogWriter {
    * again, unless a newer one comes first.
    */
   #snapshotFailed(kept: KeptSnapshot, { message: reason }: Error): void {
-    if (this.#closed || this.#snapshot !== undefined) return;
+    if (this.#commit.isClosed || this.#snapshot !== undefined) return;
     const { clock, random, logger } = this.#parts;
     if (this.#snapshotFailures === 0)
       logger.warn("no snapshot of the group could be kept", { reason });
@@ -125,23 +99,6 @@ export class LogWriter {
     this.#snapshotRetry = clock.setTimer("raft.snapshot", waitMs, () =>
       this.keepSnapshot(kept.snapshot, kept.compactTo),
     );
-  }
-
-  #failed(appends: readonly StorageAppend[], error: Error & { readonly code?: string }): void {
-    if (this.#closed) return;
-    const { clock, random, logger, lost } = this.#parts;
-    if (error.code === "store.corrupt") {
-      lost(error);
-      return;
-    }
-    if (this.#failures === 0)
-      logger.error("the log of the group can not be written", { reason: error.message });
-    this.#queue = [...appends, ...this.#queue];
-    this.#failures++;
-    this.#retry = clock.setTimer("raft.write", backoffMs(this.#failures, RETRY, random), () => {
-      this.#retry = undefined;
-      void this.#write();
-    });
   }
 }
 
