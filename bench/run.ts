@@ -19,6 +19,8 @@ const suites = [
   "swarm",
   "scale",
   "coordination",
+  "training",
+  "aggregation",
   "consensus",
   "pbft",
   "tendermint",

@@ -124,6 +124,11 @@ export const gates: readonly Gate[] = [
     steps: [{ program: "scripts/wire.ts", args: ["--check"] }],
   },
   {
+    name: "kernels",
+    about: "src/platform/simd holds what kernels/ says (AssemblyScript)",
+    steps: [{ program: "scripts/kernels.ts", args: ["--check"] }],
+  },
+  {
     name: "reference",
     about: "docs/configuration.md is what the configuration's schema says",
     steps: [{ program: "scripts/reference.ts", args: ["--check"], needs: "scripts/reference.ts" }],

@@ -6,6 +6,7 @@ import { registerConsensus } from "./consensus.ts";
 import { registerDevice } from "./device.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerFleet } from "./fleet.ts";
+import { registerLearn } from "./learn.ts";
 import { registerMesh } from "./mesh.ts";
 import { registerMqtt } from "./mqtt.ts";
 import { registerQueue } from "./queue.ts";
@@ -45,6 +46,7 @@ export function createProgram(installation: Installation): Command {
   registerConfig(program);
   registerToken(program);
   registerMqtt(program);
+  registerLearn(program);
   registerSimulate(program);
   program
     .command("version")

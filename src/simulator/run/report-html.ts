@@ -1,3 +1,4 @@
+import { escapeHtml, htmlTable } from "./html.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Sample, SimulationResult } from "./simulation.ts";
 
@@ -45,7 +46,7 @@ export function reportHtml(scenario: Scenario, result: SimulationResult, command
   const verdict =
     result.violationCount === 0
       ? "<p class='good'>Every promise was kept.</p>"
-      : `<p class='bad'>${result.violationCount} violations</p>${table(
+      : `<p class='bad'>${result.violationCount} violations</p>${htmlTable(
           ["At", "Promise", "What"],
           result.violations.map(({ atMs, promise, what }) => [
             `${(atMs / 1_000).toFixed(1)} s`,
@@ -54,18 +55,18 @@ export function reportHtml(scenario: Scenario, result: SimulationResult, command
           ]),
         )}`;
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Simulation ${escape(result.seed)}</title>
+<html lang="en"><head><meta charset="utf-8"><title>Simulation ${escapeHtml(result.seed)}</title>
 <style>body{font:15px system-ui;margin:2em auto;max-width:${2 * WIDTH + 60}px;padding:0 1em;color:#1c2733}
 .plots{display:flex;flex-wrap:wrap;gap:20px}figure{margin:0}figcaption{font-weight:600}
 svg{background:#f4f6f8;border-radius:6px}table{border-collapse:collapse}td,th{padding:3px 12px 3px 0;text-align:left;vertical-align:top}
 .good{color:#12703c;font-weight:600}.bad{color:#b3261e;font-weight:600}</style></head><body>
-<h1>Simulation of seed ${escape(result.seed)}</h1>
+<h1>Simulation of seed ${escapeHtml(result.seed)}</h1>
 ${verdict}
-${table([], facts)}
+${htmlTable([], facts)}
 <h2>Course</h2><div class="plots">${plots.map(figure).join("")}</div>
-<h2>Faults</h2>${table(["Kind", "Times"], counts(result.faults))}
-<h2>What agents logged</h2>${table(["Level and message", "Times"], counts(result.logs))}
-<h2>Scenario</h2><pre>${escape(JSON.stringify(scenario, null, 2))}</pre>
+<h2>Faults</h2>${htmlTable(["Kind", "Times"], counts(result.faults))}
+<h2>What agents logged</h2>${htmlTable(["Level and message", "Times"], counts(result.logs))}
+<h2>Scenario</h2><pre>${escapeHtml(JSON.stringify(scenario, null, 2))}</pre>
 </body></html>
 `;
 }
@@ -104,31 +105,11 @@ function figure({ title, unit, values }: Plot): string {
     (HEIGHT - PAD - ((HEIGHT - 2 * PAD - 14) * value) / Math.max(most, 1e-9)).toFixed(1);
   const points = values.map(([ms, value]) => `${x(ms)},${y(value)}`).join(" ");
   const label = `0 to ${most.toLocaleString("en", { maximumFractionDigits: 1 })} ${unit}, ${(lastMs / MINUTE_MS).toFixed(0)} min`;
-  return `<figure><figcaption>${escape(title)}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escape(`${title}: ${label}`)}"><polyline fill="none" stroke="#1d5fa8" stroke-width="1.5" points="${points}"/><text x="${PAD}" y="14" font-size="11" fill="#56636f">${escape(label)}</text></svg></figure>`;
+  return `<figure><figcaption>${escapeHtml(title)}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escapeHtml(`${title}: ${label}`)}"><polyline fill="none" stroke="#1d5fa8" stroke-width="1.5" points="${points}"/><text x="${PAD}" y="14" font-size="11" fill="#56636f">${escapeHtml(label)}</text></svg></figure>`;
 }
 
 function counts(of: Readonly<Record<string, number>>): [string, string][] {
   return Object.entries(of)
     .sort(([, a], [, b]) => b - a)
     .map(([name, count]) => [name, String(count)]);
-}
-
-function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return "<p>none</p>";
-  const head =
-    headings.length === 0
-      ? ""
-      : `<tr>${headings.map((each) => `<th>${escape(each)}</th>`).join("")}</tr>`;
-  const body = rows.map(
-    (row) => `<tr>${row.map((cell) => `<td>${escape(cell)}</td>`).join("")}</tr>`,
-  );
-  return `<table>${head}${body.join("")}</table>`;
-}
-
-function escape(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
 }

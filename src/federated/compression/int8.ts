@@ -1,0 +1,73 @@
+import type { Random } from "../../platform/random.ts";
+import { CompressionError } from "./compression-error.ts";
+
+/** Values that share a scale. */
+const BLOCK = 1024;
+const STEPS = 127;
+
+/** @returns bytes that {@link quantize} makes of so many values */
+export function quantizedBytes(count: number): number {
+  return 4 * Math.ceil(count / BLOCK) + count;
+}
+
+/**
+ * Eight bits for each value: a block of 1,024 has a float32 scale, its largest magnitude by 127. Scales come first, then
+ * the values as signed bytes.
+ *
+ * @param values all finite
+ * @param random with it, a value is rounded up or down by chance so that its mean stays what it is (stochastic rounding,
+ *   Alistarh et al. 2017); without, to the nearest
+ */
+export function quantize(values: Float32Array, random?: Random): Uint8Array {
+  const bytes = new Uint8Array(quantizedBytes(values.length));
+  const view = new DataView(bytes.buffer);
+  const integers = new Int8Array(bytes.buffer, 4 * Math.ceil(values.length / BLOCK));
+  for (let start = 0; start < values.length; start += BLOCK) {
+    const end = Math.min(values.length, start + BLOCK);
+    const scale = scaleOf(values, start, end);
+    view.setFloat32((4 * start) / BLOCK, scale, true);
+    // So small that the scale vanishes: so do they.
+    if (scale === 0) continue;
+    for (let at = start; at < end; at++) {
+      const steps = (values[at] as number) / scale;
+      const rounded =
+        random === undefined
+          ? (steps + (steps < 0 ? -0.5 : 0.5)) | 0
+          : Math.floor(steps + random.next());
+      integers[at] = rounded > STEPS ? STEPS : rounded < -STEPS ? -STEPS : rounded;
+    }
+  }
+  return bytes;
+}
+
+function scaleOf(values: Float32Array, start: number, end: number): number {
+  let largest = 0;
+  for (let at = start; at < end; at++) {
+    const value = values[at] as number;
+    if (value > largest) largest = value;
+    else if (-value > largest) largest = -value;
+  }
+  const scale = Math.fround(largest / STEPS);
+  // At the end of float32's range a scale that was rounded up would bring back infinities.
+  return Number.isFinite(Math.fround(scale * STEPS)) ? scale : Math.fround(scale * (1 - 2 ** -23));
+}
+
+/** Undoes {@link quantize}. @throws CompressionError for a scale that can not be, or another length */
+export function dequantize(bytes: Uint8Array, count: number): Float32Array {
+  if (bytes.length !== quantizedBytes(count))
+    throw new CompressionError(
+      "compression.damaged",
+      `${count} values take ${quantizedBytes(count)} bytes, not ${bytes.length}`,
+    );
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const from = 4 * Math.ceil(count / BLOCK);
+  const values = new Float32Array(count);
+  for (let block = 0; block * BLOCK < count; block++) {
+    const scale = view.getFloat32(4 * block, true);
+    if (!(scale >= 0 && Number.isFinite(Math.fround(scale * STEPS))))
+      throw new CompressionError("compression.damaged", `block ${block} has a scale of ${scale}`);
+    const end = Math.min(count, (block + 1) * BLOCK);
+    for (let at = block * BLOCK; at < end; at++) values[at] = view.getInt8(from + at) * scale;
+  }
+  return values;
+}

@@ -1,0 +1,298 @@
+import * as Type from "typebox";
+import { StrategyRegistry } from "../strategies/registry.ts";
+
+const strict = { additionalProperties: false } as const;
+const size = (most: number, fallback?: number) =>
+  Type.Integer({
+    minimum: 1,
+    maximum: most,
+    ...(fallback !== undefined && { default: fallback }),
+  });
+const share = Type.Number({ exclusiveMinimum: 0, maximum: 1 });
+const kind = <K extends string>(name: K) => Type.Literal(name);
+
+const datasetOptions = Type.Union([
+  Type.Object(
+    { kind: kind("known"), name: Type.String({ description: "as `learn data list` names it" }) },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("csv"),
+      file: Type.String({ description: "beside the experiment, unless absolute" }),
+      label: Type.String({ description: "the column that is the class" }),
+      group: Type.Optional(
+        Type.String({ description: "the column that says who: for partition groups" }),
+      ),
+      testShare: Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1, default: 0.2 }),
+    },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("blobs"),
+      features: size(10_000, 10),
+      classes: size(100, 4),
+      train: size(1_000_000, 2_000),
+      test: size(1_000_000, 500),
+      spread: Type.Number({ exclusiveMinimum: 0, maximum: 1_000, default: 1 }),
+    },
+    strict,
+  ),
+]);
+
+const partitionOptions = Type.Union(
+  [
+    Type.Object({ kind: kind("iid") }, strict),
+    Type.Object({ kind: kind("shards"), shards: size(100, 2) }, strict),
+    Type.Object(
+      {
+        kind: kind("dirichlet"),
+        alpha: Type.Number({ exclusiveMinimum: 0, maximum: 1e6 }),
+        samplesMin: size(100_000, 1),
+      },
+      strict,
+    ),
+    Type.Object({ kind: kind("groups") }, strict),
+  ],
+  { default: { kind: "iid" } },
+);
+
+const activation = Type.Optional(Type.Enum(["linear", "relu", "sigmoid", "tanh"]));
+const convolution = {
+  kernelSize: size(1_024),
+  strides: Type.Optional(size(1_024)),
+  padding: Type.Optional(Type.Enum(["valid", "same"])),
+  activation,
+};
+const layerOptions = Type.Union([
+  Type.Object({ kind: kind("dense"), units: size(1_000_000), activation }, strict),
+  Type.Object({ kind: kind("conv1d"), filters: size(65_536), ...convolution }, strict),
+  Type.Object({ kind: kind("conv2d"), filters: size(65_536), ...convolution }, strict),
+  Type.Object({ kind: kind("depthwise-conv2d"), ...convolution }, strict),
+  Type.Object({ kind: kind("max-pool"), size: size(1_024) }, strict),
+  Type.Object({ kind: kind("average-pool"), size: size(1_024) }, strict),
+  Type.Object({ kind: kind("global-average-pool") }, strict),
+  Type.Object({ kind: kind("flatten") }, strict),
+  Type.Object(
+    { kind: kind("reshape"), shape: Type.Array(size(1_000_000), { minItems: 1, maxItems: 4 }) },
+    strict,
+  ),
+  Type.Object(
+    { kind: kind("lstm"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
+    strict,
+  ),
+  Type.Object(
+    { kind: kind("gru"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("batch-norm"),
+      momentum: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+      epsilon: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    },
+    strict,
+  ),
+  Type.Object(
+    { kind: kind("dropout"), rate: Type.Number({ minimum: 0, exclusiveMaximum: 1 }) },
+    strict,
+  ),
+]);
+
+const rate = Type.Number({ exclusiveMinimum: 0, maximum: 1_000 });
+const momentum = Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0 });
+const clientOptions = Type.Union([
+  Type.Object(
+    {
+      kind: kind("local"),
+      epochs: size(10_000, 1),
+      batchSize: size(1_000_000, 10),
+      learningRate: rate,
+      momentum,
+      weightDecay: Type.Number({ minimum: 0, maximum: 1_000, default: 0 }),
+      clippingNorm: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+      proximalMu: Type.Number({ minimum: 0, maximum: 1_000, default: 0 }),
+      scaffold: Type.Boolean({ default: false }),
+    },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("gradient"),
+      batchSize: size(1_000_000, 32),
+      momentum,
+    },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("meta"),
+      steps: size(100_000),
+      innerSteps: size(16, 1),
+      batchSize: size(1_000_000, 10),
+      innerLearningRate: rate,
+      learningRate: rate,
+      order: Type.Enum(["first", "hessian-free"], { default: "hessian-free" }),
+    },
+    strict,
+  ),
+]);
+
+const testShare = Type.Number({
+  exclusiveMinimum: 0,
+  maximum: 0.5,
+  default: 0.2,
+  description: "of each client's samples, kept back to judge its own model by",
+});
+const personalOptions = Type.Union([
+  Type.Object({ kind: kind("global"), testShare }, strict),
+  Type.Object(
+    {
+      kind: kind("fine-tune"),
+      epochs: size(1_000, 1),
+      batchSize: size(1_000_000, 10),
+      learningRate: rate,
+      testShare,
+    },
+    strict,
+  ),
+  Type.Object(
+    {
+      kind: kind("ditto"),
+      lambda: Type.Number({ minimum: 0, maximum: 1_000, default: 0.1 }),
+      epochs: size(1_000, 1),
+      batchSize: size(1_000_000, 10),
+      learningRate: rate,
+      testShare,
+    },
+    strict,
+  ),
+  Type.Object({ kind: kind("fed-bn"), testShare }, strict),
+]);
+
+const modelOptions = Type.Object(
+  { layers: Type.Array(layerOptions, { minItems: 1, maxItems: 256 }) },
+  strict,
+);
+const teachingOptions = Type.Object(
+  {
+    architectures: Type.Record(Type.String({ pattern: "^[a-z][a-z0-9-]{0,30}$" }), modelOptions, {
+      minProperties: 1,
+      maxProperties: 8,
+      description: "clients take them in turn",
+    }),
+    teach: Type.Boolean({ default: true, description: "false: each client learns alone" }),
+    transfer: Type.Object(
+      {
+        kind: Type.Enum(["public", "generated"], { default: "public" }),
+        count: size(100_000, 1_000),
+      },
+      { ...strict, default: {} },
+    ),
+    epochs: size(1_000, 1),
+    batchSize: size(1_000_000, 20),
+    learningRate: rate,
+  },
+  strict,
+);
+
+const attackers = size(10_000);
+const attackOptions = Type.Union(
+  [
+    Type.Object({ kind: kind("none") }, strict),
+    Type.Object(
+      {
+        kind: kind("gaussian"),
+        attackers,
+        sigma: Type.Number({ exclusiveMinimum: 0, default: 200 }),
+      },
+      strict,
+    ),
+    Type.Object(
+      {
+        kind: kind("omniscient"),
+        attackers,
+        factor: Type.Number({ exclusiveMinimum: 0, default: 20 }),
+      },
+      strict,
+    ),
+    Type.Object(
+      {
+        kind: kind("inner-product"),
+        attackers,
+        epsilon: Type.Number({ exclusiveMinimum: 0, default: 1.1 }),
+      },
+      strict,
+    ),
+    Type.Object(
+      { kind: kind("little-is-enough"), attackers, z: Type.Number({ default: 1 }) },
+      strict,
+    ),
+    Type.Object({ kind: kind("sign-flip"), attackers }, strict),
+    Type.Object({ kind: kind("zero"), attackers }, strict),
+  ],
+  { default: { kind: "none" } },
+);
+
+const compressionOptions = Type.Object(
+  {
+    topShare: Type.Optional(share),
+    quantize: Type.Optional(Type.Enum(["int8"])),
+    rounding: Type.Optional(Type.Enum(["nearest", "stochastic"])),
+    zstd: Type.Optional(size(19)),
+    errorFeedback: Type.Boolean({ default: true }),
+  },
+  strict,
+);
+
+/** One experiment without variants: what a federation runs. */
+export const experimentSchema = Type.Object(
+  {
+    dataset: datasetOptions,
+    normalize: Type.Optional(
+      Type.Enum(["none", "standard"], {
+        description: "standard: each feature by mean and deviation, unless they are pictures",
+      }),
+    ),
+    partition: partitionOptions,
+    clients: Type.Optional(size(10_000)),
+    fraction: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1 }),
+    model: Type.Optional(modelOptions),
+    teaching: Type.Optional(teachingOptions),
+    client: clientOptions,
+    personal: Type.Optional(personalOptions),
+    strategy: Type.Optional(new StrategyRegistry().schema()),
+    attack: attackOptions,
+    compression: Type.Optional(compressionOptions),
+    rounds: size(1_000_000),
+    stopAtAccuracy: Type.Optional(share),
+    evaluateEvery: size(1_000_000, 1),
+  },
+  strict,
+);
+
+/** One experiment, checked and complete. */
+export type Experiment = Type.Static<typeof experimentSchema>;
+
+/** What a file has besides the experiment that its variants have in common. */
+export const labSchema = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 200 }),
+    seeds: Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 100, default: [1] }),
+    vary: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, maxLength: 60 }),
+          values: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown())),
+        },
+        strict,
+      ),
+      { maxItems: 4, default: [] },
+    ),
+  },
+  strict,
+);
+
+/** What a file has besides the experiment. */
+export type LabSettings = Type.Static<typeof labSchema>;

@@ -1,0 +1,42 @@
+import type { Random } from "../../platform/random.ts";
+import type { Samples, TrainableModel, TrainReport } from "../../platform/training-backend.ts";
+import { batchAt, drawPlaces } from "./batches.ts";
+import { type MetaOptions, metaGradient } from "./meta-gradient.ts";
+
+/** One client's share of a round that looks for weights from which every client adapts well. */
+export interface MetaPlan extends MetaOptions {
+  /** Steps along the meta-gradient in this round. */
+  readonly steps: number;
+  /** By which a client is expected to adapt: 1 is Per-FedAvg, more is MAML. */
+  readonly innerSteps: number;
+  readonly batchSize: number;
+  /** Of the steps along the meta-gradient. */
+  readonly learningRate: number;
+}
+
+/**
+ * A client's local work of Per-FedAvg (Fallah, Mokhtari and Ozdaglar 2020, algorithm 1): steps along the gradient of the loss
+ * after adapting, each with fresh batches for adapting and judging. The server averages the results as with FedAvg.
+ * @throws TrainingError as {@link metaGradient}
+ */
+export function metaTrain(
+  model: TrainableModel,
+  samples: Samples,
+  plan: MetaPlan,
+  random: Random,
+): TrainReport {
+  const gradient = new Float32Array(model.parameterCount);
+  const weights = new Float32Array(model.parameterCount);
+  const batch = (): Samples =>
+    batchAt(samples, drawPlaces(samples.count, Math.min(plan.batchSize, samples.count), random));
+  let loss = 0;
+  for (let step = 0; step < plan.steps; step++) {
+    const inner = Array.from({ length: plan.innerSteps }, batch);
+    loss += metaGradient(model, inner, batch(), plan, gradient) / plan.steps;
+    model.read(weights);
+    for (let at = 0; at < weights.length; at++)
+      weights[at] = (weights[at] ?? 0) - plan.learningRate * (gradient[at] ?? 0);
+    model.write(weights);
+  }
+  return { steps: plan.steps, loss };
+}
