@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import t from "tap";
 import { bindTrainingKernels } from "../../../src/platform/simd/training-kernels.ts";
 import { openTensorFlowNode } from "../../../src/platform/tensorflow/open-node.ts";
@@ -7,18 +8,25 @@ import { WasmMemory } from "../../../src/platform/tensorflow/wasm-memory.ts";
 t.test("without tfjs-node, the error says how to install it", async (t) => {
   t.throws(() => openTensorFlowNode(t.testdir()), {
     code: "training.backend",
-    message: /npm install @tensorflow\/tfjs-node@4\.22\.0/,
+    message: /docs\/learning-native\.md .*npm install @tensorflow\/tfjs-node@4\.22\.0/,
   });
 });
 
 t.test("a tfjs-node without TensorFlow's library is refused", async (t) => {
   const directory = t.testdir({
     node_modules: {
-      "@tensorflow": { "tfjs-node": { "index.js": "exports.getBackend = () => 'cpu';" } },
+      "@tensorflow": {
+        "tfjs-node": {
+          "index.js": "exports.getBackend = () => 'cpu'; exports.findBackend = () => null;",
+        },
+      },
     },
   });
   t.throws(() => openTensorFlowNode(directory), {
     code: "training.backend",
+    message: /runs on cpu/,
+  });
+  t.throws(() => openTensorFlowNode(relative(process.cwd(), directory)), {
     message: /runs on cpu/,
   });
 });
