@@ -32,9 +32,9 @@ export async function runLab(file: string, options: LabOptions): Promise<number>
   const variants = chosen(lab, file, options);
   if (options.list === true) return list(variants, options);
   const seeds = options.seed === undefined ? lab.seeds : [options.seed];
-  const todo = variants.flatMap((variant) => seeds.map((seed) => ({ variant, seed })));
+  const wanted = variants.flatMap((variant) => seeds.map((seed) => ({ variant, seed })));
   const isQuiet = options.json === true;
-  const progress = new LabProgress(todo.length, isQuiet);
+  const progress = new LabProgress(wanted.length, isQuiet);
   const runs: LabRun[] = [];
   const writer = options.out === undefined ? undefined : new LabWriter(lab, file, options.out);
   const take = (run: LabRun): void => {
@@ -45,12 +45,12 @@ export async function runLab(file: string, options: LabOptions): Promise<number>
     writer?.write(runs);
   };
   const failed =
-    options.jobs === 1 || todo.length === 1
-      ? await inHere(todo, file, options, progress, take)
-      : await elsewhere(todo, file, options, take);
+    options.jobs === 1 || wanted.length === 1
+      ? await inHere(wanted, file, options, progress, take)
+      : await elsewhere(wanted, file, options, take);
   const realMs = progress.end();
   const isWhole =
-    failed === 0 && runs.length === todo.length && runs.every(({ stopped }) => !stopped);
+    failed === 0 && runs.length === wanted.length && runs.every(({ stopped }) => !stopped);
   if (!isQuiet) {
     const { headings, rows } = summaryTable(
       runs,
@@ -58,13 +58,13 @@ export async function runLab(file: string, options: LabOptions): Promise<number>
     );
     printTable(headings, rows, "no run ended");
     if (options.out !== undefined) print(`written to ${options.out}`);
-    print(`${plural(runs.length, "run")} of ${todo.length} in ${duration(realMs)}`);
+    print(`${plural(runs.length, "run")} of ${wanted.length} in ${duration(realMs)}`);
   }
   print(
     JSON.stringify({
       name: lab.name,
       runs: runs.length,
-      of: todo.length,
+      of: wanted.length,
       failed,
       realMs: Math.round(realMs),
       ...(!isQuiet && {
@@ -81,7 +81,7 @@ interface Job {
 }
 
 async function inHere(
-  todo: readonly Job[],
+  wanted: readonly Job[],
   file: string,
   options: LabOptions,
   progress: LabProgress,
@@ -94,7 +94,7 @@ async function inHere(
   });
   let failed = 0;
   const places = { file, datasets: datasetDirectory(options.data) };
-  for (const { variant, seed } of todo) {
+  for (const { variant, seed } of wanted) {
     if (isStopped) break;
     progress.begun(variant, seed);
     try {
@@ -106,7 +106,7 @@ async function inHere(
       );
     } catch (error) {
       // One that can not be run must not keep the others from it, unless there are no others.
-      if (todo.length === 1) throw asBadUsage(file, error as Error);
+      if (wanted.length === 1) throw asBadUsage(file, error as Error);
       failed++;
       progress.failed(variant, seed, error as Error);
     }
@@ -130,7 +130,7 @@ function asBadUsage(file: string, error: Error): Error {
 }
 
 async function elsewhere(
-  todo: readonly Job[],
+  wanted: readonly Job[],
   file: string,
   { jobs, data, rounds }: LabOptions,
   take: (run: LabRun) => void,
@@ -138,7 +138,7 @@ async function elsewhere(
   const words = ["learn", "lab", file, "--json"];
   if (data !== undefined) words.push(`--data=${data}`);
   if (rounds !== undefined) words.push(`--rounds=${rounds}`);
-  const each = todo.map(({ variant, seed }): ProcessJob => ({ variant: variant.number, seed }));
+  const each = wanted.map(({ variant, seed }): ProcessJob => ({ variant: variant.number, seed }));
   return runInProcesses(each, { jobs, words }, take, (stop) => {
     void stopSignal().then(stop);
   });

@@ -18,13 +18,13 @@ export interface ProcessJob {
  * @returns how many jobs failed
  */
 export async function runInProcesses(
-  todo: readonly ProcessJob[],
+  wanted: readonly ProcessJob[],
   { jobs, words }: { readonly jobs: number; readonly words: readonly string[] },
   take: (run: LabRun) => void,
   onStop: (stop: () => void) => void,
 ): Promise<number> {
   const running = new Set<ReturnType<typeof start>>();
-  const left = [...todo];
+  const left = [...wanted];
   onStop(() => {
     left.length = 0;
     for (const child of running) child.kill("SIGTERM");

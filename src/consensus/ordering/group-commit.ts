@@ -3,7 +3,8 @@ import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
 
-const RETRY = { retryMinMs: 100, retryMaxMs: 5_000 };
+/** How soon what a member could not write is written again. */
+export const WRITE_RETRY = { retryMinMs: 100, retryMaxMs: 5_000 };
 
 /** Where what is written goes, and who hears of it. */
 export interface GroupCommitParts<Item> {
@@ -109,7 +110,7 @@ export class GroupCommit<Item> {
       logger.error("the log of the group can not be written", { reason: error.message });
     this.#waiting = [...items, ...this.#waiting];
     this.#failures++;
-    this.#retry = clock.setTimer(timer, backoffMs(this.#failures, RETRY, random), () => {
+    this.#retry = clock.setTimer(timer, backoffMs(this.#failures, WRITE_RETRY, random), () => {
       this.#retry = undefined;
       void this.#run();
     });

@@ -2,13 +2,11 @@ import { backoffMs } from "../../platform/backoff.ts";
 import type { Clock, Timer } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Random } from "../../platform/random.ts";
-import { GroupCommit } from "../ordering/group-commit.ts";
+import { GroupCommit, WRITE_RETRY } from "../ordering/group-commit.ts";
 import type { Entry } from "../raft/entry.ts";
 import type { Snapshot } from "../raft/log-storage.ts";
 import type { StorageAppend } from "../raft/ready.ts";
 import type { LogChange, LogDisk } from "./log-disk.ts";
-
-const RETRY = { retryMinMs: 100, retryMaxMs: 5_000 };
 
 interface KeptSnapshot {
   readonly snapshot: Snapshot;
@@ -95,7 +93,7 @@ export class LogWriter {
     if (this.#snapshotFailures === 0)
       logger.warn("no snapshot of the group could be kept", { reason });
     this.#snapshotFailures++;
-    const waitMs = backoffMs(this.#snapshotFailures, RETRY, random);
+    const waitMs = backoffMs(this.#snapshotFailures, WRITE_RETRY, random);
     this.#snapshotRetry = clock.setTimer("raft.snapshot", waitMs, () =>
       this.keepSnapshot(kept.snapshot, kept.compactTo),
     );

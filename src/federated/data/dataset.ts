@@ -1,6 +1,7 @@
 import type { Samples } from "../../platform/training-backend.ts";
 import { DataError } from "./data-error.ts";
 import type { Column } from "./data-frame.ts";
+import { rowsAt } from "./rows.ts";
 
 /** Samples of which each has a class, and a group (who spoke, which device) where that is known. */
 export interface LabelledSamples extends Samples {
@@ -21,17 +22,13 @@ export interface Dataset {
 
 /** @returns the samples at these places, in their order, in memory of their own */
 export function pick(samples: LabelledSamples, places: ArrayLike<number>): LabelledSamples {
-  const size = samples.count === 0 ? 0 : samples.features.length / samples.count;
-  const features = new Float32Array(places.length * size);
-  const targets = new Int32Array(places.length);
-  const groups = samples.groups === undefined ? undefined : new Int32Array(places.length);
-  for (let at = 0; at < places.length; at++) {
-    const place = places[at] ?? 0;
-    features.set(samples.features.subarray(place * size, (place + 1) * size), at * size);
-    targets[at] = samples.targets[place] ?? 0;
-    if (groups !== undefined) groups[at] = samples.groups?.[place] ?? 0;
-  }
-  return { count: places.length, features, targets, ...(groups !== undefined && { groups }) };
+  const { count, groups } = samples;
+  return {
+    count: places.length,
+    features: rowsAt(samples.features, count, places),
+    targets: rowsAt(samples.targets, count, places),
+    ...(groups !== undefined && { groups: rowsAt(groups, count, places) }),
+  };
 }
 
 /**

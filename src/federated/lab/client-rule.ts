@@ -2,7 +2,7 @@ import type { Random } from "../../platform/random.ts";
 import type { TrainableModel } from "../../platform/training-backend.ts";
 import { gradientUpdate } from "../clients/gradient-update.ts";
 import { localUpdate } from "../clients/local-update.ts";
-import { type LabelledSamples, pick } from "../data/dataset.ts";
+import type { LabelledSamples } from "../data/dataset.ts";
 import { metaTrain } from "../personalization/per-fed-avg.ts";
 import { workerMomentum } from "../strategies/clients/worker-momentum.ts";
 import { LabError } from "./lab-error.ts";
@@ -42,9 +42,9 @@ export function clientRule(
   if (remembers) mustBeBounded("client", model.parameterCount, clients);
   if (options.kind === "gradient") return gradientRule(options, model, samples);
   if (options.kind === "meta") return metaRule(options, model, samples);
-  const { scaffold, clippingNorm, ...others } = options;
-  const training = { ...others, ...(clippingNorm !== undefined && { clippingNorm }) };
-  const variates = scaffold ? new ScaffoldClients(model.parameterCount, clients) : undefined;
+  const variates = options.scaffold
+    ? new ScaffoldClients(model.parameterCount, clients)
+    : undefined;
   return {
     update: (client, global, places, random) => {
       const correction = variates?.correction(client);
@@ -52,11 +52,11 @@ export function clientRule(
         model,
         global,
         { samples, places },
-        training,
+        options,
         random,
         correction,
       );
-      variates?.trained(client, global, delta, { steps, learningRate: training.learningRate });
+      variates?.trained(client, global, delta, { steps, learningRate: options.learningRate });
       return { client, update: delta, weight: places.length, loss };
     },
     endRound: () => variates?.endRound(),
@@ -107,7 +107,7 @@ function metaRule(
   return {
     update: (client, global, places, random) => {
       model.write(global);
-      const { loss } = metaTrain(model, pick(samples, places), options, random);
+      const { loss } = metaTrain(model, { samples, places }, options, random);
       const update = new Float32Array(model.parameterCount);
       model.read(update);
       for (let at = 0; at < update.length; at++)

@@ -195,14 +195,12 @@ export class TeachingFederation {
   #train({ architecture, places, weights }: Pupil, draw: Random): number {
     const { client } = this.#parts.experiment;
     if (client.kind !== "local") return 0;
-    const { clippingNorm, ...others } = client;
-    const training = { ...others, ...(clippingNorm !== undefined && { clippingNorm }) };
     const { train } = this.#parts.dataset;
     const { loss } = localUpdate(
       architecture.model,
       weights,
       { samples: train, places },
-      training,
+      client,
       draw,
     );
     architecture.model.read(weights);

@@ -1,6 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import type { Samples, TrainableModel, TrainReport } from "../../platform/training-backend.ts";
-import { batchAt, drawPlaces } from "./batches.ts";
+import type { ClientSamples } from "../clients/local-update.ts";
+import { rowsAt } from "../data/rows.ts";
 import { type MetaOptions, metaGradient } from "./meta-gradient.ts";
 
 /** One client's share of a round that looks for weights from which every client adapts well. */
@@ -21,14 +22,25 @@ export interface MetaPlan extends MetaOptions {
  */
 export function metaTrain(
   model: TrainableModel,
-  samples: Samples,
+  { samples, places }: ClientSamples,
   plan: MetaPlan,
   random: Random,
 ): TrainReport {
   const gradient = new Float32Array(model.parameterCount);
   const weights = new Float32Array(model.parameterCount);
-  const batch = (): Samples =>
-    batchAt(samples, drawPlaces(samples.count, Math.min(plan.batchSize, samples.count), random));
+  const batch = (): Samples => {
+    const count = Math.min(plan.batchSize, places.length);
+    // With replacement, as the paper has it.
+    const drawn = Int32Array.from(
+      { length: count },
+      () => places[Math.floor(random.next() * places.length)] ?? 0,
+    );
+    return {
+      count,
+      features: rowsAt(samples.features, samples.count, drawn),
+      targets: rowsAt(samples.targets, samples.count, drawn),
+    };
+  };
   let loss = 0;
   for (let step = 0; step < plan.steps; step++) {
     const inner = Array.from({ length: plan.innerSteps }, batch);

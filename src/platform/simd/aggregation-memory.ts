@@ -1,5 +1,5 @@
 import { BLOCK_LENGTH, ROWS_MAX } from "../vector-math.ts";
-import { type SharedMemory, sharedWebAssembly } from "./aggregation-webassembly.ts";
+import { type SharedMemory, webAssembly } from "./webassembly.ts";
 
 /** The most threads of one pool, the caller's included. */
 export const THREADS_MAX = 16;
@@ -48,7 +48,7 @@ export class AggregationMemory {
   /** @param bytesMax bound on the vectors that are allocated at one time */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.memory = new sharedWebAssembly.Memory({
+    this.memory = new webAssembly.Memory({
       initial: pages(addressOf.vectors) + 1,
       maximum: Math.min(PAGES_MAX, pages(addressOf.vectors + bytesMax) + 1),
       shared: true,

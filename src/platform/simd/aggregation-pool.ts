@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { ROWS_MAX } from "../vector-math.ts";
 import { type AggregationMemory, addressOf } from "./aggregation-memory.ts";
 import { aggregationModule } from "./aggregation-module.ts";
-import { sharedWebAssembly } from "./aggregation-webassembly.ts";
+import { webAssembly } from "./webassembly.ts";
 
 /** A block takes less than a second on the slowest device; a thread that is silent for so long will not come back. */
 const SILENCE_MAX_MS = 60_000;
@@ -43,8 +43,8 @@ export class AggregationPool {
   constructor(threads: number, { memory }: AggregationMemory) {
     this.threads = threads;
     this.#words = new Int32Array(memory.buffer, 0, addressOf.table / 4);
-    const module = new sharedWebAssembly.Module(Buffer.from(aggregationModule, "base64"));
-    const instance = new sharedWebAssembly.Instance(module, { env: { memory } });
+    const module = new webAssembly.Module(Buffer.from(aggregationModule, "base64"));
+    const instance = new webAssembly.Instance(module, { env: { memory } });
     this.#kernels = instance.exports as Kernels;
     for (let index = 1; index < threads; index++) {
       const worker = new Worker(THREAD, {

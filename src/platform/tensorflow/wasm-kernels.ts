@@ -107,20 +107,19 @@ class WasmKernels {
   }
 
   filterGradient(inputs: Inputs, attrs: NamedAttrMap): TensorInfo {
-    const name = "Conv2DBackpropFilter";
-    const x = input(inputs, "x", name);
-    const dy = input(inputs, "dy", name);
-    const { filterShape } = attrs as { filterShape: Shape4 };
-    const info = this.#convolution(x.shape as Shape4, filterShape, attrs, false);
-    const out = this.#memory.make(info.filterShape);
-    this.#setWindow(info, name);
+    const { info, from, dy, out, to } = this.#byFilter(
+      "Conv2DBackpropFilter",
+      inputs,
+      attrs,
+      false,
+    );
     this.#kernels.convolutionKernelGradient(
       this.#window,
       info.batchSize,
-      this.#memory.addressOf(x),
-      this.#memory.addressOf(dy),
+      from,
+      dy,
       1,
-      this.#memory.addressOf(out),
+      to,
       false,
       this.#patches,
       this.#scratch,
@@ -129,19 +128,13 @@ class WasmKernels {
   }
 
   inputGradient(inputs: Inputs, attrs: NamedAttrMap): TensorInfo {
-    const name = "Conv2DBackpropInput";
-    const dy = input(inputs, "dy", name);
-    const filter = input(inputs, "filter", name);
-    const { inputShape } = attrs as { inputShape: Shape4 };
-    const info = this.#convolution(inputShape, filter.shape as Shape4, attrs, false);
-    const out = this.#memory.make(info.inShape);
-    this.#setWindow(info, name);
+    const { info, from, dy, out, to } = this.#byInput("Conv2DBackpropInput", inputs, attrs, false);
     this.#kernels.convolutionInputGradient(
       this.#window,
       info.batchSize,
-      this.#memory.addressOf(dy),
-      this.#memory.addressOf(filter),
-      this.#memory.addressOf(out),
+      dy,
+      from,
+      to,
       this.#patches,
       this.#scratch,
     );
@@ -150,39 +143,15 @@ class WasmKernels {
 
   depthwiseFilterGradient(inputs: Inputs, attrs: NamedAttrMap): TensorInfo {
     const name = "DepthwiseConv2dNativeBackpropFilter";
-    const x = input(inputs, "x", name);
-    const dy = input(inputs, "dy", name);
-    const { filterShape } = attrs as { filterShape: Shape4 };
-    const info = this.#convolution(x.shape as Shape4, filterShape, attrs, true);
-    const out = this.#memory.make(info.filterShape);
-    this.#setWindow(info, name);
-    this.#kernels.depthwiseKernelGradient(
-      this.#window,
-      info.batchSize,
-      this.#memory.addressOf(x),
-      this.#memory.addressOf(dy),
-      1,
-      this.#memory.addressOf(out),
-      false,
-    );
+    const { info, from, dy, out, to } = this.#byFilter(name, inputs, attrs, true);
+    this.#kernels.depthwiseKernelGradient(this.#window, info.batchSize, from, dy, 1, to, false);
     return out;
   }
 
   depthwiseInputGradient(inputs: Inputs, attrs: NamedAttrMap): TensorInfo {
     const name = "DepthwiseConv2dNativeBackpropInput";
-    const dy = input(inputs, "dy", name);
-    const filter = input(inputs, "filter", name);
-    const { inputShape } = attrs as { inputShape: Shape4 };
-    const info = this.#convolution(inputShape, filter.shape as Shape4, attrs, true);
-    const out = this.#memory.make(info.inShape);
-    this.#setWindow(info, name);
-    this.#kernels.depthwiseInputGradient(
-      this.#window,
-      info.batchSize,
-      this.#memory.addressOf(dy),
-      this.#memory.addressOf(filter),
-      this.#memory.addressOf(out),
-    );
+    const { info, from, dy, out, to } = this.#byInput(name, inputs, attrs, true);
+    this.#kernels.depthwiseInputGradient(this.#window, info.batchSize, dy, from, to);
     return out;
   }
 
@@ -216,6 +185,39 @@ class WasmKernels {
       }
     }
     return out;
+  }
+
+  /** What a gradient by the filter is made from: `x`, and the slopes. */
+  #byFilter(name: string, inputs: Inputs, attrs: NamedAttrMap, depthwise: boolean): Gradient {
+    const x = input(inputs, "x", name);
+    const { filterShape } = attrs as { filterShape: Shape4 };
+    const info = this.#convolution(x.shape as Shape4, filterShape, attrs, depthwise);
+    return this.#gradient(name, info, x, input(inputs, "dy", name), info.filterShape);
+  }
+
+  /** What a gradient by the input is made from: the filter, and the slopes. */
+  #byInput(name: string, inputs: Inputs, attrs: NamedAttrMap, depthwise: boolean): Gradient {
+    const filter = input(inputs, "filter", name);
+    const { inputShape } = attrs as { inputShape: Shape4 };
+    const info = this.#convolution(inputShape, filter.shape as Shape4, attrs, depthwise);
+    return this.#gradient(name, info, filter, input(inputs, "dy", name), info.inShape);
+  }
+
+  #gradient(
+    name: string,
+    info: backend_util.Conv2DInfo,
+    from: TensorInfo,
+    dy: TensorInfo,
+    shape: number[],
+  ): Gradient {
+    const out = this.#memory.make(shape);
+    this.#setWindow(info, name);
+    const [fromAt, dyAt, to] = [from, dy, out].map((tensor) => this.#memory.addressOf(tensor)) as [
+      Address,
+      Address,
+      Address,
+    ];
+    return { info, from: fromAt, dy: dyAt, out, to };
   }
 
   #convolution(
@@ -281,6 +283,15 @@ class WasmKernels {
 }
 
 type Shape4 = [number, number, number, number];
+
+/** A gradient of a convolution that is to be made. */
+interface Gradient {
+  readonly info: backend_util.Conv2DInfo;
+  readonly from: Address;
+  readonly dy: Address;
+  readonly out: TensorInfo;
+  readonly to: Address;
+}
 
 interface PoolAttrs {
   readonly filterSize: [number, number] | number;

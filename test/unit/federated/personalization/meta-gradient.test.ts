@@ -181,7 +181,7 @@ t.test("weights found by it adapt in one step to lines of opposite slope", async
     const mean = new Float32Array(2);
     for (const samples of clients) {
       model.write(start);
-      metaTrain(model, samples, plan, chance);
+      metaTrain(model, { samples, places: Int32Array.of(0, 1, 2, 3) }, plan, chance);
       model.read(weights);
       for (const at of [0, 1] as const) mean[at] = (mean[at] ?? 0) + (weights[at] ?? 0) / 2;
     }
