@@ -17,15 +17,14 @@ for (const protocol of Object.keys(PROTOCOLS) as Protocol[])
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       const run = await runSeed(PROTOCOLS[protocol], seed);
       addRun(totals, run);
-      const { violation, faults } = run;
-      if (violation !== undefined)
-        t.fail(
-          `${violation.what}\n${commandFor(protocol, seed, { without: new Set(), length: 1 })}`,
-        );
-      else t.ok(faults.size > 0, `seed ${seed}: something went wrong, and all is well`);
+      const { violation } = run;
+      const command = commandFor(protocol, seed, { without: new Set(), length: 1 });
+      t.equal(violation?.what, undefined, `seed ${seed} is well; again: ${command}`);
     }
     const { events, operations, answered, decided, faults } = totals;
     t.ok(decided > 0 && answered > 0, "something was decided and answered");
+    // A founder that is alone in a calm world is one seed in some ten thousand.
+    t.ok(SEEDS === 1 || Object.keys(faults).length > 0, "things went wrong");
     t.comment(
       `${events} events, ${answered} of ${operations} operations answered, ${decided} decided`,
     );
@@ -35,7 +34,7 @@ for (const protocol of Object.keys(PROTOCOLS) as Protocol[])
 t.test("a seed is the same world each time", async (t) => {
   for (const world of Object.values(PROTOCOLS)) {
     const [one, other] = [await runSeed(world, FIRST_SEED), await runSeed(world, FIRST_SEED)];
-    t.ok(one.events > 0);
+    t.ok(one.operations > 0);
     t.same(one, other);
   }
 });
