@@ -1,15 +1,11 @@
 import * as Type from "typebox";
+import { clientOptions } from "../clients/client-options.ts";
+import { compressionOptions } from "../compression/compression-options.ts";
+import { modelOptions } from "../options/model-options.ts";
+import { kind, rate, size, strict } from "../options/schema-words.ts";
 import { StrategyRegistry } from "../strategies/registry.ts";
 
-const strict = { additionalProperties: false } as const;
-const size = (most: number, fallback?: number) =>
-  Type.Integer({
-    minimum: 1,
-    maximum: most,
-    ...(fallback !== undefined && { default: fallback }),
-  });
 const share = Type.Number({ exclusiveMinimum: 0, maximum: 1 });
-const kind = <K extends string>(name: K) => Type.Literal(name);
 
 const datasetOptions = Type.Union([
   Type.Object(
@@ -58,87 +54,6 @@ const partitionOptions = Type.Union(
   { default: { kind: "iid" } },
 );
 
-const activation = Type.Optional(Type.Enum(["linear", "relu", "sigmoid", "tanh"]));
-const convolution = {
-  kernelSize: size(1_024),
-  strides: Type.Optional(size(1_024)),
-  padding: Type.Optional(Type.Enum(["valid", "same"])),
-  activation,
-};
-const layerOptions = Type.Union([
-  Type.Object({ kind: kind("dense"), units: size(1_000_000), activation }, strict),
-  Type.Object({ kind: kind("conv1d"), filters: size(65_536), ...convolution }, strict),
-  Type.Object({ kind: kind("conv2d"), filters: size(65_536), ...convolution }, strict),
-  Type.Object({ kind: kind("depthwise-conv2d"), ...convolution }, strict),
-  Type.Object({ kind: kind("max-pool"), size: size(1_024) }, strict),
-  Type.Object({ kind: kind("average-pool"), size: size(1_024) }, strict),
-  Type.Object({ kind: kind("global-average-pool") }, strict),
-  Type.Object({ kind: kind("flatten") }, strict),
-  Type.Object(
-    { kind: kind("reshape"), shape: Type.Array(size(1_000_000), { minItems: 1, maxItems: 4 }) },
-    strict,
-  ),
-  Type.Object(
-    { kind: kind("lstm"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
-    strict,
-  ),
-  Type.Object(
-    { kind: kind("gru"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
-    strict,
-  ),
-  Type.Object(
-    {
-      kind: kind("batch-norm"),
-      momentum: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-      epsilon: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-    },
-    strict,
-  ),
-  Type.Object(
-    { kind: kind("dropout"), rate: Type.Number({ minimum: 0, exclusiveMaximum: 1 }) },
-    strict,
-  ),
-]);
-
-const rate = Type.Number({ exclusiveMinimum: 0, maximum: 1_000 });
-const momentum = Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0 });
-const clientOptions = Type.Union([
-  Type.Object(
-    {
-      kind: kind("local"),
-      epochs: size(10_000, 1),
-      batchSize: size(1_000_000, 10),
-      learningRate: rate,
-      momentum,
-      weightDecay: Type.Number({ minimum: 0, maximum: 1_000, default: 0 }),
-      clippingNorm: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
-      proximalMu: Type.Number({ minimum: 0, maximum: 1_000, default: 0 }),
-      scaffold: Type.Boolean({ default: false }),
-    },
-    strict,
-  ),
-  Type.Object(
-    {
-      kind: kind("gradient"),
-      batchSize: size(1_000_000, 32),
-      momentum,
-    },
-    strict,
-  ),
-  Type.Object(
-    {
-      kind: kind("meta"),
-      steps: size(100_000),
-      innerSteps: size(16, 1),
-      batchSize: size(1_000_000, 10),
-      innerLearningRate: rate,
-      learningRate: rate,
-      order: Type.Enum(["first", "hessian-free"], { default: "hessian-free" }),
-    },
-    strict,
-  ),
-]);
-
 const testShare = Type.Number({
   exclusiveMinimum: 0,
   maximum: 0.5,
@@ -171,10 +86,6 @@ const personalOptions = Type.Union([
   Type.Object({ kind: kind("fed-bn"), testShare }, strict),
 ]);
 
-const modelOptions = Type.Object(
-  { layers: Type.Array(layerOptions, { minItems: 1, maxItems: 256 }) },
-  strict,
-);
 const teachingOptions = Type.Object(
   {
     architectures: Type.Record(Type.String({ pattern: "^[a-z][a-z0-9-]{0,30}$" }), modelOptions, {
@@ -235,17 +146,6 @@ const attackOptions = Type.Union(
   { default: { kind: "none" } },
 );
 
-const compressionOptions = Type.Object(
-  {
-    topShare: Type.Optional(share),
-    quantize: Type.Optional(Type.Enum(["int8"])),
-    rounding: Type.Optional(Type.Enum(["nearest", "stochastic"])),
-    zstd: Type.Optional(size(19)),
-    errorFeedback: Type.Boolean({ default: true }),
-  },
-  strict,
-);
-
 /** One experiment without variants: what a federation runs. */
 export const experimentSchema = Type.Object(
   {
@@ -261,6 +161,11 @@ export const experimentSchema = Type.Object(
     model: Type.Optional(modelOptions),
     teaching: Type.Optional(teachingOptions),
     client: clientOptions,
+    weigh: Type.Enum(["samples", "equally"], {
+      default: "samples",
+      description:
+        "whether a client with more samples counts more; with gradient and meta none does",
+    }),
     personal: Type.Optional(personalOptions),
     strategy: Type.Optional(new StrategyRegistry().schema()),
     attack: attackOptions,

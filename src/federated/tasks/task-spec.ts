@@ -1,0 +1,154 @@
+import * as Type from "typebox";
+import { Clone, Default } from "typebox/value";
+import { describeFaults } from "../../device/schema-faults.ts";
+import type { ModelSpec } from "../../platform/training-backend.ts";
+import { layOut } from "../../platform/training-layout.ts";
+import { clientOptions } from "../clients/client-options.ts";
+import { compressionOptions } from "../compression/compression-options.ts";
+import { layerOptions } from "../options/model-options.ts";
+import { kind, size, strict } from "../options/schema-words.ts";
+import { AggregationError } from "../strategies/aggregation.ts";
+import { StrategyRegistry } from "../strategies/registry.ts";
+import { LearningError } from "./learning-error.ts";
+
+/** The most contributions of a round. */
+const UPDATES_MAX = 1_024;
+
+const modelOptions = Type.Object(
+  {
+    inputShape: Type.Array(size(1_000_000), { minItems: 1, maxItems: 4 }),
+    layers: Type.Array(layerOptions, { minItems: 1, maxItems: 256 }),
+    loss: Type.Enum(["softmax-cross-entropy", "sigmoid-cross-entropy", "mean-squared-error"]),
+  },
+  { ...strict, description: "The network, and the shape of one sample." },
+);
+
+const dataOptions = Type.Union(
+  [
+    Type.Object(
+      {
+        kind: kind("dataset"),
+        name: Type.String({
+          pattern: "^[a-z][a-z0-9-]{0,62}$",
+          description: "As `learning.datasets` of each agent names its own samples.",
+        }),
+      },
+      strict,
+    ),
+  ],
+  { description: "Where each agent has its samples from." },
+);
+
+const paceOptions = Type.Object(
+  {
+    agentsMin: Type.Integer({
+      default: 2,
+      minimum: 1,
+      maximum: UPDATES_MAX,
+      description: "A round waits for updates of so many.",
+    }),
+    agentsMax: Type.Integer({
+      default: UPDATES_MAX,
+      minimum: 1,
+      maximum: UPDATES_MAX,
+      description: "A round takes no more; of a larger fleet a sample trains.",
+    }),
+    deadlineMs: Type.Integer({
+      default: 60_000,
+      minimum: 100,
+      maximum: 86_400_000,
+      description: "Whoever has not delivered by then is not waited for.",
+    }),
+    takeoverMs: Type.Integer({
+      default: 10_000,
+      minimum: 100,
+      maximum: 3_600_000,
+      description: "After the deadline, until the next aggregator takes a round over.",
+    }),
+    buffered: Type.Optional(
+      Type.Object(
+        {
+          updates: Type.Integer({
+            minimum: 1,
+            maximum: UPDATES_MAX,
+            description: "A round is closed with so many.",
+          }),
+          stalenessMax: Type.Integer({
+            default: 4,
+            minimum: 0,
+            maximum: 64,
+            description: "Rounds that a model may have been behind when its training began.",
+          }),
+        },
+        {
+          ...strict,
+          description:
+            "Rounds do not wait for all: FedBuff (Nguyen et al. 2022). Without it rounds are synchronous.",
+        },
+      ),
+    ),
+  },
+  { ...strict, default: {}, description: "How long a round takes, and who is in it." },
+);
+
+/** What whoever starts a task says of it. */
+export const taskSpecSchema = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z][a-z0-9-]{0,62}$", description: "For people." }),
+    model: modelOptions,
+    data: dataOptions,
+    client: clientOptions,
+    strategy: Type.Optional(new StrategyRegistry().schema()),
+    compression: Type.Optional(compressionOptions),
+    rounds: size(1_000_000),
+    seed: Type.Integer({
+      default: 1,
+      minimum: 0,
+      maximum: 2 ** 32 - 1,
+      description: "What the first weights and every later chance follow from.",
+    }),
+    pace: paceOptions,
+  },
+  strict,
+);
+
+/** A task as it was asked for, checked and complete. */
+export type TaskSpec = Type.Static<typeof taskSpecSchema>;
+
+/**
+ * @param document from anywhere
+ * @throws LearningError `learning.spec` naming every wrong key, with the nearest known one, or why it can not be learned
+ */
+export function completeSpec(document: unknown): TaskSpec {
+  const filled: unknown = Default(taskSpecSchema, Clone(document));
+  const faults = describeFaults(taskSpecSchema, filled);
+  if (faults.length > 0) throw new LearningError("learning.spec", faults.join("; "));
+  // A union fills in its defaults only where it stands by itself.
+  const spec = Default(taskSpecSchema, filled) as TaskSpec;
+  const fault = contradictionIn(spec);
+  if (fault !== undefined) throw new LearningError("learning.spec", fault);
+  return spec;
+}
+
+/** @returns the network as backends take it */
+export function modelOf({ model }: TaskSpec): ModelSpec {
+  return model;
+}
+
+function contradictionIn(spec: TaskSpec): string | undefined {
+  const { agentsMin, agentsMax, buffered } = spec.pace;
+  if (agentsMin > agentsMax)
+    return `pace.agentsMin (${agentsMin}) is above pace.agentsMax (${agentsMax})`;
+  if (buffered !== undefined && buffered.updates > agentsMax)
+    return `pace.buffered.updates (${buffered.updates}) is above pace.agentsMax (${agentsMax})`;
+  if (spec.client.kind === "local" && spec.client.scaffold)
+    return "client.scaffold: variates do not travel between agents yet; use proximalMu against drift";
+  try {
+    layOut(modelOf(spec));
+    new StrategyRegistry().strategy(spec.strategy ?? {});
+  } catch (error) {
+    const where = error instanceof AggregationError ? "strategy" : "model";
+    return `${where}: ${(error as Error).message}`;
+  }
+  return undefined;
+}
