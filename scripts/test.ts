@@ -16,9 +16,9 @@ const tap = join(root, "node_modules/tap/dist/esm/run.mjs");
 
 /** Kinds of tests in the order in which they run, quick ones first, with what one file may take. */
 const kinds = [
-  { name: "unit", timeoutSeconds: 120 },
-  { name: "conformance", timeoutSeconds: 120 },
-  { name: "property", timeoutSeconds: 180 },
+  { name: "unit", timeoutSeconds: 240 },
+  { name: "conformance", timeoutSeconds: 300 },
+  { name: "property", timeoutSeconds: 300 },
   { name: "simulator", timeoutSeconds: 420 },
   { name: "architecture", timeoutSeconds: 300 },
   { name: "integration", timeoutSeconds: 300 },

@@ -327,6 +327,20 @@ function endConformance(t: Test, make: MakeNode): void {
     }
   });
 
+  t.test("what was said last arrives, though the network stops", async (t) => {
+    const last = protocol("last-words");
+    for (let turn = 0; turn < 8; turn++) {
+      const [near, far] = await pair(t, make);
+      const heard: string[] = [];
+      far.network.serve(last, { message: (_, payload) => void heard.push(text(payload)) });
+      await near.network.send(far.network.self, last, bytes("good morning"));
+      await near.network.send(far.network.self, last, bytes("good-bye"));
+      await near.network.stop();
+      await until(() => !linked(far, near), "the loss to be told");
+      t.same(heard, ["good morning", "good-bye"]);
+    }
+  });
+
   t.test("a network that has stopped is quiet, and its key serves the next one", async (t) => {
     const first = await make(t, { key: "kept" });
     const other = await make(t);

@@ -9,7 +9,7 @@ const FREE = ["--set", "api.port=0", "--set", "mqtt.broker.port=0"];
 const BAD_SETTINGS = 2;
 const FAILED = 1;
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 interface Refusal {
   readonly code: number;

@@ -17,7 +17,7 @@ const PACKET_BYTES_MAX = 1_048_576;
 /** What queues and buffers may have kept back; an agent that leaks per client or message goes far beyond. */
 const RESIDENT_BYTES_MAX = 256 * 1_048_576;
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 /** An agent whose readings a real broker gets. */
 async function openRoad(t: Test, data: string) {

@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import { AgentProcess, agentMesh, command, type Outcome, until } from "../support/agent-process.ts";
 import { RudeClient, rawPublish } from "../support/bad-input-mqtt.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 /** Every command, with the options that its help must name. */
 const SOURCE = ["--config", "--set", "--json"];

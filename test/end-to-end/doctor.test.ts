@@ -9,7 +9,7 @@ import { eventually } from "../support/nspawn.ts";
 const repository = resolve(import.meta.dirname, "../..");
 const program = join(repository, "bin/agent-mesh");
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 interface Finding {
   subject: string;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { AgentProcess, agentMesh, until } from "../support/agent-process.ts";
 
-t.setTimeout(200_000);
+t.setTimeout(600_000);
 
 async function start(t: Test, name: string, sets: readonly string[]): Promise<AgentProcess> {
   const data = mkdtempSync(join(tmpdir(), "mesh-access-"));

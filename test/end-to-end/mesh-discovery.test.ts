@@ -37,9 +37,9 @@ class Fleet {
   readonly #t: Test;
   readonly #directories = new Map<Host, string>();
 
-  constructor(t: Test, subnet: string, size = 3) {
+  constructor(t: Test, size = 3) {
     this.#t = t;
-    const network = new Switch(t, subnet);
+    const network = new Switch(t);
     this.hosts = Array.from({ length: size }, () => network.host());
     for (const host of this.hosts) {
       const directory = mkdtempSync(join(tmpdir(), "mesh-discovery-"));
@@ -129,7 +129,7 @@ async function watch(t: Test, agent: AgentProcess) {
 }
 
 t.test("multicast DNS alone", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.1");
+  const fleet = new Fleet(t);
   const sets = ["mesh.discovery.mdns=true"];
   const agents = await Promise.all([0, 1, 2].map((at) => fleet.start(at, sets)));
   await linked(agents, 2);
@@ -137,7 +137,7 @@ t.test("multicast DNS alone", { skip }, async (t) => {
 });
 
 t.test("a bootstrap list alone", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.2");
+  const fleet = new Fleet(t);
   // Those that begin first find nobody, and try again.
   const others = await Promise.all(
     [1, 2].map((at) => fleet.start(at, [`mesh.bootstrap=["${fleet.first}"]`])),
@@ -149,7 +149,7 @@ t.test("a bootstrap list alone", { skip }, async (t) => {
 });
 
 t.test("gossip peer exchange", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.3");
+  const fleet = new Fleet(t);
   const sets = [`mesh.bootstrap=["${fleet.first}"]`, "mesh.discovery.peerExchange=true"];
   const hub = await fleet.start(0, ["mesh.discovery.peerExchange=true"]);
   const others = await Promise.all([1, 2].map((at) => fleet.start(at, sets)));
@@ -157,7 +157,7 @@ t.test("gossip peer exchange", { skip }, async (t) => {
 });
 
 t.test("the Kademlia table", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.4");
+  const fleet = new Fleet(t);
   const hub = await fleet.start(0, ["mesh.discovery.dht=true"]);
   const sets = [`mesh.bootstrap=["${fleet.first}"]`, "mesh.discovery.dht=true"];
   const others = await Promise.all([1, 2].map((at) => fleet.start(at, sets)));
@@ -165,7 +165,7 @@ t.test("the Kademlia table", { skip }, async (t) => {
 });
 
 t.test("one old address, remembered", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.5");
+  const fleet = new Fleet(t);
   const remember = "mesh.discovery.remember=true";
   const hub = await fleet.start(0, []);
   const leaf = await fleet.start(1, [remember, `mesh.bootstrap=["${fleet.first}"]`]);
@@ -178,7 +178,7 @@ t.test("one old address, remembered", { skip }, async (t) => {
 });
 
 t.test("a relay between two that can not reach each other", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.7");
+  const fleet = new Fleet(t);
   const [, left, right] = fleet.hosts as [Host, Host, Host];
   left.ignore(right);
   const exchange = "mesh.discovery.peerExchange=true";
@@ -203,7 +203,7 @@ t.test("a relay between two that can not reach each other", { skip }, async (t) 
 });
 
 t.test("two behind routers of their own, over a relay", { skip }, async (t) => {
-  const network = new Switch(t, "10.71.8");
+  const network = new Switch(t);
   const hub = network.host();
   const sets = ["mesh.discovery.mdns=false", "mesh.port=4001", 'mesh.transports=["tcp","quic"]'];
   const start = (host: Host, name: string, more: readonly string[]): Promise<AgentProcess> => {
@@ -249,7 +249,7 @@ t.test("two behind routers of their own, over a relay", { skip }, async (t) => {
 });
 
 t.test("a cable is out for two minutes, on a network that loses packets", { skip }, async (t) => {
-  const fleet = new Fleet(t, "10.71.6");
+  const fleet = new Fleet(t);
   const every = [
     "mesh.discovery.mdns=true",
     "mesh.discovery.dht=true",

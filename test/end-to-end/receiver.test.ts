@@ -11,7 +11,7 @@ import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { ReceiverProcess } from "../support/receiver-process.ts";
 import { updateLine } from "../support/receiver-service.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const sequencesIn = (text: string): number[] =>
   text

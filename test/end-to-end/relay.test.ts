@@ -18,7 +18,7 @@ interface Relay {
   readonly hosts: readonly { readonly agentId: string; readonly hops: number }[];
 }
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 const relayOf = (agent: AgentProcess) => agent.get<Relay>("/v1/relay");
 

@@ -6,7 +6,7 @@ import t, { type Test } from "tap";
 import type { RolesStatus } from "../../src/coordination/roles/view.ts";
 import { AgentProcess, agentMesh, until } from "../support/agent-process.ts";
 
-t.setTimeout(200_000);
+t.setTimeout(600_000);
 
 async function start(t: Test, name: string, sets: readonly string[] = []): Promise<AgentProcess> {
   const data = mkdtempSync(join(tmpdir(), "roles-"));

@@ -10,7 +10,7 @@ import { AgentProcess, until } from "../support/agent-process.ts";
 import { mosquittoMissing, startMosquitto } from "../support/mosquitto.ts";
 import { ReceiverProcess } from "../support/receiver-process.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 interface Status {
   readonly accepted: number;

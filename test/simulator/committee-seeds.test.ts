@@ -3,7 +3,7 @@ import t from "tap";
 import { resolveScenario, scenarios } from "../../src/simulator/run/scenario.ts";
 import { simulate } from "../../src/simulator/run/simulation.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(400_000);
 
 const first = Number(process.env["SIM_SEED"] ?? 1);
 const seeds = Number(process.env["SIM_SEEDS"] ?? 2);

@@ -4,7 +4,7 @@ import type { OrderingProtocol } from "../../src/consensus/ordering/ordering.ts"
 import type { ConsensusStatus } from "../../src/consensus/view.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 
 const BASE = ["power.mode=normal", "consensus.enabled=true", "consensus.replaceAfterMs=20000"];
 

@@ -6,7 +6,7 @@ import { SimulatedFleet } from "../../src/simulator/simulated-fleet.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
-t.setTimeout(170_000);
+t.setTimeout(400_000);
 const AGENTS = 120;
 const TABLE = 40;
 

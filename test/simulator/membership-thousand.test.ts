@@ -4,7 +4,7 @@ import { World } from "./membership-world.ts";
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
 // A million records find their way, on a machine that may be busy.
-t.setTimeout(240_000);
+t.setTimeout(400_000);
 
 t.test("a thousand agents come in by one", async (t) => {
   const size = 1_000;

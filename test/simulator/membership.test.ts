@@ -14,7 +14,7 @@ import { grown, type Rogue, type Sighting, World } from "./membership-world.ts";
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
 // Virtual minutes on a machine that may be busy.
-t.setTimeout(240_000);
+t.setTimeout(400_000);
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 

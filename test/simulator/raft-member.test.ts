@@ -7,7 +7,7 @@ import { RaftMemberWorld } from "../support/raft-member-world.ts";
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const SEEDS = Number(process.env["SIM_SEEDS"] ?? 20);
 const CALM_MS = 20_000;
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
 
 /** What callers were told. */

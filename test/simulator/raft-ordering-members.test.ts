@@ -8,7 +8,7 @@ import { OrderingWorld } from "../support/ordering-world.ts";
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const SEEDS = Number(process.env["SIM_SEEDS"] ?? 15);
 const STEPS = 50;
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
 
 interface Told {

@@ -12,7 +12,7 @@ import { nameOf } from "./roles-world.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
-t.setTimeout(170_000);
+t.setTimeout(400_000);
 
 type Untimed = RoleInput extends infer I ? (I extends unknown ? Omit<I, "nowMs"> : never) : never;
 

@@ -8,7 +8,7 @@ import { RolesWorld, type RolesWorldOptions } from "./roles-world.ts";
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));
 t.comment(`seed ${seed} (SIM_SEED=${seed} repeats it)`);
 // Virtual hours on a machine that may be busy.
-t.setTimeout(170_000);
+t.setTimeout(400_000);
 
 const pi: Device = { supply: "mains", cores: 4, memoryGiB: 4 };
 const jetson: Device = { supply: "mains", cores: 6, memoryGiB: 8 };

@@ -4,7 +4,7 @@ import type { Order, OrderSpec } from "../../src/coordination/tasks/order.ts";
 import { orderOf } from "../support/coordination/orders.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(400_000);
 
 const KINDS = 'coordination.tasks.kinds=[{"name":"measure"}]';
 

@@ -11,7 +11,7 @@ const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.rando
 const SEEDS = Number(process.env["SIM_SEEDS"] ?? 12);
 const STEPS = 120;
 const CALM_MS = 60_000;
-t.setTimeout(240_000);
+t.setTimeout(400_000);
 t.comment(`SIM_FIRST_SEED=${FIRST_SEED} SIM_SEEDS=${SEEDS} repeats these`);
 
 /** What callers were told. */

@@ -3,7 +3,7 @@ import { openTendermintOrdering } from "../../src/consensus/tendermint-member/op
 import { defaultTendermintMemberOptions } from "../../src/consensus/tendermint-member/options.ts";
 import { orderingConformance } from "../conformance/ordering.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 
 orderingConformance(t, {
   name: "tendermint",

@@ -2,7 +2,7 @@
 import t from "tap";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
-t.setTimeout(60_000);
+t.setTimeout(400_000);
 
 const level = (agent: RelayAgent, trail: string): number =>
   agent.agent.context.trails.list(10, trail)[0]?.level ?? 0;

@@ -83,6 +83,8 @@ export class AgentProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<number | string>;
   #log = "";
+  /** Why it was not ready when it was asked last. */
+  #unready = "it was not asked";
   #api = "";
   readonly #unseen: boolean;
   #mqttPort = 0;
@@ -110,7 +112,9 @@ export class AgentProcess {
   ): Promise<AgentProcess> {
     const agent = new AgentProcess(data, sets, options);
     t.teardown(() => agent.kill());
-    await until("the agent to be ready", () => agent.#isReady());
+    await until("the agent to be ready", () => agent.#isReady()).catch((error: unknown) => {
+      throw new Error(`${String(error)}; ${agent.#unready}; it has said:\n${agent.#log}`);
+    });
     return agent;
   }
 
@@ -191,16 +195,23 @@ export class AgentProcess {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null)
       throw new Error(`the agent ended at once:\n${this.#log}`);
     const file = join(this.data, "run.json");
-    if (!existsSync(file)) return false;
-    const text = readFileSync(file, "utf8");
+    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
     // An agent that was killed leaves its file behind.
-    if (!text.includes(`"pid": ${this.pid},`)) return false;
+    if (!text.includes(`"pid": ${this.pid},`)) {
+      this.#unready = `run.json is not that of ${this.pid}: ${text}`;
+      return false;
+    }
     const run = JSON.parse(text) as { api: { url: string }; mqtt: { url: string } };
     this.#api = run.api.url;
     this.#mqttPort = Number(new URL(run.mqtt.url).port);
     if (this.#unseen) return this.#log.includes("agent started");
-    const response = await fetch(`${run.api.url}/readyz`).catch(() => undefined);
-    await response?.arrayBuffer();
-    return response?.status === 200;
+    try {
+      const response = await fetch(`${run.api.url}/readyz`);
+      this.#unready = `${response.status} ${await response.text()}`;
+      return response.status === 200;
+    } catch (error) {
+      this.#unready = `${run.api.url}: ${String((error as Error).cause ?? error)}`;
+      return false;
+    }
   }
 }

@@ -17,6 +17,21 @@ const ip = (...args: string[]): string => run("ip", ...args);
 
 let count = 0;
 
+/**
+ * First three bytes that no interface here has: a run that was killed leaves its switches behind, and two of one subnet hide
+ * each other's machines.
+ */
+function freeSubnet(): string {
+  const taken = ip("-o", "-4", "address");
+  for (let at = process.pid; at < process.pid + 16_384; at++) {
+    const subnet = `10.${64 + ((at >> 8) % 64)}.${at % 256}`;
+    if (!taken.includes(` ${subnet}.`)) return subnet;
+  }
+  throw new Error(
+    "every subnet from 10.64.0 to 10.127.255 is taken: remove the switches that tests left behind",
+  );
+}
+
 /** Machines on one switch, each with a network stack of its own. The test's end takes everything down. */
 export class Switch {
   readonly #name: string;
@@ -24,8 +39,9 @@ export class Switch {
   readonly #hosts: Host[] = [];
   readonly #natted: string[] = [];
 
-  /** @param t whose end ends it @param subnet first three bytes, such as `10.71.1` */
-  constructor(t: Test, subnet: string) {
+  /** @param t whose end ends it */
+  constructor(t: Test) {
+    const subnet = freeSubnet();
     this.#name = `am${process.pid % 100_000}${count++}`;
     this.#subnet = subnet;
     t.teardown(() => this.#remove());

@@ -98,6 +98,26 @@ export class AskingStream {
     this.#end(error);
   }
 
+  /**
+   * Gives the stream up once the other side has read what was written; requests fail at once. What it has not read yet would
+   * be lost with the connection otherwise.
+   * @param signal ends the wait
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    const error = new NetworkError("network.closed", "the link is gone");
+    this.#rest();
+    for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
+    try {
+      await this.#stream.close({ signal });
+      // The other side closes its end when it has read everything.
+      await closed(this.#stream, signal);
+      this.#end(error);
+    } catch {
+      // The other side does not take it, or has gone before.
+      this.abort(error);
+    }
+  }
+
   #write(parts: readonly Uint8Array[], taken: (error?: NetworkError) => void): void {
     if (this.#writer.write(parts, taken)) return;
     const message = `${this.#writer.queuedBytes} bytes wait for a peer that does not read ${this.#protocol.id}`;
@@ -165,4 +185,16 @@ export class AskingStream {
     this.#rest();
     for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
+}
+
+/** @throws the signal's reason when the stream is not closed by then */
+function closed(stream: Stream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (stream.status !== "open" && stream.status !== "closing") {
+      resolve();
+      return;
+    }
+    stream.addEventListener("close", () => resolve(), { once: true });
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
 }

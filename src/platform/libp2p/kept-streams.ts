@@ -51,8 +51,14 @@ export class KeptStreams {
       if (kept instanceof AskingStream) kept.abort(error);
   }
 
-  dropAll(): void {
-    for (const peer of this.#peers.keys()) this.drop(peer);
+  /** Nothing more is said to anybody; the last words still arrive, where that takes no longer. */
+  async finishAll(withinMs: number): Promise<void> {
+    const signal = AbortSignal.timeout(withinMs);
+    const kept = [...this.#peers.values()].flatMap((protocols) => [...protocols.values()]);
+    await Promise.all(
+      kept.map((stream) => (stream instanceof AskingStream ? stream.finish(signal) : undefined)),
+    );
+    this.#peers.clear();
   }
 
   #waiting(opening: Opening, { id, queueBytesMax }: Protocol, bytes: number): Opening {

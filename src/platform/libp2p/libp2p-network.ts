@@ -36,6 +36,8 @@ const STREAMS_PER_PEER_MAX = 4;
 const BULK_STREAMS_PER_PEER_MAX = 4;
 const OPEN_TIMEOUT_MS = 10_000;
 const BULK_NAME_BYTES_MAX = 256;
+/** How long the last words of a network that stops may take to arrive. */
+const LAST_WORDS_MS = 1_000;
 
 /** The network seam on libp2p. */
 export class Libp2pNetwork implements Network {
@@ -108,7 +110,7 @@ export class Libp2pNetwork implements Network {
 
   async stop(): Promise<void> {
     this.#state = "stopped";
-    this.#streams.dropAll();
+    await this.#streams.finishAll(LAST_WORDS_MS);
     this.#gossip.stopped();
     await this.#node.stop();
   }
