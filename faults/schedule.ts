@@ -1,5 +1,5 @@
 import type { Random } from "../src/platform/random.ts";
-import { SeededRandom } from "../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../src/platform/seeded-random.ts";
 import type { FaultKind } from "./catalogue.ts";
 import type { Traffic } from "./parts/publisher.ts";
 

@@ -7,11 +7,11 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Scalar } from "@tensorflow/tfjs-core";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { kerasModel } from "../../src/platform/tensorflow/keras-layers.ts";
 import type { TensorFlow } from "../../src/platform/tensorflow/library.ts";
 import { openTensorFlowNode } from "../../src/platform/tensorflow/open-node.ts";
 import { layOut } from "../../src/platform/training-layout.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { samplesFor } from "../../test/support/training/models.ts";
 import { benchModels } from "../support/training-models.ts";
 

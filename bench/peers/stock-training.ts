@@ -7,8 +7,8 @@ import * as core from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { layers, sequential } from "@tensorflow/tfjs-layers";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { TensorFlowBackend } from "../../src/platform/tensorflow/tensorflow-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { benchModels, samplesPerCpuSecond } from "../support/training-models.ts";
 
 const ground = process.argv[2] ?? "wasm";

@@ -9,8 +9,8 @@ import {
 } from "../../src/federated/strategies/rules/coordinatewise.ts";
 import { Krum } from "../../src/federated/strategies/rules/krum.ts";
 import { Mean } from "../../src/federated/strategies/rules/mean.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdVectorMath } from "../../src/platform/simd/vector-math-simd.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { type Figure, race } from "../figure.ts";
 import { FLOWER, FlowerPeer } from "../support/flower.ts";
 import { temporaryDirectory } from "../support/processes.ts";

@@ -1,7 +1,7 @@
 import { assign, assignForProfit } from "../../src/coordination/distribution/assign.ts";
 import type { AssignmentProblem } from "../../src/coordination/distribution/assignment-problem.ts";
 import { AntColony, defaultColonyOptions } from "../../src/coordination/swarm/ant-colony.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { gap1, tsplib } from "../../test/support/coordination/instances.ts";
 import { type Bar, type Figure, figure, median, rounded } from "../figure.ts";
 import { loadHighs } from "../support/highs.ts";

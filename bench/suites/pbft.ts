@@ -5,10 +5,10 @@ import { defaultPbftMemberOptions } from "../../src/consensus/pbft-member/option
 import { Ed25519Signer } from "../../src/platform/libp2p/ed25519-signer.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId } from "../../src/platform/signer.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { PbftMemberWorld } from "../../test/support/pbft-member-world.ts";
 import { type Bar, type Figure, figure, median, rounded } from "../figure.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualEther } from "../../src/simulator/virtual-ether.ts";
 import { LinkEnd } from "../../src/simulator/virtual-link.ts";

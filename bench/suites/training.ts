@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdTrainingBackend } from "../../src/platform/simd/training-backend.ts";
 import type { ModelSpec } from "../../src/platform/training-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { type Bar, type Figure, race } from "../figure.ts";
 import { LinePeer } from "../support/line-peer.ts";
 import { numpyPeer } from "../support/numpy.ts";

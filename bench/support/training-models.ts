@@ -1,5 +1,5 @@
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { ModelSpec, TrainableModel } from "../../src/platform/training-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { samplesFor } from "../../test/support/training/models.ts";
 
 /** What is trained, by name; batches of 32. */

@@ -5,26 +5,24 @@ const INFINITY_BITS: i32 = 0x7f800000;
 
 /**
  * Sets the flag of each row that holds NaN or an infinity: the bits of their magnitude are at or above those of infinity. Four rows
- * in one pass, since the processor fetches ahead for several at once. Rows beyond the last stand for the last one.
+ * in one pass, since the processor fetches ahead for several at once; those that are left are read in four parts.
  */
 export function findNotFinite(from: usize, length: i32): void {
   const rows = job.rows();
-  for (let row = 0; row < rows; row += 4) {
-    const a = job.row(row) + (from << 2);
-    const b = job.row(row + 1) + (from << 2);
-    const c = job.row(row + 2) + (from << 2);
-    const d = job.row(row + 3) + (from << 2);
-    const magnitude = i32x4.splat(MAGNITUDE);
-    let ma = i32x4.splat(0);
-    let mb = i32x4.splat(0);
-    let mc = i32x4.splat(0);
-    let md = i32x4.splat(0);
+  const at = from << 2;
+  let row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    const a = job.row(row) + at;
+    const b = job.row(row + 1) + at;
+    const c = job.row(row + 2) + at;
+    const d = job.row(row + 3) + at;
+    let ma = i32x4.splat(0), mb = i32x4.splat(0), mc = i32x4.splat(0), md = i32x4.splat(0);
     const end = <usize>(length & ~3) << 2;
-    for (let at: usize = 0; at < end; at += 16) {
-      ma = i32x4.max_s(ma, v128.and(v128.load(a + at), magnitude));
-      mb = i32x4.max_s(mb, v128.and(v128.load(b + at), magnitude));
-      mc = i32x4.max_s(mc, v128.and(v128.load(c + at), magnitude));
-      md = i32x4.max_s(md, v128.and(v128.load(d + at), magnitude));
+    for (let offset: usize = 0; offset < end; offset += 16) {
+      ma = greater(ma, a + offset);
+      mb = greater(mb, b + offset);
+      mc = greater(mc, c + offset);
+      md = greater(md, d + offset);
     }
     const rest = length & 3;
     flag(row, max(greatest(ma), greatestOf(a + end, rest)));
@@ -32,6 +30,25 @@ export function findNotFinite(from: usize, length: i32): void {
     flag(row + 2, max(greatest(mc), greatestOf(c + end, rest)));
     flag(row + 3, max(greatest(md), greatestOf(d + end, rest)));
   }
+  for (; row < rows; row++) {
+    let x = job.row(row) + at;
+    let ma = i32x4.splat(0), mb = i32x4.splat(0), mc = i32x4.splat(0), md = i32x4.splat(0);
+    for (const end = x + (<usize>(length & ~15) << 2); x < end; x += 64) {
+      ma = greater(ma, x);
+      mb = greater(mb, x + 16);
+      mc = greater(mc, x + 32);
+      md = greater(md, x + 48);
+    }
+    const most = greatest(i32x4.max_s(i32x4.max_s(ma, mb), i32x4.max_s(mc, md)));
+    flag(row, max(most, greatestOf(x, length & 15)));
+  }
+}
+
+/** The magnitudes at `x` where they are above what was found. */
+// @ts-ignore: decorator
+@inline
+function greater(found: v128, x: usize): v128 {
+  return i32x4.max_s(found, v128.and(v128.load(x), i32x4.splat(MAGNITUDE)));
 }
 
 function greatest(lanes: v128): i32 {
@@ -51,6 +68,5 @@ function greatestOf(x: usize, count: i32): i32 {
 }
 
 function flag(row: i32, magnitude: i32): void {
-  if (magnitude < INFINITY_BITS) return;
-  atomic.store<i32>(job.result() + (<usize>min(row, job.rows() - 1) << 2), 1);
+  if (magnitude >= INFINITY_BITS) atomic.store<i32>(job.result() + (<usize>row << 2), 1);
 }

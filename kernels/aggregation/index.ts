@@ -1,5 +1,6 @@
-import { blockLength, BLOCK, DONE, job, STOP, TICKET, WAKE } from "./job";
-import { distancesOfPairs, distancesToPoint } from "./distances";
+import { DONE, job, STOP, TICKET, WAKE } from "./job";
+import { distancesToPoint } from "./distances";
+import { distancesOfPairs } from "./products";
 import { findNotFinite } from "./finite";
 import { weightedSum } from "./weighted-sum";
 import { meanAroundMedian, median, trimmedMean } from "./order-statistics";
@@ -35,12 +36,12 @@ export function serve(scratch: usize): void {
 }
 
 function run(block: i32, scratch: usize): void {
-  const from = <usize>block * BLOCK;
-  const length = blockLength(block);
+  const from = <usize>block * job.blockLength();
+  const length = min(job.blockLength(), job.length() - <i32>from);
   switch (job.kind()) {
     case 0: findNotFinite(from, length); break;
     case 1: weightedSum(from, length, scratch); break;
-    case 2: distancesOfPairs(block, from, length); break;
+    case 2: distancesOfPairs(block, from, length, scratch); break;
     case 3: distancesToPoint(block, from, length); break;
     case 4: median(from, length, scratch); break;
     case 5: trimmedMean(from, length, scratch); break;

@@ -5,9 +5,6 @@ export const WAKE: usize = 128;
 export const STOP: usize = 132;
 const JOB: usize = 192;
 
-/** Coordinates that one thread takes at a time. */
-export const BLOCK: usize = 2048;
-
 /** The parameters of a job, each 4 bytes; addresses are in bytes. */
 export namespace job {
   // @ts-ignore: decorator
@@ -21,7 +18,7 @@ export namespace job {
   /** `trim` or `keep`. */
   // @ts-ignore: decorator
   @inline export function count(): i32 { return load<i32>(JOB, 12); }
-  /** One address for each row, and four more that repeat the last. */
+  /** One address for each row, and eight more that repeat the last. */
   // @ts-ignore: decorator
   @inline export function table(): usize { return load<u32>(JOB, 16); }
   /** One float64 for each row. */
@@ -42,10 +39,9 @@ export namespace job {
   @inline export function network(): usize { return load<u32>(JOB, 40); }
   // @ts-ignore: decorator
   @inline export function comparators(): i32 { return load<i32>(JOB, 44); }
+  /** Coordinates that one thread takes at a time. */
+  // @ts-ignore: decorator
+  @inline export function blockLength(): i32 { return load<i32>(JOB, 48); }
   // @ts-ignore: decorator
   @inline export function row(index: i32): usize { return load<u32>(table() + (<usize>index << 2)); }
-}
-
-export function blockLength(block: i32): i32 {
-  return min(<i32>BLOCK, job.length() - block * <i32>BLOCK);
 }

@@ -1,6 +1,8 @@
 import type { ApiContext } from "../api/context.ts";
 import type { ApiOptions } from "../api/options.ts";
 import type { FirmwareProfile } from "../device/firmware-profile.ts";
+import type { LearningOptions } from "../federated/options/agent-learning-options.ts";
+import type { LearningGround } from "../federated/running/learning-ground.ts";
 import type { BridgeOptions } from "../mesh/bridge/options.ts";
 import type { MeshOptions } from "../mesh/options.ts";
 import type { RecordVerifier } from "../mesh/records/record-verifier.ts";
@@ -101,6 +103,8 @@ export interface AgentPlatform {
   readonly openMesh?: (options: MeshOptions) => Promise<MeshGround>;
   /** Opens what the bridge to a cluster stands on; undefined where there is none. */
   readonly openBridge?: (options: BridgeOptions, signer: Signer) => Promise<BridgeGround>;
+  /** Opens what learning stands on; undefined where nothing can be learned. */
+  readonly openLearning?: (options: LearningOptions) => Promise<LearningGround>;
   /** Opens REST and page; undefined where nobody would come. */
   readonly openFrontDoor?: (context: AgentContext, options: ApiOptions) => Promise<FrontDoor>;
   /** Keeps the first admin token where the owner of the device finds it. */

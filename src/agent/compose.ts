@@ -6,6 +6,7 @@ import { noTrails } from "../coordination/swarm/view.ts";
 import { noTasks } from "../coordination/tasks/view.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
+import { noLearning } from "../federated/view.ts";
 import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
 import { isBridgeOn } from "../mesh/bridge/option-faults.ts";
 import { noBridge } from "../mesh/bridge/view.ts";
@@ -28,6 +29,7 @@ import { BridgePart } from "./bridge-part.ts";
 import { consensusFeatures, createConsensusPart } from "./consensus-part.ts";
 import { attachDescribe } from "./describe-task.ts";
 import { healthOf } from "./health-checks.ts";
+import { createLearningPart, learningFeatures } from "./learning-part.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MeshBroadcast } from "./mesh-broadcast.ts";
 import { createMeshPart, type MeshPart, type MeshSurroundings } from "./mesh-part.ts";
@@ -128,6 +130,7 @@ export async function startAgent(
       ...rolesFeatures(config),
       ...consensusFeatures(config),
       ...tasksFeatures(config),
+      ...learningFeatures(config),
     ],
     relayOffer: () => relay?.offer(),
     health,
@@ -148,6 +151,18 @@ export async function startAgent(
   const tasks = await lifecycle.guard(async () =>
     mesh !== undefined && config.coordination.tasks.enabled
       ? createTasksPart(config, platform, { agentId, mesh, device, events, store, broker })
+      : undefined,
+  );
+  const learning = await lifecycle.guard(async () =>
+    mesh !== undefined && roles !== undefined && consensus !== undefined && config.learning.enabled
+      ? createLearningPart(config, platform, {
+          mesh,
+          roles: roles.view,
+          consensus,
+          device,
+          events,
+          store,
+        })
       : undefined,
   );
   const trails = await lifecycle.guard(async () =>
@@ -185,6 +200,7 @@ export async function startAgent(
     consensus: consensus?.view ?? noConsensus,
     tasks: tasks?.view ?? noTasks,
     trails: trails?.view ?? noTrails,
+    learning: learning?.view ?? noLearning,
     relay: relay ?? noRelay(config.relay),
     brokerStatus: () => broker.status(),
     health,
@@ -248,6 +264,12 @@ export async function startAgent(
       name: "consensus",
       start: () => consensus.start(),
       stop: () => consensus.stop(),
+    });
+  if (learning !== undefined)
+    await lifecycle.start({
+      name: "learning",
+      start: () => learning.start(),
+      stop: () => learning.stop(),
     });
   if (tasks !== undefined)
     await lifecycle.start({

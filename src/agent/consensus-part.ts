@@ -52,6 +52,8 @@ export interface ConsensusPart {
   readonly view: ConsensusView;
   /** The agreement of the seat that this agent has; undefined without one. */
   agreement(): Agreement | undefined;
+  /** Hears of each seat that this agent takes, before its agreement begins; and whenever the committee may be another one. */
+  onChange(listener: (seated: Agreement | undefined) => void): void;
   /** Once roles run. @throws StoreError */
   start(): Promise<void>;
   /** Before roles stop. */
@@ -83,6 +85,7 @@ export function createConsensusPart(
   const logger = platform.logger.child("consensus");
   const { wire, open } = ORDERINGS[protocol];
   access.requirements.protocol(wire.id, { send: "membership" });
+  const listeners: ((seated: Agreement | undefined) => void)[] = [];
   const groups = new GroupDesk(
     { network, gate: access.gate, clock, link: (peer) => node.link(peer) },
     wire,
@@ -97,7 +100,10 @@ export function createConsensusPart(
     random: platform.random.fork("consensus"),
     channel: (_protocol, group) => groups.channel(group),
     open: (_protocol, ordering) => open(ordering),
-    onSeat: (agreement) => desk.seated(agreement),
+    onSeat: (agreement) => {
+      desk.seated(agreement);
+      for (const listener of listeners) listener(agreement);
+    },
   });
   const ask = async (peer: PeerId, question: CommitteeQuestion): Promise<CommitteeReply> => {
     const bytes = await node.request(peer, COMMITTEE_PROTOCOL, encodeRequest(question), {
@@ -126,6 +132,7 @@ export function createConsensusPart(
     onChange: (change) => {
       tell(events, change);
       desk.changed(change);
+      for (const listener of listeners) listener(undefined);
     },
   });
   const desk = new ConsensusDesk({ committee, chain, node, signer, hasher, clock, events, ask });
@@ -149,6 +156,7 @@ export function createConsensusPart(
   return {
     view: desk,
     agreement: () => desk.agreement,
+    onChange: (listener) => void listeners.push(listener),
     async start() {
       await committee.open();
       committee.start();

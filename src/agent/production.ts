@@ -120,6 +120,10 @@ function platformOf(
             backoffMs: (attempt) => backoffMs(attempt, CONNECT_RETRY, random),
             logger: logger.child("mqtt"),
           }),
+    openLearning: async (options) => {
+      const { openLearningThreads } = await import("./production-learning.ts");
+      return openLearningThreads(options);
+    },
     openMesh: async (options) => {
       const { openLibp2pMesh } = await import("./production-mesh.ts");
       const { identityFile } = data;

@@ -6,6 +6,7 @@ import type { RolesView } from "../coordination/roles/view.ts";
 import type { TrailsView } from "../coordination/swarm/view.ts";
 import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView } from "../device/view.ts";
+import type { LearningView } from "../federated/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { RelayView } from "../mesh/relay/view.ts";
 import type { MeshView } from "../mesh/view.ts";
@@ -52,6 +53,7 @@ export interface ApiContext {
   readonly roles: RolesView;
   readonly tasks: TasksView;
   readonly trails: TrailsView;
+  readonly learning: LearningView;
   readonly consensus: ConsensusView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;

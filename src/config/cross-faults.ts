@@ -32,6 +32,14 @@ export function crossFaults(config: Config): readonly string[] {
   faults.push(...relayFaults(config.relay, config.mesh.enabled === true));
   faults.push(...bridgeFaults(config.bridge, config.mesh.enabled === true));
   faults.push(...coordinationFaults(config.coordination));
+  const { learning, consensus, coordination, mesh } = config;
+  if (
+    learning.enabled &&
+    !(mesh.enabled === true && coordination.roles.enabled && consensus.enabled)
+  )
+    faults.push(
+      "learning.enabled needs mesh.enabled, coordination.roles.enabled and consensus.enabled: rounds are decided by the fleet's committee",
+    );
   for (const key of ["topicsUp", "topicsDown"] as const)
     config.bridge[key].forEach(({ filter }, at) => {
       try {

@@ -3,6 +3,7 @@ import { apiOptions } from "../api/options.ts";
 import { consensusOptions } from "../consensus/options.ts";
 import { coordinationOptions } from "../coordination/options.ts";
 import { budgetOptions, deviceOptions, powerOptions } from "../device/options.ts";
+import { learningOptions } from "../federated/options/agent-learning-options.ts";
 import { bridgeOptions } from "../mesh/bridge/options.ts";
 import { meshOptions } from "../mesh/options.ts";
 import { relayOptions } from "../mesh/relay/options.ts";
@@ -25,6 +26,7 @@ export const configSchema = Type.Object(
     bridge: bridgeOptions,
     coordination: coordinationOptions,
     consensus: consensusOptions,
+    learning: learningOptions,
     device: deviceOptions,
     power: powerOptions,
     budget: budgetOptions,

@@ -1,5 +1,5 @@
 import type { Hasher } from "../platform/hasher.ts";
-import { SeededRandom } from "./seeded-random.ts";
+import { SeededRandom } from "../platform/seeded-random.ts";
 
 /** Tells contents apart, as SHA-256 does, and costs next to nothing; nobody in the simulator breaks hashes. */
 export const plainHasher: Hasher = {

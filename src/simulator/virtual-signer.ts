@@ -1,5 +1,5 @@
+import { SeededRandom } from "../platform/seeded-random.ts";
 import type { PeerId, Signer } from "../platform/signer.ts";
-import { SeededRandom } from "./seeded-random.ts";
 
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /** Identity multihash of a protobuf-encoded Ed25519 key, which follows (libp2p specification, "Peer Ids and Keys"). */

@@ -55,6 +55,13 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "task.cancelled": "An order was cancelled.",
   "task.offered": "Work on a task of the fleet begins on this device.",
   "task.worked": "Work on a task of the fleet has ended on this device.",
+  "learning.task-known": "The fleet is to learn something.",
+  "learning.task-state": "Whoever started a learning task lets it run, rest or end.",
+  "learning.round": "A round of a learning task was decided: there is a new model.",
+  "learning.held": "The power policy lets this agent train no further for now.",
+  "learning.resumed": "This agent may train again.",
+  "learning.failed": "This agent can not join a learning task, or not train it.",
+  "learning.evidence": "An agent did not do its part of a round, or lied.",
   "relay.guest-joined": "A neighbour without an uplink hands its updates over to this agent.",
   "relay.guest-left": "A neighbour does so no more.",
   "relay.refused":

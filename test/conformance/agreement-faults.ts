@@ -3,7 +3,7 @@ import type { Agreement } from "../../src/consensus/agreement/agreement.ts";
 import { faultOfCertificate } from "../../src/consensus/agreement/certificate.ts";
 import { type Decision, isFinished } from "../../src/consensus/agreement/decision.ts";
 import type { Random } from "../../src/platform/random.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { AgreementWorld, type OrderingUnderTest } from "../support/agreement/agreement-world.ts";
 
 const STEPS = 60;

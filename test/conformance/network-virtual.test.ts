@@ -1,7 +1,7 @@
 import t, { type Test } from "tap";
 import type { NetworkEvent } from "../../src/platform/network.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { type EtherSettings, VirtualEther } from "../../src/simulator/virtual-ether.ts";
 import { VirtualNetwork } from "../../src/simulator/virtual-network.ts";

@@ -1,11 +1,11 @@
 import t from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdTrainingBackend } from "../../src/platform/simd/training-backend.ts";
 import { bindTrainingKernels } from "../../src/platform/simd/training-kernels.ts";
 import { openTensorFlowNode } from "../../src/platform/tensorflow/open-node.ts";
 import { openTensorFlowWasm } from "../../src/platform/tensorflow/open-wasm.ts";
 import type { ModelSpec, TrainingBackend } from "../../src/platform/training-backend.ts";
 import { PlainTrainingBackend } from "../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { kindsOf, modelsByName, samplesFor } from "../support/training/models.ts";
 import { trainingBackendConformance } from "./training-backend.ts";
 

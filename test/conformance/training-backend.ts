@@ -1,4 +1,5 @@
 import type { Test } from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type {
   ModelSpec,
   TrainableModel,
@@ -6,7 +7,6 @@ import type {
   TrainPlan,
 } from "../../src/platform/training-backend.ts";
 import { layOut } from "../../src/platform/training-layout.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { kindsOf, modelsByName, samplesFor } from "../support/training/models.ts";
 
 /** What a suite is run on. */

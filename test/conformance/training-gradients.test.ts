@@ -1,4 +1,5 @@
 import t from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdTrainingBackend } from "../../src/platform/simd/training-backend.ts";
 import { bindTrainingKernels } from "../../src/platform/simd/training-kernels.ts";
 import { openTensorFlowWasm } from "../../src/platform/tensorflow/open-wasm.ts";
@@ -8,7 +9,6 @@ import type {
   TrainableModel,
   TrainingBackend,
 } from "../../src/platform/training-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { tensorFlowCpu } from "../support/tensorflow-cpu.ts";
 import { kindsOf, modelsByName, samplesFor } from "../support/training/models.ts";
 

@@ -3,7 +3,7 @@ import t from "tap";
 import { PlainVectorMath } from "../../src/federated/strategies/plain-vector-math.ts";
 import { SimdVectorMath } from "../../src/platform/simd/vector-math-simd.ts";
 import type { VectorMath } from "../../src/platform/vector-math.ts";
-import { rowsOf, vectorMathConformance } from "./vector-math.ts";
+import { rowsOf, updatesOf, vectorMathConformance } from "./vector-math.ts";
 
 vectorMathConformance(t, "PlainVectorMath", () => new PlainVectorMath());
 vectorMathConformance(t, "SimdVectorMath", () => new SimdVectorMath());
@@ -39,8 +39,12 @@ t.test("the same bits from all, with any number of threads, wherever the rows ar
     [1_024, 33] as const,
     [13, 30_001] as const,
   ];
-  for (const [count, length] of shapes) {
-    const rows = rowsOf(count, length, "bits");
+  const updates = [[50, 4_099] as const, [1_024, 33] as const, [13, 30_001] as const];
+  for (const [count, length, made] of [
+    ...shapes.map((shape) => [...shape, rowsOf] as const),
+    ...updates.map((shape) => [...shape, updatesOf] as const),
+  ]) {
+    const rows = made(count, length, "bits");
     const wanted = digest(plain, rows);
     for (const math of fast) {
       t.equal(digest(math, rows), wanted, `${count} × ${length}: ${math.name}, elsewhere`);
@@ -62,11 +66,13 @@ t.test("the same bits as ever, on every processor", async (t) => {
   const plain = new PlainVectorMath();
   const fast = new SimdVectorMath({ threads: 2 });
   t.teardown(() => fast.dispose());
-  for (const [count, length, wanted] of [
-    [11, 5_003, "bb6273a37c66a8e2c5057d77ddab5ad1d5102bf51a591f6c733f1b3ffb6b165b"],
-    [50, 2_500, "807a873c137528c626a263780771510562fa972c8e2f0825b5793650845dfbb2"],
+  for (const [made, count, length, wanted] of [
+    [rowsOf, 11, 5_003, "bb6273a37c66a8e2c5057d77ddab5ad1d5102bf51a591f6c733f1b3ffb6b165b"],
+    [rowsOf, 50, 2_500, "807a873c137528c626a263780771510562fa972c8e2f0825b5793650845dfbb2"],
+    [updatesOf, 11, 5_003, "390188e971545a8f29971ec8d5ff07da26c02930fe2f213d3e18ecad370d98eb"],
+    [updatesOf, 50, 2_500, "20177ebe679e905d04195123c17d8978610bb177f8275816500d7ebd86c1635b"],
   ] as const) {
-    const rows = rowsOf(count, length, "pinned");
+    const rows = made(count, length, "pinned");
     t.equal(digest(plain, rows), wanted);
     t.equal(digest(fast, rows), wanted);
   }

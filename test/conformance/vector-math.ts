@@ -1,6 +1,6 @@
 import type { Test } from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { ROWS_MAX, type VectorMath } from "../../src/platform/vector-math.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 
 /** Rows of numbers as they come, and of numbers that are awkward: zeros of both signs, equal ones, tiny and huge ones. */
 export function rowsOf(count: number, length: number, seed: string): Float32Array[] {
@@ -11,6 +11,19 @@ export function rowsOf(count: number, length: number, seed: string): Float32Arra
       random.next() < 0.1 ? odd[Math.floor(random.next() * odd.length)]! : 2 * random.next() - 1,
     ),
   );
+}
+
+/** As updates of one round are: numbers around a common direction, the last two of them nearly the same. */
+export function updatesOf(count: number, length: number, seed: string): Float32Array[] {
+  const random = new SeededRandom(`vector-math/updates/${seed}/${count}/${length}`);
+  const direction = Float32Array.from({ length }, () => random.next() - 0.5);
+  const rows = Array.from({ length: count }, () =>
+    direction.map((value) => value + random.next() - 0.5),
+  );
+  const [last, twin] = [rows.at(-1), rows.at(-2)];
+  if (last !== undefined && twin !== undefined)
+    last.set(twin.map((value) => value + 1e-3 * (random.next() - 0.5)));
+  return rows;
 }
 
 /** What a user of the seam relies on, each value beside a plain computation in float64. */
@@ -53,7 +66,8 @@ export function vectorMathConformance(t: Test, name: string, make: () => VectorM
             t.fail(`${i} ${j}: ${found[i]![j]}`);
         }
       const to = math.squaredDistancesTo(rows, rows[2]!);
-      t.same([...to], [...found[2]!], "the same by either way");
+      for (const [i, value] of to.entries())
+        t.ok(Math.abs(value - distance(rows[i]!, rows[2]!)) <= 4e-6 * value, `to ${i}: ${value}`);
       t.equal(to[2], 0);
     });
 
@@ -63,6 +77,25 @@ export function vectorMathConformance(t: Test, name: string, make: () => VectorM
       const wanted = base.reduce((sum, value, at) => sum + (value - moved[at]!) ** 2, 0);
       const [, found] = math.squaredDistancesTo([base, moved], base);
       t.ok(Math.abs(found! / wanted - 1) < 4e-6, `${found} for ${wanted}`);
+      const far = rows.map(({ length }) => Float32Array.from({ length }, () => 9 * random.next()));
+      const pieces = [base, moved].map((row) => row.subarray(0, far[0]!.length));
+      const part = pieces[0]!.reduce((sum, x, at) => sum + (x - pieces[1]![at]!) ** 2, 0);
+      const [among] = math.squaredDistances([...pieces, ...far]);
+      t.ok(Math.abs(among![1]! / part - 1) < 4e-6, `${among![1]} for ${part} among others`);
+    });
+
+    t.test("only equal models are at zero", async (t) => {
+      const zeros = new Float32Array(3_000);
+      const tiny = zeros.slice();
+      tiny[2_999] = 1e-45;
+      const tinier = zeros.map(() => 3e-30);
+      const found = math.squaredDistances([zeros, tiny, zeros.slice(), tinier, tiny.slice()]);
+      t.same([...found[0]!].slice(0, 3), [0, Math.fround(1e-45) ** 2, 0]);
+      t.equal(found[1]![4], 0);
+      t.ok(Math.abs(found[0]![3]! / (3_000 * Math.fround(3e-30) ** 2) - 1) < 4e-6);
+      const to = math.squaredDistancesTo([zeros, tiny, tinier], zeros);
+      t.same([...to].slice(0, 2), [0, Math.fround(1e-45) ** 2]);
+      t.ok(Math.abs(to[2]! / (3_000 * Math.fround(3e-30) ** 2) - 1) < 4e-6);
     });
 
     t.test("distances beyond float32 are still numbers", async (t) => {

@@ -1,5 +1,5 @@
 import type { Execution, Installation } from "../../src/consensus/pbft/effects.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import {
   commandOf,
   drawInput,

@@ -1,7 +1,7 @@
 import type { ChangeStepKind } from "../../src/consensus/raft/change.ts";
 import { defaultRaftOptions } from "../../src/consensus/raft/options.ts";
 import type { Random } from "../../src/platform/random.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SkewedClock } from "../support/consensus/skewed-clock.ts";
 import { RaftMemberWorld } from "../support/raft-member-world.ts";
 import { Applied, MemberClients, RegisterJournal } from "./member-clients.ts";

@@ -1,4 +1,4 @@
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { RaftWorld } from "../support/raft/world.ts";
 import type { Running } from "./seed.ts";
 

@@ -1,5 +1,5 @@
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId } from "../../src/platform/signer.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import {
   commandOf,
   drawInput,

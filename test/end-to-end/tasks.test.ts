@@ -6,7 +6,7 @@ import { connectAsync } from "mqtt";
 import t, { type Test } from "tap";
 import { AgentProcess, agentMesh, until } from "../support/agent-process.ts";
 
-t.setTimeout(200_000);
+t.setTimeout(600_000);
 
 const KINDS = 'coordination.tasks.kinds=[{"name":"measure"}]';
 

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import type { BridgeCredentials } from "../../src/platform/bridge.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import {
   CertificateError,
   certificateRequest,
@@ -11,7 +12,6 @@ import {
   selfSignedCertificate,
 } from "../../src/platform/x509/certificates.ts";
 import { privateKeyPem } from "../../src/platform/x509/device-key.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { Authority } from "../support/certificates.ts";
 import { anybody, clientOf, codeOf, echo, requestOf, startDoor } from "../support/grpc-door.ts";
 import { identity } from "../support/grpc-identity.ts";

@@ -1,8 +1,8 @@
 import t from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdTrainingBackend } from "../../src/platform/simd/training-backend.ts";
 import { TrainingThread } from "../../src/platform/simd/training-thread.ts";
 import type { ModelSpec, TrainPlan } from "../../src/platform/training-backend.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { samplesFor } from "../support/training/models.ts";
 
 const spec: ModelSpec = {

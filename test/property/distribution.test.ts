@@ -7,7 +7,7 @@ import { meets } from "../../src/coordination/distribution/matching.ts";
 import { defaultDistributionOptions } from "../../src/coordination/distribution/options.ts";
 import { Scheduler } from "../../src/coordination/distribution/scheduler.ts";
 import type { AgentOffer, Attempt, TaskSpec } from "../../src/coordination/distribution/task.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);

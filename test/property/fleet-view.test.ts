@@ -18,7 +18,7 @@ import { decodeAnswer, decodeRequest, encodeRequest } from "../../src/mesh/surve
 import { KnownFilter } from "../../src/mesh/survey/known-filter.ts";
 import { Survey } from "../../src/mesh/survey/survey.ts";
 import { Refused } from "../../src/platform/network.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { Occasion } from "../../src/wire/agent_mesh/v1/record_pb.ts";
 

@@ -9,7 +9,7 @@ import { readCsv } from "../../src/federated/data/csv.ts";
 import { decodeDataset, decompressDataset } from "../../src/federated/data/dataset-file.ts";
 import { readIdx } from "../../src/federated/data/idx.ts";
 import { readRData } from "../../src/federated/data/r-serialization.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { smallDataFrame } from "../support/learning/r-writer.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));

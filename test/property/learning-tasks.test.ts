@@ -4,8 +4,8 @@ import t from "tap";
 import { type Control, signControl } from "../../src/federated/tasks/control.ts";
 import { signManifest } from "../../src/federated/tasks/manifest.ts";
 import { decodeMessage, decodeStatement } from "../../src/federated/tasks/message-codec.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { plainHasher } from "../../src/simulator/plain-hasher.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { headOf, specWith, TaskWorld } from "../support/learning/task-world.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -14,12 +14,11 @@ fc.configureGlobal({ seed, numRuns: Number(process.env["FC_RUNS"] ?? 100) });
 
 /** Everything that a node knows, to compare. */
 const knowledge = ({ book }: TaskWorld["nodes"][number]) =>
-  Array.from(book.all(), ({ manifest, control, head }) => [
-    manifest.task,
-    control?.serial,
-    control?.state,
-    head?.round,
-  ]).sort();
+  Array.from(
+    book.all(),
+    ({ manifest, control, head }) =>
+      [manifest.task, control?.serial, control?.state, head?.round] as const,
+  ).sort(([one], [other]) => (one < other ? -1 : 1));
 
 t.test("in the end all know the same tasks, states and rounds", async (t) => {
   let stopped = 0;
@@ -42,7 +41,11 @@ t.test("in the end all know the same tasks, states and rounds", async (t) => {
         else if (draw === 3) world.cut(one, other);
         else if (draw === 4 && tasks.length < 6) {
           const parts = { signer: node.signer, hasher: plainHasher };
-          const manifest = signManifest(parts, specWith({ seed: act }), act);
+          const manifest = signManifest(parts, {
+            spec: specWith({ seed: act }),
+            createdAtMs: act,
+            firstModelHash: "0".repeat(64),
+          });
           controls.set(manifest.task, {
             task: manifest.task,
             serial: 0,
@@ -84,9 +87,9 @@ t.test("in the end all know the same tasks, states and rounds", async (t) => {
       const [first, ...others] = world.nodes.map(knowledge);
       if (first?.length !== controls.size) return false;
       for (const [task, serial, state, round] of first) {
-        const wanted = controls.get(task as string)!;
+        const wanted = controls.get(task)!;
         if ((serial ?? 0) !== wanted.serial || (state ?? "running") !== wanted.state) return false;
-        if (round !== rounds.get(task as string)) return false;
+        if (round !== rounds.get(task)) return false;
       }
       const quiet = world.messages;
       world.refresh();

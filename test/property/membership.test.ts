@@ -6,7 +6,7 @@ import { Membership } from "../../src/mesh/membership/membership.ts";
 import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { grown, type World } from "../simulator/membership-world.ts";
 

@@ -5,7 +5,7 @@ import type { Envelope } from "../../src/mesh/messaging/envelope.ts";
 import { Inbox } from "../../src/mesh/messaging/inbox.ts";
 import { EARLY, OutboxToPeer } from "../../src/mesh/messaging/outbox-to-peer.ts";
 import { NetworkError } from "../../src/platform/network.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 
 const HOUR_MS = 3_600_000;

@@ -7,9 +7,9 @@ import type { OutboxOptions } from "../../src/outbox/options.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { StoreOperation } from "../../src/platform/key-value-store.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { ProcessClock, SlowStore } from "../support/virtual-process.ts";
 

@@ -1,10 +1,10 @@
 // A receiver on a slow virtual disk that runs full and loses power at any moment, beside a plain list of what was sent.
 import t from "tap";
 import { StoreError } from "../../src/platform/key-value-store.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { UpdateSink } from "../../src/platform/update-sink.ts";
 import { createReceiver, type Receiver } from "../../src/receiver/receiver.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { keptLog } from "../support/kept-log.ts";
 import { ProcessClock, SlowStore } from "../support/virtual-process.ts";

@@ -10,7 +10,7 @@ import { COMMITTEE_SIZES, defaultRoleOptions } from "../../src/coordination/role
 import { suitabilityOf } from "../../src/coordination/roles/suitability.ts";
 import type { Member } from "../../src/mesh/membership/member.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { RolesWorld } from "../simulator/roles-world.ts";
 import { type Device, recordOf } from "../support/role-records.ts";

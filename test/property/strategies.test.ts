@@ -19,8 +19,8 @@ import {
   PreparedAggregation,
 } from "../../src/federated/strategies/rules/preparations.ts";
 import { QFedAvg } from "../../src/federated/strategies/rules/qfedavg.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { SimdVectorMath } from "../../src/platform/simd/vector-math-simd.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);

@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import t from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { bindTrainingKernels } from "../../src/platform/simd/training-kernels.ts";
 import { type WasmMemory, webAssembly } from "../../src/platform/simd/webassembly.ts";
 import { mix } from "../../src/platform/training-dropout.ts";
 import { type Window, windowFields } from "../../src/platform/training-kernels.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 
 const memory: WasmMemory = new webAssembly.Memory({ initial: 64, maximum: 64 });
 const kernels = bindTrainingKernels(memory);

@@ -3,9 +3,9 @@ import t from "tap";
 import { resolveConfig } from "../../src/config/resolve.ts";
 import { Outbox } from "../../src/outbox/outbox.ts";
 import type { Update } from "../../src/outbox/update.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { SimulatedStore } from "../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 

@@ -4,7 +4,7 @@ import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
 import { Answerer } from "../../src/mesh/survey/answerer.ts";
 import { ASKS_MAX, ROWS_MAX } from "../../src/mesh/survey/bounds.ts";
 import { Survey, type SurveyEffects, type SurveyInput } from "../../src/mesh/survey/survey.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { World } from "./membership-world.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));

@@ -8,8 +8,8 @@ import {
 } from "../../src/mesh/membership/options.ts";
 import type { KnownRecord } from "../../src/mesh/records/known-record.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId, Signer } from "../../src/platform/signer.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 
 /** Input without its time, which the world adds. */

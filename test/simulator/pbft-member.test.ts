@@ -4,7 +4,7 @@
 import t from "tap";
 import { faultyOf } from "../../src/consensus/pbft/group.ts";
 import { defaultPbftMemberOptions } from "../../src/consensus/pbft-member/options.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { PbftMemberWorld } from "../support/pbft-member-world.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));

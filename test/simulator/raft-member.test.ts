@@ -1,7 +1,7 @@
 // Groups of three and five under kills, power cuts, slow disks, partitions and a network that loses, doubles and reorders:
 // what a caller was told is decided is decided once at all members, in one order, and what it reads is never old.
 import t from "tap";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { RaftMemberWorld } from "../support/raft-member-world.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));

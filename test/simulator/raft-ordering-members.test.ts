@@ -2,7 +2,7 @@
 // a caller was told is lost, and never two leaders in one term.
 import t from "tap";
 import { openRaftOrdering } from "../../src/consensus/raft-member/raft-ordering.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { OrderingWorld } from "../support/ordering-world.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));

@@ -4,7 +4,7 @@ import { MemoryLogStorage } from "../../src/consensus/raft/memory-log-storage.ts
 import type { Message } from "../../src/consensus/raft/message.ts";
 import { RaftNode } from "../../src/consensus/raft/node.ts";
 import { defaultRaftOptions } from "../../src/consensus/raft/options.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { sameAsDocumented } from "../support/consensus/documented-trace.ts";
 
 const NAMES = ["", "a", "b", "c"];

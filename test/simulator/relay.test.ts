@@ -1,6 +1,6 @@
 // Agents without an uplink and those that relay for them, as they are composed, in virtual time.
 import t, { type Test } from "tap";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) => at + 1);

@@ -11,9 +11,9 @@ import { defaultRoleOptions, type RoleOptions } from "../../src/coordination/rol
 import type { Member, MemberChange, MemberState } from "../../src/mesh/membership/member.ts";
 import type { KnownRecord } from "../../src/mesh/records/known-record.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId, Signer } from "../../src/platform/signer.ts";
 import { EventHeap } from "../../src/simulator/event-heap.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { type Device, recordOf } from "../support/role-records.ts";
 

@@ -1,7 +1,7 @@
 // One assignment of roles for each partition, whatever happens to the fleet.
 import t, { type Test } from "tap";
 import { aggregatorsWanted } from "../../src/coordination/roles/choice.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { Device } from "../support/role-records.ts";
 import { RolesWorld, type RolesWorldOptions } from "./roles-world.ts";
 

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { planFaults } from "../../src/simulator/faults/plan.ts";
 import { findDivergence } from "../../src/simulator/run/divergence.ts";
 import { withoutRealWorld } from "../../src/simulator/run/forbidden-calls.ts";
@@ -15,7 +16,6 @@ import {
   type SimulationResult,
   simulate,
 } from "../../src/simulator/run/simulation.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { CHECKPOINT_EVENTS } from "../../src/simulator/trace.ts";
 
 const seed = process.env["SIM_SEED"] ?? String(Math.floor(Math.random() * 2 ** 31));

@@ -1,7 +1,7 @@
 // Whatever befalls a fleet: every order ends once, by its deadline, and as it says.
 import t from "tap";
 import { isEnded, type Order } from "../../src/coordination/tasks/order.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { orderOf } from "../support/coordination/orders.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 

@@ -4,7 +4,7 @@
 import t from "tap";
 import { offenderOf } from "../../src/consensus/tendermint/evidence.ts";
 import { defaultTendermintMemberOptions } from "../../src/consensus/tendermint-member/options.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { type Manner, TendermintMemberWorld } from "../support/tendermint-member-world.ts";
 
 const FIRST_SEED = Number(process.env["SIM_FIRST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));

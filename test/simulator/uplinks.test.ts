@@ -2,8 +2,8 @@
 import t, { type Test } from "tap";
 import { type Agent, startAgent } from "../../src/agent/compose.ts";
 import { resolveConfig } from "../../src/config/resolve.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { OutboundUpdate } from "../../src/platform/uplink-connection.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualWorld } from "../../src/simulator/virtual-platform.ts";
 import { VirtualReceiver } from "../../src/simulator/virtual-uplink.ts";
 

@@ -13,12 +13,12 @@ import { type MeshAccessOptions, meshAccessOptions } from "../../src/access/mesh
 import type { EventType } from "../../src/platform/event-sink.ts";
 import type { LogFields, Logger } from "../../src/platform/logger.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId, Signer } from "../../src/platform/signer.ts";
 import {
   MemoryKeyValueStore,
   type VirtualDisk,
 } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 
 const DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";

@@ -5,6 +5,7 @@ import { TokenStore } from "../../src/access/tokens.ts";
 import type { ApiContext } from "../../src/api/context.ts";
 import { type ApiOptions, apiOptions } from "../../src/api/options.ts";
 import type { ResourceSnapshot } from "../../src/device/view.ts";
+import { noLearning } from "../../src/federated/view.ts";
 import type { FleetSurvey } from "../../src/mesh/view.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { DeadLetter } from "../../src/outbox/view.ts";
@@ -548,6 +549,7 @@ function viewsOf(
   | "roles"
   | "tasks"
   | "trails"
+  | "learning"
   | "relay"
   | "consensus"
 > {
@@ -616,6 +618,7 @@ function viewsOf(
     roles: { summary: () => rolesStatus, status: () => rolesStatus },
     tasks: world.tasks,
     trails: aloneTrails(),
+    learning: noLearning,
     relay: { status: () => relayStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {

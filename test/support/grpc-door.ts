@@ -9,7 +9,7 @@ import { GrpcBridgeClient } from "../../src/platform/grpc/client.ts";
 import type { GrpcClientOptions } from "../../src/platform/grpc/dial.ts";
 import { GrpcBridgeServer, type GrpcServerOptions } from "../../src/platform/grpc/server.ts";
 import { SystemClock } from "../../src/platform/node/system-clock.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { keptLog } from "./kept-log.ts";
 
 /** Largest payload in these tests, unless they say another. */

@@ -13,7 +13,7 @@ import {
   type BridgeRequest,
 } from "../../src/platform/bridge.ts";
 import type { Clock } from "../../src/platform/clock.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { AgentRecordSchema, SignedRecordSchema } from "../../src/wire/agent_mesh/v1/record_pb.ts";
 import { identity, type TestIdentity } from "./grpc-identity.ts";
 import { keptLog } from "./kept-log.ts";

@@ -7,11 +7,11 @@ import type {
 import type { StateMachine } from "../../src/consensus/ordering/state-machine.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
 import type { Random } from "../../src/platform/random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId, Signer } from "../../src/platform/signer.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { DeviceClock, ProcessClock } from "../../src/simulator/device-clock.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { type DiskManners, SimulatedStore } from "../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";

@@ -5,10 +5,10 @@ import type { RelayOptions } from "../../src/mesh/relay/options.ts";
 import { decodeAnswer, encodeRequest } from "../../src/mesh/relay/relay-codec.ts";
 import { RelayHost } from "../../src/mesh/relay/relay-host.ts";
 import type { KeyValueStore } from "../../src/platform/key-value-store.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import type { OutboundUpdate } from "../../src/platform/uplink-connection.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import type { RelayAnswer } from "../../src/wire/agent_mesh/v1/relay_pb.ts";
 

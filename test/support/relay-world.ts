@@ -1,12 +1,14 @@
 // Agents of one virtual world, as they are composed on a device, with links between them and a cloud that all can reach.
 import { type Agent, startAgent } from "../../src/agent/compose.ts";
 import { resolveConfig } from "../../src/config/resolve.ts";
+import type { Dataset } from "../../src/federated/data/dataset.ts";
 import type { Timer } from "../../src/platform/clock.ts";
 import { nodeHasher } from "../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { Signer } from "../../src/platform/signer.ts";
 import type { OutboundUpdate, UplinkConnection } from "../../src/platform/uplink-connection.ts";
 import { MemoryKeyValueStore } from "../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
+import { plainLearningGround } from "../../src/simulator/plain-learning-ground.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualEther } from "../../src/simulator/virtual-ether.ts";
 import { VirtualNetwork } from "../../src/simulator/virtual-network.ts";
@@ -102,6 +104,8 @@ export class RelayAgent {
   readonly id: string;
   readonly signer: Signer;
   body: VirtualWorld;
+  /** What it can learn from, by name. */
+  readonly datasets = new Map<string, Dataset>();
   /** Its own uplink leads here. */
   receiver: VirtualReceiver;
   readonly #world: RelayWorld;
@@ -164,6 +168,8 @@ export class RelayAgent {
       random: new SeededRandom(`${this.id} ${clock.monotonicMs()}`),
       openStore: () => Promise.resolve(store),
       createUplink: () => life.connection(this.receiver.connect()),
+      openLearning: () =>
+        Promise.resolve(plainLearningGround(life.clock, (name) => this.datasets.get(name))),
       openMesh: ({ limits }) =>
         Promise.resolve({
           signer: this.signer,

@@ -18,12 +18,12 @@ import {
 } from "../../src/consensus/tendermint-member/options.ts";
 import { StoreError } from "../../src/platform/key-value-store.ts";
 import type { Random } from "../../src/platform/random.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { PeerId, Signer } from "../../src/platform/signer.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
 import { DeviceClock, ProcessClock } from "../../src/simulator/device-clock.ts";
 import { VirtualDisk } from "../../src/simulator/memory-key-value-store.ts";
 import { plainHasher } from "../../src/simulator/plain-hasher.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { SimulatedStore } from "../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";

@@ -5,8 +5,8 @@ import {
 } from "../../src/coordination/swarm/options.ts";
 import { TrailsRunner } from "../../src/coordination/swarm/runner.ts";
 import type { TrailsView } from "../../src/coordination/swarm/view.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../src/platform/silent-logger.ts";
-import { SeededRandom } from "../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 

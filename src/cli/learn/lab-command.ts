@@ -8,7 +8,7 @@ import { type LabRun, withoutHistory } from "./lab-run.ts";
 import { LabWriter } from "./lab-writer.ts";
 import { type ProcessJob, runInProcesses } from "./run-in-processes.ts";
 import { runVariant } from "./run-variant.ts";
-import { inOrder, summaryTable } from "./summary-table.ts";
+import { inOrder, seedsTable, summaryTable } from "./summary-table.ts";
 
 /** What `learn lab` was asked for. */
 export interface LabOptions {
@@ -52,11 +52,11 @@ export async function runLab(file: string, options: LabOptions): Promise<number>
   const isWhole =
     failed === 0 && runs.length === wanted.length && runs.every(({ stopped }) => !stopped);
   if (!isQuiet) {
-    const { headings, rows } = summaryTable(
-      runs,
-      lab.axes.map(({ name }) => name),
-    );
+    const axes = lab.axes.map(({ name }) => name);
+    const { headings, rows } = summaryTable(runs, axes);
     printTable(headings, rows, "no run ended");
+    const overSeeds = seedsTable(runs, axes);
+    if (overSeeds !== undefined) printTable(overSeeds.headings, overSeeds.rows, "");
     if (options.out !== undefined) print(`written to ${options.out}`);
     print(`${plural(runs.length, "run")} of ${wanted.length} in ${duration(realMs)}`);
   }

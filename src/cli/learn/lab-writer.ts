@@ -3,7 +3,14 @@ import { join } from "node:path";
 import type { Lab } from "./experiment-source.ts";
 import { labReport } from "./lab-report.ts";
 import { type LabRun, withoutHistory } from "./lab-run.ts";
-import { architecturesOf, crossTable, inOrder, summaryTable, type Table } from "./summary-table.ts";
+import {
+  architecturesOf,
+  crossTable,
+  inOrder,
+  seedsTable,
+  summaryTable,
+  type Table,
+} from "./summary-table.ts";
 
 /** Writes what came of the runs so far, anew after each, so that ending sooner loses nothing. */
 export class LabWriter {
@@ -23,6 +30,7 @@ export class LabWriter {
     const axes = this.#lab.axes.map(({ name }) => name);
     const table = summaryTable(runs, axes);
     const cross = crossTable(runs, axes);
+    const seeds = seedsTable(runs, axes);
     this.#replace("rounds.csv", csv(rounds(runs, axes)));
     this.#replace("table.csv", csv(cross ?? table));
     const sorted = inOrder(runs);
@@ -35,6 +43,7 @@ export class LabWriter {
         runs: sorted,
         table,
         ...(cross !== undefined && { cross }),
+        ...(seeds !== undefined && { seeds }),
         experiment: this.#lab.variants[0]?.experiment,
       }),
     );

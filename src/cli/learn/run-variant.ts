@@ -3,7 +3,7 @@ import type { RoundReport } from "../../federated/lab/federation.ts";
 import { runExperiment } from "../../federated/lab/run.ts";
 import { StrategyRegistry } from "../../federated/strategies/registry.ts";
 import type { Random } from "../../platform/random.ts";
-import { SeededRandom } from "../../simulator/seeded-random.ts";
+import { SeededRandom } from "../../platform/seeded-random.ts";
 import { sha256 } from "./dataset-directory.ts";
 import { type DataPlaces, experimentData } from "./experiment-data.ts";
 import type { CheckedVariant } from "./experiment-source.ts";

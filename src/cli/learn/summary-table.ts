@@ -55,9 +55,35 @@ function share(value: number | undefined): string {
   return value === undefined ? "" : percent(value);
 }
 
+/** @returns a line for each variant that ran with several seeds: the mean over them, and how far they lie apart */
+export function seedsTable(runs: readonly LabRun[], axes: readonly string[]): Table | undefined {
+  const variants = [...byVariant(runs).values()].filter(({ length }) => length > 1);
+  if (variants.length === 0) return undefined;
+  const hasOwn = runs.some(({ ownAccuracy }) => ownAccuracy !== undefined);
+  const isCompressed = runs.some(({ compressionRatio }) => compressionRatio > 1);
+  return {
+    headings: [
+      ...axes,
+      "Seeds",
+      "Accuracy",
+      ...(hasOwn ? ["Own"] : []),
+      ...(isCompressed ? ["Smaller"] : []),
+    ],
+    rows: variants.map((same) => [
+      ...axes.map((axis) => same[0]?.labels[axis] ?? ""),
+      String(same.length),
+      spread(same.map(({ accuracy }) => accuracy)),
+      ...(hasOwn ? [spread(same.flatMap(({ ownAccuracy }) => ownAccuracy ?? []))] : []),
+      ...(isCompressed
+        ? [`${mean(same.map(({ compressionRatio }) => compressionRatio)).toFixed(1)} x`]
+        : []),
+    ]),
+  };
+}
+
 /**
- * With two axes: the mean accuracy over the seeds, the values of the first axis below each other, those of the second
- * side by side.
+ * With two axes: the mean accuracy over the seeds and, where there are several, the least and the greatest; the values of
+ * the first axis below each other, those of the second side by side.
  */
 export function crossTable(runs: readonly LabRun[], axes: readonly string[]): Table | undefined {
   const [down, across] = axes;
@@ -75,12 +101,34 @@ export function crossTable(runs: readonly LabRun[], axes: readonly string[]): Ta
         const cell = sorted.filter(
           ({ labels }) => labels[down] === row && labels[across] === column,
         );
-        const mean = cell.reduce((sum, { accuracy }) => sum + accuracy, 0) / cell.length;
         const mark = cell.some(({ diverged }) => diverged !== undefined) ? " diverged" : "";
-        return cell.length === 0 ? "" : `${mean.toFixed(3)}${mark}`;
+        return `${spread(cell.map(({ accuracy }) => accuracy))}${mark}`;
       }),
     ]),
   };
+}
+
+/** @returns the runs of each variant together, in order */
+export function byVariant(runs: readonly LabRun[]): ReadonlyMap<number, readonly LabRun[]> {
+  const variants = new Map<number, LabRun[]>();
+  for (const run of inOrder(runs)) {
+    const same = variants.get(run.variant);
+    if (same === undefined) variants.set(run.variant, [run]);
+    else same.push(run);
+  }
+  return variants;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** @returns nothing of nothing, one value as it is, of several `0.753 (0.749-0.796)` */
+function spread(values: readonly number[]): string {
+  if (values.length === 0) return "";
+  const middle = mean(values).toFixed(3);
+  if (values.length === 1) return middle;
+  return `${middle} (${Math.min(...values).toFixed(3)}-${Math.max(...values).toFixed(3)})`;
 }
 
 /** @returns by variant and seed: with several processes runs end in any order */

@@ -33,6 +33,8 @@ const SPARSE = 1;
 const INT8 = 2;
 const ZSTD = 4;
 
+const IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** Parameters of the largest model, as in the training backend. */
 const VALUES_MAX = 50_000_000;
 
@@ -68,14 +70,18 @@ export function compress(
     options.quantize === "int8"
       ? quantize(values, rounding === "stochastic" ? random : undefined)
       : floatBytes(values);
-  const body = new Uint8Array(gaps.length + numbers.length);
+  const bodyBytes = gaps.length + numbers.length;
+  let bytes = new Uint8Array(HEADER_BYTES + bodyBytes);
+  const body = bytes.subarray(HEADER_BYTES);
   body.set(gaps);
   body.set(numbers, gaps.length);
-  const packed =
-    zstd === undefined
-      ? body
-      : zstdCompressSync(body, { params: { [constants.ZSTD_c_compressionLevel]: zstd } });
-  const bytes = new Uint8Array(HEADER_BYTES + packed.length);
+  if (zstd !== undefined) {
+    const packed = zstdCompressSync(body, {
+      params: { [constants.ZSTD_c_compressionLevel]: zstd },
+    });
+    bytes = new Uint8Array(HEADER_BYTES + packed.length);
+    bytes.set(packed, HEADER_BYTES);
+  }
   const view = new DataView(bytes.buffer);
   view.setUint8(0, VERSION);
   view.setUint8(
@@ -86,8 +92,7 @@ export function compress(
   );
   view.setUint32(2, update.length, true);
   view.setUint32(6, values.length, true);
-  view.setUint32(10, body.length, true);
-  bytes.set(packed, HEADER_BYTES);
+  view.setUint32(10, bodyBytes, true);
   return bytes;
 }
 
@@ -167,22 +172,24 @@ function gather(update: Float32Array, places: Int32Array): Float32Array {
   return values;
 }
 
+/** The values' own bytes where they are in the order of the wire, which is that of every processor we know of. */
 function floatBytes(values: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(4 * values.length);
-  const view = new DataView(bytes.buffer);
-  for (let at = 0; at < values.length; at++) view.setFloat32(4 * at, values[at] as number, true);
-  return bytes;
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return IS_LITTLE_ENDIAN ? bytes : swapped(bytes);
 }
 
 function floats(bytes: Uint8Array, count: number): Float32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const values = new Float32Array(count);
-  for (let at = 0; at < count; at++) {
-    const value = view.getFloat32(4 * at, true);
-    if (!Number.isFinite(value)) throw damaged(`value ${at} is ${value}`);
-    values[at] = value;
-  }
+  const from = bytes.subarray(0, 4 * count);
+  new Uint8Array(values.buffer).set(IS_LITTLE_ENDIAN ? from : swapped(from));
+  const wrong = firstNotFinite(values);
+  if (wrong !== -1) throw damaged(`value ${wrong} is ${values[wrong]}`);
   return values;
+}
+
+/** @returns a copy, each four bytes backwards */
+function swapped(bytes: Uint8Array): Uint8Array {
+  return bytes.map((_, at) => bytes[at ^ 3] as number);
 }
 
 function damaged(what: string): CompressionError {

@@ -98,7 +98,10 @@ function gradientRule(
   };
 }
 
-/** Clients look for weights from which each adapts well (Per-FedAvg; MAML with several inner steps). */
+/**
+ * Clients look for weights from which each adapts well (Per-FedAvg; MAML with several inner steps). All of them count the
+ * same, as in Fallah et al. 2020, algorithm 1: what is looked for is good for the mean of the clients, not of the samples.
+ */
 function metaRule(
   options: Extract<Experiment["client"], { kind: "meta" }>,
   model: TrainableModel,
@@ -112,7 +115,7 @@ function metaRule(
       model.read(update);
       for (let at = 0; at < update.length; at++)
         update[at] = (update[at] as number) - (global[at] as number);
-      return { client, update, weight: places.length, loss };
+      return { client, update, weight: 1, loss };
     },
     endRound: () => undefined,
   };

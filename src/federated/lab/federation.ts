@@ -148,7 +148,7 @@ export class Federation {
       contributions.push({
         sender: senderName(client),
         values: sent.received,
-        weight: report.weight,
+        weight: experiment.weigh === "samples" ? report.weight : 1,
         ...(this.#asksForLosses && { loss: this.#lossOf(client) }),
       });
     }

@@ -30,6 +30,8 @@ const REACH = 3e-3;
  * @param inner the batch of each inner step, 1 to 16
  * @param outer what the adapted model is judged by
  * @param into as long as the parameters
+ * @param curved the batch of each step's Hessian. The inner steps' own unless given: then this is the gradient of just what was
+ *   done. Per-FedAvg draws others, so that no sample's noise is multiplied by itself (Fallah et al. 2020, algorithm 1, D'')
  * @returns mean loss on `outer` after adapting
  * @throws TrainingError `training.samples` without inner steps or with too many, `training.not-finite` where adapting diverges
  */
@@ -39,6 +41,7 @@ export function metaGradient(
   outer: Samples,
   { innerLearningRate, order }: MetaOptions,
   into: Float32Array,
+  curved = inner,
 ): number {
   if (inner.length < 1 || inner.length > INNER_STEPS_MAX)
     throw new TrainingError(
@@ -60,7 +63,7 @@ export function metaGradient(
     const loss = model.gradient(outer, into);
     if (order === "hessian-free")
       for (let step = inner.length - 1; step >= 0; step--) {
-        const product = hessianProduct(model, path[step] ?? start, inner[step] ?? outer, into);
+        const product = hessianProduct(model, path[step] ?? start, curved[step] ?? outer, into);
         for (let at = 0; at < into.length; at++)
           into[at] = (into[at] ?? 0) - innerLearningRate * (product[at] ?? 0);
       }

@@ -2,10 +2,15 @@ import {
   BLOCK_LENGTH,
   CHUNK_LENGTH,
   lengthOfRows,
+  PRODUCT_CHUNK_LENGTH,
+  PRODUCT_SHARE_MAX,
   squaredDistance,
+  sumIsExact,
   type VectorBlock,
   type VectorMath,
 } from "../../platform/vector-math.ts";
+
+const FLOAT32_LEAST = 2 ** -149;
 
 /** {@link VectorMath} in plain TypeScript, for the simulator and for whoever checks the fast one: the same bits, slower. */
 export class PlainVectorMath implements VectorMath {
@@ -71,18 +76,31 @@ export class PlainVectorMath implements VectorMath {
   }
 
   squaredDistances(rows: readonly Float32Array[]): readonly Float64Array[] {
-    lengthOfRows(rows);
+    const length = lengthOfRows(rows);
     const distances = rows.map(() => new Float64Array(rows.length));
-    for (const [i, x] of rows.entries())
-      for (let j = i + 1; j < rows.length; j++) {
-        const distance = distanceOf(x, rows[j] ?? x);
-        for (const [from, to] of [
-          [i, j],
-          [j, i],
-        ] as const) {
-          const row = distances[from];
-          if (row !== undefined) row[to] = distance;
+    for (let from = 0; from < length; from += BLOCK_LENGTH) {
+      const parts = rows.map((row) => row.subarray(from, from + BLOCK_LENGTH));
+      const middle = middleOf(parts);
+      const moved = parts.map((part) => minus(part, middle));
+      const squares = moved.map((part) => productOfBlock(part, part));
+      for (const [i, row] of distances.entries())
+        for (let j = i + 1; j < rows.length; j++) {
+          const [a = middle, b = middle] = [moved[i], moved[j]];
+          const both = (squares[i] ?? 0) + (squares[j] ?? 0);
+          let distance = both - 2 * productOfBlock(a, b);
+          const isSafe = both < Number.POSITIVE_INFINITY && distance * PRODUCT_SHARE_MAX >= both;
+          if (!isSafe || distance <= 0)
+            distance = distanceOfBlock(parts[i] ?? middle, parts[j] ?? middle);
+          row[j] = (row[j] ?? 0) + distance;
         }
+    }
+    for (const [i, row] of distances.entries())
+      for (let j = i + 1; j < rows.length; j++) {
+        const [x, y] = [rows[i], rows[j]];
+        let total = row[j] ?? 0;
+        if (!sumIsExact(total) && x !== undefined && y !== undefined) total = squaredDistance(x, y);
+        row[j] = total;
+        (distances[j] ?? row)[i] = total;
       }
     return distances;
   }
@@ -137,32 +155,91 @@ function rounded(value: number): number {
   return Math.fround(value) + 0;
 }
 
-/** The sums of blocks, those of chunks, and in each four lanes of float32: just as four lanes of a processor do it. */
+/** The sums of blocks, each for itself. */
 function distanceOf(x: Float32Array, y: Float32Array): number {
-  const { fround } = Math;
   let total = 0;
-  for (let from = 0; from < x.length; from += BLOCK_LENGTH) {
-    const until = Math.min(from + BLOCK_LENGTH, x.length);
-    let block = 0;
-    for (let chunk = from; chunk < until; chunk += CHUNK_LENGTH) {
-      const end = Math.min(chunk + CHUNK_LENGTH, until);
-      let [a, b, c, d] = [0, 0, 0, 0];
-      for (let at = chunk; at < end; at += 4) {
-        // Beyond the end both are taken for zero, which adds nothing.
-        const da = fround((x[at] ?? 0) - (y[at] ?? 0));
-        a = fround(a + fround(da * da));
-        const db = at + 1 < end ? fround((x[at + 1] ?? 0) - (y[at + 1] ?? 0)) : 0;
-        b = fround(b + fround(db * db));
-        const dc = at + 2 < end ? fround((x[at + 2] ?? 0) - (y[at + 2] ?? 0)) : 0;
-        c = fround(c + fround(dc * dc));
-        const dd = at + 3 < end ? fround((x[at + 3] ?? 0) - (y[at + 3] ?? 0)) : 0;
-        d = fround(d + fround(dd * dd));
-      }
-      block += a + c + (b + d);
+  for (let from = 0; from < x.length; from += BLOCK_LENGTH)
+    total += distanceOfBlock(
+      x.subarray(from, from + BLOCK_LENGTH),
+      y.subarray(from, from + BLOCK_LENGTH),
+    );
+  return sumIsExact(total) ? total : squaredDistance(x, y);
+}
+
+/**
+ * The sums of chunks, each in four lanes of float32: just as four lanes of a processor do it.
+ * @returns the least float32 where squares of differences vanished, so that only equal rows are at zero
+ */
+function distanceOfBlock(x: Float32Array, y: Float32Array): number {
+  const { fround } = Math;
+  let block = 0;
+  let most = 0;
+  for (let chunk = 0; chunk < x.length; chunk += CHUNK_LENGTH) {
+    const end = Math.min(chunk + CHUNK_LENGTH, x.length);
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let at = chunk; at < end; at += 4) {
+      // Beyond the end both are taken for zero, which adds nothing.
+      const da = fround((x[at] ?? 0) - (y[at] ?? 0));
+      a = fround(a + fround(da * da));
+      const db = fround((x[at + 1] ?? 0) - (y[at + 1] ?? 0));
+      b = fround(b + fround(db * db));
+      const dc = fround((x[at + 2] ?? 0) - (y[at + 2] ?? 0));
+      c = fround(c + fround(dc * dc));
+      const dd = fround((x[at + 3] ?? 0) - (y[at + 3] ?? 0));
+      d = fround(d + fround(dd * dd));
+      most = Math.max(most, Math.abs(da), Math.abs(db), Math.abs(dc), Math.abs(dd));
     }
-    total += block;
+    block += a + c + (b + d);
   }
-  return Number.isFinite(total) ? total : squaredDistance(x, y);
+  return block === 0 && most > 0 ? FLOAT32_LEAST : block;
+}
+
+/** Σ x y of one block, in chunks of four lanes as {@link distanceOfBlock}; lanes are added in float32. */
+function productOfBlock(x: Float32Array, y: Float32Array): number {
+  const { fround } = Math;
+  let block = 0;
+  for (let chunk = 0; chunk < x.length; chunk += PRODUCT_CHUNK_LENGTH) {
+    const end = Math.min(chunk + PRODUCT_CHUNK_LENGTH, x.length);
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let at = chunk; at < end; at += 4) {
+      a = fround(a + fround((x[at] ?? 0) * (y[at] ?? 0)));
+      b = fround(b + fround((x[at + 1] ?? 0) * (y[at + 1] ?? 0)));
+      c = fround(c + fround((x[at + 2] ?? 0) * (y[at + 2] ?? 0)));
+      d = fround(d + fround((x[at + 3] ?? 0) * (y[at + 3] ?? 0)));
+    }
+    block += fround(fround(a + c) + fround(b + d));
+  }
+  return block;
+}
+
+function minus(x: Float32Array, y: Float32Array): Float32Array {
+  const result = new Float32Array(x.length);
+  for (let at = 0; at < x.length; at++) result[at] = (x[at] ?? 0) - (y[at] ?? 0);
+  return result;
+}
+
+/** The median of the medians of three times three rows (Tukey's ninther): a few liars do not move it far. */
+function middleOf(rows: readonly Float32Array[]): Float32Array {
+  const middle = new Float32Array(lengthOfRows(rows));
+  const ninth = (index: number): Float32Array =>
+    rows[Math.floor((index * rows.length) / 9)] ?? middle;
+  const [a, b, c, d, e] = [ninth(0), ninth(1), ninth(2), ninth(3), ninth(4)];
+  const [f, g, h, i] = [ninth(5), ninth(6), ninth(7), ninth(8)];
+  for (let at = 0; at < middle.length; at++)
+    middle[at] = medianOfThree(
+      medianOfThree(a[at] ?? 0, b[at] ?? 0, c[at] ?? 0),
+      medianOfThree(d[at] ?? 0, e[at] ?? 0, f[at] ?? 0),
+      medianOfThree(g[at] ?? 0, h[at] ?? 0, i[at] ?? 0),
+    );
+  return middle;
+}
+
+/** As the processor's minimum and maximum have it for NaN. */
+function medianOfThree(a: number, b: number, c: number): number {
+  const least = b < a ? b : a;
+  const most = a < b ? b : a;
+  const upper = c < most ? c : most;
+  return least < upper ? upper : least;
 }
 
 /**

@@ -9,6 +9,7 @@ const FORMAT = 1;
 const KEY_BYTES = 32;
 /** Largest manifest. */
 export const MANIFEST_BYTES_MAX = 65_536;
+const HASH = /^[0-9a-f]{64}$/;
 /** Hexadecimal digits of a task's name. */
 const TASK_DIGITS = 32;
 
@@ -23,6 +24,8 @@ export interface Manifest {
   /** When it was made, as the author's clock had it. For people, and so that no two are the same. */
   readonly createdAtMs: number;
   readonly spec: TaskSpec;
+  /** SHA-256 of the weights that round 1 begins with, as its author has drawn them from the seed. */
+  readonly firstModelHash: string;
   readonly proof: ManifestProof;
 }
 
@@ -35,11 +38,10 @@ export type ManifestFault = "malformed" | "forged" | "not-understood";
  */
 export function signManifest(
   { signer, hasher }: { readonly signer: Signer; readonly hasher: Hasher },
-  spec: TaskSpec,
-  createdAtMs: number,
+  content: Pick<Manifest, "spec" | "createdAtMs" | "firstModelHash">,
 ): Manifest {
   const author = signer.peerId;
-  const text = JSON.stringify({ format: FORMAT, author, createdAtMs, spec });
+  const text = JSON.stringify({ format: FORMAT, author, ...content });
   const manifest = new TextEncoder().encode(text);
   if (manifest.length > MANIFEST_BYTES_MAX)
     throw new LearningError(
@@ -48,7 +50,7 @@ export function signManifest(
     );
   const signature = signer.sign(PURPOSE, manifest);
   const proof = { publicKey: signer.publicKey, manifest, signature };
-  return { task: taskOf(hasher, manifest), author, createdAtMs, spec, proof };
+  return { task: taskOf(hasher, manifest), author, ...content, proof };
 }
 
 /**
@@ -64,14 +66,16 @@ export function readManifest(
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(manifest);
     const content = JSON.parse(text) as Partial<Record<string, unknown>>;
-    const { format, author, createdAtMs, spec } = content;
+    const { format, author, createdAtMs, spec, firstModelHash } = content;
     if (author !== signer.peerIdOf(publicKey)) return "malformed";
     if (format !== FORMAT || !Number.isSafeInteger(createdAtMs)) return "not-understood";
+    if (typeof firstModelHash !== "string" || !HASH.test(firstModelHash)) return "not-understood";
     return {
       task: taskOf(hasher, manifest),
       author,
       createdAtMs: createdAtMs as number,
       spec: completeSpec(spec),
+      firstModelHash,
       proof: {
         publicKey: publicKey.slice(),
         manifest: manifest.slice(),

@@ -141,7 +141,9 @@ function contradictionIn(spec: TaskSpec): string | undefined {
     return `pace.agentsMin (${agentsMin}) is above pace.agentsMax (${agentsMax})`;
   if (buffered !== undefined && buffered.updates > agentsMax)
     return `pace.buffered.updates (${buffered.updates}) is above pace.agentsMax (${agentsMax})`;
-  if (spec.client.kind === "local" && spec.client.scaffold)
+  if (spec.client.kind !== "local")
+    return `client.kind: ${spec.client.kind} is for the lab; agents train with local`;
+  if (spec.client.scaffold)
     return "client.scaffold: variates do not travel between agents yet; use proximalMu against drift";
   try {
     layOut(modelOf(spec));

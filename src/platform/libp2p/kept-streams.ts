@@ -55,9 +55,8 @@ export class KeptStreams {
   async finishAll(withinMs: number): Promise<void> {
     const signal = AbortSignal.timeout(withinMs);
     const kept = [...this.#peers.values()].flatMap((protocols) => [...protocols.values()]);
-    await Promise.all(
-      kept.map((stream) => (stream instanceof AskingStream ? stream.finish(signal) : undefined)),
-    );
+    const open = kept.filter((stream) => stream instanceof AskingStream);
+    await Promise.all(open.map((stream) => stream.finish(signal)));
     this.#peers.clear();
   }
 

@@ -1,4 +1,4 @@
-import { BLOCK_LENGTH, ROWS_MAX } from "../vector-math.ts";
+import { BLOCK_LENGTH } from "../vector-math.ts";
 import { type SharedMemory, webAssembly } from "./webassembly.ts";
 
 /** The most threads of one pool, the caller's included. */
@@ -12,6 +12,8 @@ const PAGE = 64 * KIB;
 const PAGES_MAX = 32_768;
 /** Kernels read whole vectors, up to 60 bytes beyond the end of a row. */
 const PADDING = 64;
+/** A thread's own: a chunk of the rows and of four more, and a flag for each row, are the most that a kernel wants. */
+const SCRATCH_BYTES = 272 * KIB;
 
 /** Where threads meet; `kernels/aggregation/job.ts` says the same. In bytes. */
 export const addressOf = {
@@ -24,10 +26,10 @@ export const addressOf = {
   factors: 8 * KIB,
   network: 32 * KIB,
   scratch: 128 * KIB,
-  result: 128 * KIB + THREADS_MAX * ROWS_MAX * 64,
-  slots: 4_096 * KIB,
-  staging: 21_504 * KIB,
-  vectors: 37_888 * KIB,
+  result: 128 * KIB + THREADS_MAX * SCRATCH_BYTES,
+  slots: 5_632 * KIB,
+  staging: 23_040 * KIB,
+  vectors: 39_424 * KIB,
 } as const;
 
 /** Room for what blocks of a job have found out about distances. */
@@ -107,6 +109,11 @@ export class AggregationMemory {
 /** Bytes that a block of so many rows takes in the staging area, each row with its padding. */
 export function stagedBytes(rows: number, blocks: number): number {
   return rows * (blocks * BLOCK_LENGTH * 4 + PADDING);
+}
+
+/** Where a thread has what is its own. */
+export function scratchOf(thread: number): number {
+  return addressOf.scratch + thread * SCRATCH_BYTES;
 }
 
 function pages(bytes: number): number {

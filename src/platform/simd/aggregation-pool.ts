@@ -1,6 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { ROWS_MAX } from "../vector-math.ts";
-import { type AggregationMemory, addressOf } from "./aggregation-memory.ts";
+import { type AggregationMemory, addressOf, scratchOf } from "./aggregation-memory.ts";
 import { aggregationModule } from "./aggregation-module.ts";
 import { webAssembly } from "./webassembly.ts";
 
@@ -13,6 +12,8 @@ export interface Job {
   readonly rows: number;
   readonly length: number;
   readonly blocks: number;
+  /** Coordinates of a block. */
+  readonly blockLength: number;
   readonly count?: number;
   readonly slotBytes?: number;
   readonly point?: number;
@@ -81,6 +82,7 @@ export class AggregationPool {
     words[at + 9] = job.point ?? 0;
     words[at + 10] = addressOf.network;
     words[at + 11] = job.comparators ?? 0;
+    words[at + 12] = job.blockLength;
     Atomics.store(words, addressOf.done / 4, 0);
     // The parameters are written before: whoever gets a block of this job reads those of this job.
     Atomics.store(words, addressOf.ticket / 4, job.blocks << 20);
@@ -109,9 +111,4 @@ export class AggregationPool {
     Atomics.add(this.#words, addressOf.wake / 4, 1);
     Atomics.notify(this.#words, addressOf.wake / 4);
   }
-}
-
-/** Each thread has a line of the cache for each row. */
-function scratchOf(thread: number): number {
-  return addressOf.scratch + thread * ROWS_MAX * 64;
 }

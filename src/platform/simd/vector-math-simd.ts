@@ -2,6 +2,7 @@ import {
   BLOCK_LENGTH,
   lengthOfRows,
   squaredDistance,
+  sumIsExact,
   type VectorBlock,
   type VectorMath,
 } from "../vector-math.ts";
@@ -21,12 +22,14 @@ import { sortingNetwork } from "./vector-sorting-network.ts";
 const ALONE_VALUES = 65_536;
 /** Staged at one time where it is enough for all threads: what the second cache keeps between copy and use. */
 const STAGED_BYTES = 2 ** 21;
+/** Blocks of a weighted sum that one thread takes at a time, where there are enough for all: long rows are fetched ahead, short ones are not. */
+const SUMMED_BLOCKS_MAX = 4;
 
 /** How a {@link SimdVectorMath} is made. */
 export interface SimdVectorMathOptions {
   /** Threads that compute, the calling one included: 1 to 16. */
   readonly threads?: number;
-  /** Bound on what `allocate` gives at one time, up to 1.9 GB. Another 38 MB are reserved for work and used as far as needed. */
+  /** Bound on what `allocate` gives at one time, up to 1.9 GB. Another 40 MB are reserved for work and used as far as needed. */
   readonly bytesMax?: number;
 }
 
@@ -119,8 +122,7 @@ export class SimdVectorMath implements VectorMath {
         if (j <= i) continue;
         let total = totals[i * pitch + j] ?? 0;
         const [x, y] = [rows[i], rows[j]];
-        if (!Number.isFinite(total) && x !== undefined && y !== undefined)
-          total = squaredDistance(x, y);
+        if (!sumIsExact(total) && x !== undefined && y !== undefined) total = squaredDistance(x, y);
         row[j] = total;
         other[i] = total;
       }
@@ -133,7 +135,7 @@ export class SimdVectorMath implements VectorMath {
     this.#distances("distances-to", rows, totals, point);
     return totals.map((total, index) => {
       const row = rows[index];
-      return Number.isFinite(total) || row === undefined ? total : squaredDistance(row, point);
+      return sumIsExact(total) || row === undefined ? total : squaredDistance(row, point);
     });
   }
 
@@ -226,7 +228,7 @@ export class SimdVectorMath implements VectorMath {
     parameters: Partial<Job> = {},
     point?: Float32Array,
   ): void {
-    const table = this.#int32(addressOf.table, rows.length + 4);
+    const table = this.#int32(addressOf.table, rows.length + 8);
     let staged: number = addressOf.staging;
     const place = (row: Float32Array): number => {
       const here = this.#memory.addressOf(row);
@@ -241,17 +243,25 @@ export class SimdVectorMath implements VectorMath {
       last = place(row);
       table[index] = last;
     }
-    // Kernels take rows by twos and fours.
+    // Kernels take rows by fours and eights.
     table.fill(last, rows.length);
+    const together = kind === "sum" ? this.#together(slab) : 1;
     const job: Job = {
       kind,
       rows: rows.length,
       length: slab.length,
-      blocks: slab.blocks,
+      blocks: Math.ceil(slab.blocks / together),
+      blockLength: together * BLOCK_LENGTH,
       ...parameters,
       ...(point === undefined ? {} : { point: place(point) }),
     };
     this.#pool.run(job, rows.length * slab.length < ALONE_VALUES);
+  }
+
+  /** Blocks that a thread takes as one, so that each thread still has its turn four times. */
+  #together({ blocks }: Slab): number {
+    const share = Math.floor(blocks / (4 * this.#pool.threads));
+    return Math.max(1, Math.min(share, SUMMED_BLOCKS_MAX));
   }
 
   /** Puts the comparators into the memory unless they are there. */

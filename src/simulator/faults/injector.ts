@@ -1,5 +1,5 @@
+import { SeededRandom } from "../../platform/seeded-random.ts";
 import type { PeerId } from "../../platform/signer.ts";
-import { SeededRandom } from "../seeded-random.ts";
 import type { SimulatedAgent } from "../simulated-agent.ts";
 import type { SimulatedFleet } from "../simulated-fleet.ts";
 import type { Fault, FaultKind } from "./plan.ts";

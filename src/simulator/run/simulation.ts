@@ -1,3 +1,4 @@
+import { SeededRandom } from "../../platform/seeded-random.ts";
 import { undecided } from "../checkers/agreement.ts";
 import { unconverged } from "../checkers/convergence.ts";
 import { Deliberation } from "../checkers/deliberation.ts";
@@ -6,7 +7,6 @@ import { untrueTable } from "../checkers/table.ts";
 import type { Violation } from "../checkers/violation.ts";
 import { FaultInjector } from "../faults/injector.ts";
 import { type Fault, planFaults } from "../faults/plan.ts";
-import { SeededRandom } from "../seeded-random.ts";
 import { SimulatedFleet } from "../simulated-fleet.ts";
 import type { Trace } from "../trace.ts";
 import { fleetConfigs } from "./fleet-configs.ts";

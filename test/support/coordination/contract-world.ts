@@ -28,8 +28,8 @@ import {
 } from "../../../src/coordination/contract-net/reputation.ts";
 import { defaultBidWeights } from "../../../src/coordination/contract-net/score.ts";
 import type { Task, Terms } from "../../../src/coordination/contract-net/task.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { EventHeap } from "../../../src/simulator/event-heap.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 
 /** An agent, and how it works. */
 export interface Worker {

@@ -2,11 +2,11 @@ import { decodeMessage, encodeMessage } from "../../../src/federated/tasks/messa
 import { TaskBook } from "../../../src/federated/tasks/task-book.ts";
 import { type GossipEffect, TaskGossip } from "../../../src/federated/tasks/task-gossip.ts";
 import { completeSpec, type TaskSpec } from "../../../src/federated/tasks/task-spec.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import type { Signer } from "../../../src/platform/signer.ts";
 import { silentLogger } from "../../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../../src/simulator/memory-key-value-store.ts";
 import { plainHasher } from "../../../src/simulator/plain-hasher.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
 
 /** A spec that can be learned, with changes. */

@@ -7,8 +7,8 @@ import { makeRequest, type Request } from "../../../src/consensus/pbft/request.t
 import { VoteCheck } from "../../../src/consensus/pbft/vote.ts";
 import { nodeHasher } from "../../../src/platform/node/hasher.ts";
 import type { Random } from "../../../src/platform/random.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { EventHeap } from "../../../src/simulator/event-heap.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { type Fault, Faults } from "../consensus/faults.ts";
 import { PbftInvariants } from "./invariants.ts";
 import { type Application, Ledger } from "./ledger.ts";

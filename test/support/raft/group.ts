@@ -6,7 +6,7 @@ import type { Message } from "../../../src/consensus/raft/message.ts";
 import { RaftNode } from "../../../src/consensus/raft/node.ts";
 import { defaultRaftOptions, type RaftOptions } from "../../../src/consensus/raft/options.ts";
 import type { ReadState } from "../../../src/consensus/raft/reads.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 
 /** A node of a group with what came out of it. */
 export interface GroupNode {

@@ -9,7 +9,7 @@ import { NO_DATA } from "../../../src/consensus/raft/entry.ts";
 import type { Message } from "../../../src/consensus/raft/message.ts";
 import { defaultRaftOptions, type RaftOptions } from "../../../src/consensus/raft/options.ts";
 import type { Random } from "../../../src/platform/random.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { Faults } from "../consensus/faults.ts";
 import { RaftInvariants } from "./invariants.ts";
 import { RegisterClients } from "./register-clients.ts";

@@ -5,8 +5,8 @@ import { covers, TopicPermissions } from "../../../src/access/topic-permissions.
 import { UserGate, type UserGateParts } from "../../../src/access/user-gate.ts";
 import { nodeHasher } from "../../../src/platform/node/hasher.ts";
 import { scryptHasher } from "../../../src/platform/node/scrypt-hasher.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { topicMatcher } from "../../../src/readings/topic-filter.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { keptLog } from "../../support/kept-log.ts";
 

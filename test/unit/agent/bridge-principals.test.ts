@@ -4,8 +4,8 @@ import { TokenStore } from "../../../src/access/tokens.ts";
 import { bridgeDoor } from "../../../src/agent/bridge-principals.ts";
 import type { BridgeAction, BridgePrincipal } from "../../../src/platform/bridge.ts";
 import { nodeHasher } from "../../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { MemoryKeyValueStore } from "../../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { keptLog } from "../../support/kept-log.ts";
 

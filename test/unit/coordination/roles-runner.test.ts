@@ -7,8 +7,8 @@ import { ROLES_PROTOCOL, RolesRunner } from "../../../src/coordination/roles/run
 import type { Member } from "../../../src/mesh/membership/member.ts";
 import { CachingVerifier } from "../../../src/mesh/records/record-verifier.ts";
 import { type Link, NetworkError, type Service } from "../../../src/platform/network.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../src/platform/silent-logger.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../../src/simulator/virtual-signer.ts";
 import { recordOf } from "../../support/role-records.ts";

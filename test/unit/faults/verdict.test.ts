@@ -7,7 +7,7 @@ import { ACTS } from "../../../faults/steps.ts";
 import { summarize, table } from "../../../faults/table.ts";
 import { judge } from "../../../faults/verdict.ts";
 import { backoffMs } from "../../../src/platform/backoff.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 
 const traffic = drawSchedule("traffic", FAULTS, false).traffic;
 const NOTHING = { gaps: false, refusals: false };

@@ -11,7 +11,7 @@ import { MemberTable } from "../../../src/mesh/membership/table.ts";
 import { TokenBucket } from "../../../src/mesh/membership/token-bucket.ts";
 import { fnv1a } from "../../../src/mesh/records/fnv1a.ts";
 import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
 
 const random = new SeededRandom("parts");

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import t from "tap";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import type { LayerSpec, ModelSpec } from "../../../src/platform/training-backend.ts";
 import { PlainTrainingBackend } from "../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../src/simulator/seeded-random.ts";
 
 const perceptron: ModelSpec = {
   inputShape: [6],

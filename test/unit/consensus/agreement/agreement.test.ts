@@ -7,8 +7,8 @@ import type { StateMachine } from "../../../../src/consensus/ordering/state-mach
 import { AgreementError } from "../../../../src/consensus/ordering/waiting.ts";
 import { StoreError } from "../../../../src/platform/key-value-store.ts";
 import { nodeHasher } from "../../../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { MemoryKeyValueStore } from "../../../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../../../src/simulator/virtual-signer.ts";
 import { BoxUnderTest, GROUP, idOf } from "../../../support/agreement/box.ts";

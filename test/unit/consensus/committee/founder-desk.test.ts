@@ -7,8 +7,8 @@ import type { CommitteeReply } from "../../../../src/consensus/committee/message
 import type { Fitness } from "../../../../src/consensus/committee/next-step.ts";
 import { defaultCommitteeOptions } from "../../../../src/consensus/committee/options.ts";
 import type { KnownCommittee } from "../../../../src/consensus/committee/record.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { MemoryKeyValueStore } from "../../../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../../../src/simulator/virtual-signer.ts";
 

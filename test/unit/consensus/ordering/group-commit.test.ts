@@ -1,7 +1,7 @@
 import t from "tap";
 import { GroupCommit } from "../../../../src/consensus/ordering/group-commit.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 
 function made(write: (items: readonly string[]) => Promise<void> | undefined) {

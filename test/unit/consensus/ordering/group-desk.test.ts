@@ -3,7 +3,7 @@ import t from "tap";
 import { GroupDesk } from "../../../../src/consensus/ordering/group-desk.ts";
 import { NetworkError, type Protocol } from "../../../../src/platform/network.ts";
 import { nodeHasher } from "../../../../src/platform/node/hasher.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { VirtualEther } from "../../../../src/simulator/virtual-ether.ts";
 import { VirtualNetwork } from "../../../../src/simulator/virtual-network.ts";

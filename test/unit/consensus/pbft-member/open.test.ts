@@ -3,9 +3,9 @@ import t from "tap";
 import type { Beginning } from "../../../../src/consensus/ordering/ordering.ts";
 import { openPbftOrdering } from "../../../../src/consensus/pbft-member/open.ts";
 import { nodeHasher } from "../../../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { GROUP, Journal, PbftMemberWorld } from "../../../support/pbft-member-world.ts";
 

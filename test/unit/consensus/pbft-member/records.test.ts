@@ -15,8 +15,8 @@ import { ReplicatedState } from "../../../../src/consensus/pbft-member/replicate
 import { decodeTicket, encodeTicket } from "../../../../src/consensus/pbft-member/ticket.ts";
 import { StoreError, type StoreOperation } from "../../../../src/platform/key-value-store.ts";
 import { nodeHasher } from "../../../../src/platform/node/hasher.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { GROUP, Journal } from "../../../support/pbft-member-world.ts";
 

@@ -10,7 +10,7 @@ import { NO_DATA } from "../../../../src/consensus/raft/entry.ts";
 import { MemoryLogStorage } from "../../../../src/consensus/raft/memory-log-storage.ts";
 import { RaftNode } from "../../../../src/consensus/raft/node.ts";
 import { defaultRaftOptions } from "../../../../src/consensus/raft/options.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { RaftGroup } from "../../../support/raft/group.ts";
 
 const autoOf = (...steps: ChangeStep[]): Change => ({

@@ -2,9 +2,9 @@ import t from "tap";
 import type { WalEntry } from "../../../../src/consensus/tendermint/wal.ts";
 import { LogDisk } from "../../../../src/consensus/tendermint-member/log-disk.ts";
 import { LogWriter } from "../../../../src/consensus/tendermint-member/log-writer.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
 import { VirtualDisk } from "../../../../src/simulator/memory-key-value-store.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { SimulatedStore } from "../../../../src/simulator/simulated-store.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 

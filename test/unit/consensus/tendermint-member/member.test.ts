@@ -5,10 +5,10 @@ import { BallotVerifier, signVote } from "../../../../src/consensus/tendermint/s
 import { openTendermintOrdering } from "../../../../src/consensus/tendermint-member/open.ts";
 import { defaultTendermintMemberOptions } from "../../../../src/consensus/tendermint-member/options.ts";
 import { decodeRecord } from "../../../../src/consensus/tendermint-member/record-codec.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
 import { MemoryKeyValueStore } from "../../../../src/simulator/memory-key-value-store.ts";
 import { plainHasher } from "../../../../src/simulator/plain-hasher.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../../../src/simulator/virtual-signer.ts";
 import { GROUP, Journal, TendermintMemberWorld } from "../../../support/tendermint-member-world.ts";

@@ -1,6 +1,6 @@
 import t from "tap";
 import { assign, assignForProfit } from "../../../../src/coordination/distribution/assign.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { gap1 } from "../../../support/coordination/instances.ts";
 
 t.test("OR-Library's gap1 is solved to the optimum, with proof and without", async (t) => {

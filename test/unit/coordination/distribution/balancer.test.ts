@@ -2,7 +2,7 @@ import t from "tap";
 import { Balancer } from "../../../../src/coordination/distribution/balancer.ts";
 import { SmoothRoundRobin } from "../../../../src/coordination/distribution/smooth-round-robin.ts";
 import { Worker } from "../../../../src/coordination/distribution/worker.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const NEEDS = { skills: [], memoryBytes: 0, cpuShare: 0, mains: false };
 const worker = (peer: string, load: number, weight = 1): Worker =>

@@ -9,7 +9,7 @@ import type {
   Attempt,
   TaskSpec,
 } from "../../../../src/coordination/distribution/task.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const OFFER: AgentOffer = {
   peer: "p",

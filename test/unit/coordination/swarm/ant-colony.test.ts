@@ -1,7 +1,7 @@
 import t from "tap";
 import { AntColony, defaultColonyOptions } from "../../../../src/coordination/swarm/ant-colony.ts";
 import { Distances } from "../../../../src/coordination/swarm/distances.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { tsplib } from "../../../support/coordination/instances.ts";
 
 const colony = (distances: Distances, seed: string): AntColony =>

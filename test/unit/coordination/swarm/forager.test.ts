@@ -7,7 +7,7 @@ import {
 } from "../../../../src/coordination/swarm/options.ts";
 import { PheromoneMap } from "../../../../src/coordination/swarm/pheromone-map.ts";
 import { TrailGossip } from "../../../../src/coordination/swarm/trail-gossip.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 function forager(name: string, options: Partial<ChoiceOptions> = {}) {
   const map = new PheromoneMap({

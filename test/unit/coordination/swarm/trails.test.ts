@@ -16,8 +16,8 @@ import {
 import { TrailsRunner } from "../../../../src/coordination/swarm/runner.ts";
 import { TickFrames } from "../../../../src/coordination/swarm/tick-frames.ts";
 import { NetworkError, type Service } from "../../../../src/platform/network.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { silentLogger } from "../../../../src/platform/silent-logger.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 import { VirtualClock } from "../../../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../../../src/simulator/virtual-signer.ts";
 

@@ -5,7 +5,7 @@ import {
   ErrorFeedback,
 } from "../../../../src/federated/compression/error-feedback.ts";
 import { standardNormal } from "../../../../src/federated/strategies/elementary.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const LENGTH = 200_000;
 const random = new SeededRandom("compression");
@@ -24,6 +24,29 @@ t.test("sizes and what is lost, of Gaussian updates", async (t) => {
   t.ok(ratio(top.bytes) > 150, `${ratio(top.bytes)}`);
   const kept = top.received.filter((value) => value !== 0);
   t.equal(kept.length, LENGTH / 100);
+});
+
+t.test("int8 rounds to the nearest step, halves away from zero, whatever the sign", async (t) => {
+  // The largest magnitude is 127 steps of one.
+  const values = Float32Array.of(
+    127,
+    0.5,
+    -0.5,
+    0.4999,
+    -0.4999,
+    -0,
+    1.5,
+    -1.5,
+    126.5,
+    -126.5,
+    -127,
+  );
+  const back = decompress(compress(values, { quantize: "int8" }), values.length);
+  t.same([...back], [127, 1, -1, 0, 0, 0, 2, -2, 127, -127, -127]);
+  // So small that float32 has no scale between: one step is the least number, and 127 of them are the most.
+  const tiny = Float32Array.of(2 ** -149 * 150, 2 ** -149 * -150, 2 ** -149);
+  const kept = decompress(compress(tiny, { quantize: "int8" }), 3);
+  t.same([...kept], [2 ** -149 * 127, 2 ** -149 * -127, 2 ** -149]);
 });
 
 t.test("stochastic rounding keeps the mean where rounding to the nearest does not", async (t) => {

@@ -15,7 +15,7 @@ import {
 } from "../../../../src/federated/data/dataset-file.ts";
 import { digits, shuttle, vowel } from "../../../../src/federated/data/known-datasets.ts";
 import { windowsOf } from "../../../../src/federated/data/windows.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const small = blobs(
   { features: 3, classes: 4, train: 50, test: 20, spread: 0.5 },

@@ -7,7 +7,7 @@ import {
   type Partition,
   shardPartition,
 } from "../../../../src/federated/data/partition.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const COUNT = 6_000;
 const CLASSES = 10;

@@ -7,10 +7,10 @@ import {
 } from "../../../../src/federated/distillation/transfer-set.ts";
 import { translateParameters } from "../../../../src/federated/distillation/translate-parameters.ts";
 import type { Random } from "../../../../src/platform/random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import type { ModelSpec, ParameterInfo } from "../../../../src/platform/training-backend.ts";
 import { layOut } from "../../../../src/platform/training-layout.ts";
 import { PlainTrainingBackend } from "../../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 
 const backend = new PlainTrainingBackend();
 

@@ -9,8 +9,8 @@ import { runExperiment } from "../../../../src/federated/lab/run.ts";
 import { variantsOf } from "../../../../src/federated/lab/variants.ts";
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
 import { StrategyRegistry } from "../../../../src/federated/strategies/registry.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { PlainTrainingBackend } from "../../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 
 const dataset = blobs(
   { features: 6, classes: 3, train: 600, test: 300, spread: 0.8 },
@@ -147,6 +147,29 @@ t.test("liars ruin the mean and not the median", async (t) => {
       sgd("median", { kind, attackers: 2, ...(kind === "gaussian" && { sigma: 200 }) }) > 0.6,
       kind,
     );
+});
+
+t.test("many samples of one client outweigh the others, unless all count the same", async (t) => {
+  // One client has half of all samples and names them wrongly; ten have thirty each, and the test samples are like theirs.
+  const groups = Int32Array.from({ length: 600 }, (_, at) => (at < 300 ? 0 : 1 + (at % 10)));
+  const targets = dataset.train.targets.map((target, at) => (at < 300 ? (target + 1) % 3 : target));
+  const misled = { ...dataset, train: { ...dataset.train, groups, targets } };
+  const accuracy = (changes: Record<string, unknown>): number => {
+    const partition = { kind: "groups" };
+    const federation = new Federation({
+      ...parts({ clients: 11, partition, rounds: 10, ...changes }),
+      dataset: misled,
+    });
+    for (let round = 0; round < 10; round++) federation.step();
+    return federation.evaluate().accuracy;
+  };
+  const equally = accuracy({ weigh: "equally" });
+  t.ok(equally > 0.7, `equally: ${equally}`);
+  const bySamples = accuracy({});
+  t.ok(bySamples < equally - 0.2, `by samples: ${bySamples}`);
+  const meta = { kind: "meta", steps: 10, innerLearningRate: 0.05, learningRate: 0.2 };
+  const adapting = accuracy({ client: { ...meta, order: "first" } });
+  t.ok(adapting > 0.7, `Per-FedAvg counts all the same: ${adapting}`);
 });
 
 t.test("bytes are counted, and made fewer", async (t) => {

@@ -8,8 +8,8 @@ import { type Experiment, experimentSchema } from "../../../../src/federated/lab
 import { runExperiment } from "../../../../src/federated/lab/run.ts";
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
 import { StrategyRegistry } from "../../../../src/federated/strategies/registry.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import { PlainTrainingBackend } from "../../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 
 const clouds = blobs(
   { features: 6, classes: 3, train: 600, test: 300, spread: 0.8 },

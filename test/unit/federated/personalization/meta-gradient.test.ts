@@ -1,13 +1,13 @@
 import t from "tap";
 import { metaGradient } from "../../../../src/federated/personalization/meta-gradient.ts";
 import { metaTrain } from "../../../../src/federated/personalization/per-fed-avg.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import type {
   ModelSpec,
   Samples,
   TrainableModel,
 } from "../../../../src/platform/training-backend.ts";
 import { PlainTrainingBackend } from "../../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 
 const random = new SeededRandom("meta-gradient");
 const backend = new PlainTrainingBackend();
@@ -86,6 +86,22 @@ t.test("equals the closed form on quadratics, for one step and for three", async
     }
 });
 
+t.test("the Hessian's batch may be another: (I - a H') grad f(w - a grad)", async (t) => {
+  const [inner, outer, other] = [line(3, [1, 2, -1]), line(3, [1.5, -0.5]), line(3, [3, 0.5])];
+  const a = 0.05;
+  const model = startedAt([0.4, -0.2]);
+  const got = new Float32Array(2);
+  const options = { innerLearningRate: a, order: "hessian-free" } as const;
+  metaGradient(model, [inner], outer, options, got, [other]);
+  const [gw, gb] = quadratic(inner).gradient(0.4, -0.2);
+  const after = quadratic(outer).gradient(0.4 - a * gw, -0.2 - a * gb);
+  const { hessian } = quadratic(other);
+  for (const at of [0, 1] as const) {
+    const wanted = after[at] - a * (hessian[at][0] * after[0] + hessian[at][1] * after[1]);
+    t.ok(Math.abs((got[at] ?? 0) - wanted) < 2e-3 * Math.abs(wanted) + 1e-4, `${got[at]}`);
+  }
+});
+
 t.test("foresees how the loss after adapting changes, in a network that bends", async (t) => {
   const spec: ModelSpec = {
     inputShape: [2],
@@ -161,6 +177,42 @@ t.test(
     t.same([...after], [1, 1]);
   },
 );
+
+t.test("what it finds can be used with normalization: statistics move with it", async (t) => {
+  const model = backend.build(
+    {
+      inputShape: [1],
+      layers: [
+        { kind: "batch-norm", momentum: 0.9 },
+        { kind: "dense", units: 2 },
+      ],
+      loss: "softmax-cross-entropy",
+    },
+    random,
+  );
+  // Two classes side by side, far from zero: without statistics of its own the model is lost there.
+  const count = 64;
+  const samples = {
+    count,
+    features: Float32Array.from({ length: count }, (_, at) => 50 + (at % 2) + at / 1_000),
+    targets: Int32Array.from({ length: count }, (_, at) => at % 2),
+  };
+  const places = Int32Array.from({ length: count }, (_, at) => at);
+  for (const innerSteps of [1, 2]) {
+    const plan = {
+      innerLearningRate: 0.1,
+      order: "hessian-free",
+      steps: 80,
+      innerSteps,
+      batchSize: 32,
+      learningRate: 0.5,
+    } as const;
+    metaTrain(model, { samples, places }, plan, new SeededRandom("statistics"));
+    const { accuracy, loss } = model.evaluate(samples);
+    t.equal(accuracy, 1, `${innerSteps} steps`);
+    t.ok(loss < 0.2, `loss ${loss}`);
+  }
+});
 
 t.test("weights found by it adapt in one step to lines of opposite slope", async (t) => {
   const clients = [line(4, [0.5, 1, 1.5, 2]), line(-4, [0.5, 1, 1.5, 2])];

@@ -4,9 +4,9 @@ import {
   hasNormalization,
   withOwnNormalization,
 } from "../../../../src/federated/personalization/fed-bn.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 import type { ModelSpec } from "../../../../src/platform/training-backend.ts";
 import { PlainTrainingBackend } from "../../../../src/simulator/plain-training-backend.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
 
 const backend = new PlainTrainingBackend();
 const random = new SeededRandom("own-model");

@@ -25,7 +25,7 @@ import {
   PreparedAggregation,
 } from "../../../../src/federated/strategies/rules/preparations.ts";
 import { QFedAvg } from "../../../../src/federated/strategies/rules/qfedavg.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const math = new PlainVectorMath();
 

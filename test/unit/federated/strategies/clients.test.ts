@@ -16,7 +16,7 @@ import { workerMomentum } from "../../../../src/federated/strategies/clients/wor
 import { exp, ln, power, standardNormal } from "../../../../src/federated/strategies/elementary.ts";
 import { average } from "../../../../src/federated/strategies/helpers.ts";
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const math = new PlainVectorMath();
 

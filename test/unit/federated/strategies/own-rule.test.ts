@@ -6,7 +6,7 @@ import t from "tap";
 import ts from "typescript";
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
 import type { StrategyRegistry } from "../../../../src/federated/strategies/registry.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const repository = resolve(import.meta.dirname, "../../../..");
 const page = readFileSync(join(repository, "docs/strategies.md"), "utf8");

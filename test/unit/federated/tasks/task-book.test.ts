@@ -7,7 +7,10 @@ import { plainHasher } from "../../../../src/simulator/plain-hasher.ts";
 import { headOf, specWith, TaskWorld } from "../../../support/learning/task-world.ts";
 
 const manifestOf = (signer: Signer, createdAtMs = 1): Manifest =>
-  signManifest({ signer, hasher: plainHasher }, specWith(), createdAtMs);
+  signManifest(
+    { signer, hasher: plainHasher },
+    { spec: specWith(), createdAtMs, firstModelHash: "0".repeat(64) },
+  );
 const controlOf = (signer: Signer, task: string, serial: number, state: Control["state"]) =>
   signControl(signer, { task, serial, state }).proof;
 

@@ -6,7 +6,7 @@ import t from "tap";
 import { tablesOf } from "../../../../src/platform/level/manifest.ts";
 import { unsnappy } from "../../../../src/platform/level/snappy.ts";
 import { scanTable } from "../../../../src/platform/level/table-scan.ts";
-import { SeededRandom } from "../../../../src/simulator/seeded-random.ts";
+import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "level-table-"));
 t.teardown(() => rmSync(directory, { recursive: true, force: true }));

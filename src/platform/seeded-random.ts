@@ -1,4 +1,4 @@
-import type { Random } from "../platform/random.ts";
+import type { Random } from "./random.ts";
 
 /**
  * Reproducible chance: sfc32 (Doty-Humphrey, PractRand), seeded by a hash of the seed and the labels on the

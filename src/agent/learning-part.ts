@@ -1,0 +1,299 @@
+import type { Config } from "../config/schema.ts";
+import type { Agreement } from "../consensus/agreement/agreement.ts";
+import { encodeDecision } from "../consensus/agreement/certificate.ts";
+import { quorumOf } from "../consensus/ordering/quorum.ts";
+import { AgreementError } from "../consensus/ordering/waiting.ts";
+import type { RolesView } from "../coordination/roles/view.ts";
+import type { ResourceMonitor } from "../device/resource-monitor.ts";
+import { MESSAGE_BYTES_MAX } from "../federated/rounds/limits.ts";
+import { defaultRoundTimes } from "../federated/rounds/options.ts";
+import { readRecord } from "../federated/rounds/round-record.ts";
+import { decodeTalk, encodeTalk } from "../federated/rounds/talk.ts";
+import { LearningDesk } from "../federated/running/learning-desk.ts";
+import type { ProposalEnd, RoundsCommittee } from "../federated/running/round-parts.ts";
+import { type HeadVerdict, TaskBook } from "../federated/tasks/task-book.ts";
+import { LEARNING_TASKS_PROTOCOL, TaskCourier } from "../federated/tasks/task-courier.ts";
+import { TaskGossip } from "../federated/tasks/task-gossip.ts";
+import { defaultTensorExchangeOptions } from "../federated/tensors/options.ts";
+import { TENSORS_PROTOCOL, TensorExchange } from "../federated/tensors/tensor-exchange.ts";
+import { TENSORS_BULK_ID } from "../federated/tensors/tensor-server.ts";
+import { TensorShelf } from "../federated/tensors/tensor-shelf.ts";
+import type { LearningView } from "../federated/view.ts";
+import { isLiving } from "../mesh/membership/table.ts";
+import type { EventSink } from "../platform/event-sink.ts";
+import type { KeyValueStore } from "../platform/key-value-store.ts";
+import { NetworkError, type Protocol, Refused } from "../platform/network.ts";
+import type { PeerId } from "../platform/signer.ts";
+import type { AgentPlatform } from "./agent-platform.ts";
+import type { ConsensusPart } from "./consensus-part.ts";
+import type { MeshPart } from "./mesh-part.ts";
+
+/** What an agent tells the fleet that it does. */
+export const LEARNING_FEATURE = "learning";
+const TOPIC = "learning/round";
+const ROUNDS_PROTOCOL: Protocol = {
+  id: "/agent-mesh/learning-rounds/1.0.0",
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  queueBytesMax: 64 * MESSAGE_BYTES_MAX,
+  requestsInFlightMax: 64,
+};
+const TELL_TIMEOUT_MS = 10_000;
+/** How long members may take to judge a record; they fetch and compute in that time. */
+const VOTE_WITHIN_MS = 600_000;
+const LOOK_EVERY_MS = 2_000;
+
+/** Learning as a part of the agent. */
+export interface LearningPart {
+  readonly view: LearningView;
+  /** Once consensus runs. */
+  start(): void;
+  /** Before consensus stops. */
+  stop(): Promise<void>;
+}
+
+/** @returns what an agent tells the fleet that it does; nothing where it takes no part */
+export function learningFeatures({ learning }: Config): readonly string[] {
+  return learning.enabled ? [LEARNING_FEATURE] : [];
+}
+
+/** @returns learning over the mesh, with what the last run left @throws StoreError */
+export async function createLearningPart(
+  config: Config,
+  platform: Pick<AgentPlatform, "clock" | "random" | "logger" | "hasher" | "openLearning">,
+  parts: {
+    readonly mesh: MeshPart;
+    readonly roles: RolesView;
+    readonly consensus: ConsensusPart;
+    readonly device: ResourceMonitor;
+    readonly events: EventSink;
+    readonly store: KeyValueStore;
+  },
+): Promise<LearningPart> {
+  const { mesh, roles, consensus, device, events, store } = parts;
+  const { node, network, access, signer } = mesh;
+  const { clock, hasher } = platform;
+  const logger = platform.logger.child("learning");
+  const random = platform.random.fork("learning");
+  const { learning } = config;
+  for (const { id } of [LEARNING_TASKS_PROTOCOL, TENSORS_PROTOCOL])
+    access.requirements.protocol(id, { send: "membership" });
+  access.requirements.protocol(TENSORS_BULK_ID, { send: "membership" });
+
+  const { memoryBytesMax, storeBytesMax } = learning;
+  const shelf = await TensorShelf.open(
+    { store, hasher, logger },
+    { memoryBytesMax, storeBytesMax },
+  );
+  const exchange = new TensorExchange(
+    {
+      self: node.id,
+      network,
+      reach: (peer, question) => node.request(peer, TENSORS_PROTOCOL, question),
+      shelf,
+      hasher,
+      clock,
+      random,
+      logger,
+      gate: access.gate,
+      mayServe: () => true,
+    },
+    { ...defaultTensorExchangeOptions, inFlightBytesMax: memoryBytesMax },
+  );
+  const readDecision = (bytes: Uint8Array): Uint8Array | undefined => {
+    const { valid, topic, value } = consensus.view.verify(bytes);
+    return valid && topic === TOPIC ? value : undefined;
+  };
+  const book = new TaskBook({
+    store,
+    signer,
+    hasher,
+    logger,
+    judgeHead: (bytes): HeadVerdict => {
+      const { valid, fault, topic, value } = consensus.view.verify(bytes);
+      if (fault === "malformed") return "malformed";
+      // Of a committee, or of members, that are not known here yet; or of one that counts no more.
+      if (!valid || topic !== TOPIC || value === undefined) return "lacking";
+      const record = readRecord(signer, value);
+      return typeof record === "string" ? record : { task: record.task, round: record.round };
+    },
+  });
+  const gossip: TaskGossip = new TaskGossip({
+    book,
+    neighboursMax: config.mesh.limits.connectionsMax,
+    offence: (peer, kind) => access.gate.offence(peer, kind),
+    onNews: (task, news) => desk.heard(task, news),
+  });
+  const courier = new TaskCourier({ network, clock, logger, gate: access.gate, gossip });
+  const committee = new CommitteeDoor(consensus, (error) => logger.debug("rounds", { error }));
+  const desk: LearningDesk = new LearningDesk({
+    signer,
+    hasher,
+    clock,
+    random,
+    logger,
+    events,
+    store,
+    book,
+    shelf,
+    exchange,
+    committee,
+    readDecision,
+    openGround: async () => {
+      const ground = await platform.openLearning?.(learning);
+      if (ground === undefined) throw new Error("nothing can be learned on this platform");
+      return ground;
+    },
+    datasets: learning.datasets.map(({ name }) => name),
+    times: { ...defaultRoundTimes, gatherMs: learning.gatherMs },
+    tell: async (to, talk) => {
+      if (to === node.id) desk.hear(to, talk);
+      else
+        await node.request(to, ROUNDS_PROTOCOL, encodeTalk(talk), { timeoutMs: TELL_TIMEOUT_MS });
+    },
+    announce: (news) => courier.announce(news),
+    nameOf: (peer) => {
+      const agentId = node.member(peer)?.record.agentId;
+      return {
+        peerId: peer,
+        ...(agentId !== undefined && { agentId }),
+        self: peer === node.id,
+      };
+    },
+    roles: () => rolesIn(node, roles),
+  });
+  node.serve(
+    ROUNDS_PROTOCOL,
+    {
+      request: (from, bytes) => {
+        const talk = decodeTalk(signer, bytes);
+        if (talk === undefined) {
+          access.gate.offence(from, "malformed");
+          throw new Refused("learning.malformed", "nobody understands that");
+        }
+        desk.hear(from, talk);
+        return new Uint8Array(0);
+      },
+    },
+    "membership",
+  );
+  await book.load();
+  consensus.onChange((seated) => {
+    if (seated !== undefined) follow(seated, desk, signer);
+    desk.rolesChanged();
+  });
+  mesh.onNetwork((event) => {
+    courier.take(event);
+    exchange.take(event);
+  });
+  node.onMember(({ peer }) => {
+    const member = node.member(peer);
+    desk.living(peer, member !== undefined && isLiving(member.state));
+  });
+  let timer: ReturnType<typeof clock.setTimer> | undefined;
+  const look = (): void => {
+    timer = clock.setTimer("learning.look", LOOK_EVERY_MS, look);
+    desk.rolesChanged();
+    desk.mayTrain(device.power().mode === "normal");
+  };
+  device.onPowerChange(({ mode }) => desk.mayTrain(mode === "normal"));
+  return {
+    view: desk,
+    start() {
+      desk.mayTrain(device.power().mode === "normal");
+      desk.open();
+      courier.start();
+      look();
+    },
+    async stop() {
+      timer?.cancel();
+      courier.stop();
+      await desk.close();
+      exchange.stop();
+    },
+  };
+}
+
+/** Passes on what a seat's committee has before it, and what it decided. */
+function follow(agreement: Agreement, desk: LearningDesk, signer: MeshPart["signer"]): void {
+  const values = new Map<string, Uint8Array>();
+  agreement.onProposal(({ id, topic, value, proposer }) => {
+    if (topic === TOPIC && !values.has(id)) {
+      values.set(id, value);
+      desk.proposed(id, value, proposer);
+    }
+  });
+  agreement.onDecision(({ proposalId, topic, value, outcome }) => {
+    if (topic !== TOPIC) return;
+    values.delete(proposalId);
+    desk.ended(proposalId, value, outcome === "accepted");
+  });
+  agreement.onCertificate(({ topic, value, certificate }) => {
+    if (topic !== TOPIC || certificate === undefined) return;
+    const record = readRecord(signer, value);
+    if (typeof record !== "string")
+      desk.certified(record, encodeDecision(signer, { value, certificate }));
+  });
+}
+
+/** The committee as it is known here, with the own seat where there is one. */
+class CommitteeDoor implements RoundsCommittee {
+  readonly #consensus: ConsensusPart;
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(consensus: ConsensusPart, onFault: (error: unknown) => void) {
+    this.#consensus = consensus;
+    this.#onFault = onFault;
+  }
+
+  members(): readonly PeerId[] {
+    return this.#consensus.view.status().committee?.members.map(({ peerId }) => peerId) ?? [];
+  }
+
+  quorum(): number {
+    const { committee } = this.#consensus.view.status();
+    return committee === undefined ? 1 : quorumOf(committee.protocol, committee.members.length);
+  }
+
+  async propose(value: Uint8Array): Promise<ProposalEnd> {
+    try {
+      const { view } = this.#consensus;
+      const { proposalId } = await view.propose(value, TOPIC, VOTE_WITHIN_MS);
+      const agreement = this.#consensus.agreement();
+      if (agreement === undefined) return { outcome: "failed", reasons: ["no seat"] };
+      const decision = await agreement.finalize(proposalId, { timeoutMs: VOTE_WITHIN_MS });
+      return { outcome: decision.outcome, reasons: decision.reasons };
+    } catch (error) {
+      if (!(error instanceof AgreementError || error instanceof NetworkError)) throw error;
+      return { outcome: "failed", reasons: [error.message] };
+    }
+  }
+
+  accepted(): readonly Uint8Array[] {
+    const decisions = this.#consensus.agreement()?.decisions(0, Number.POSITIVE_INFINITY) ?? [];
+    return decisions.flatMap(({ topic, outcome, value }) =>
+      topic === TOPIC && outcome === "accepted" ? [value] : [],
+    );
+  }
+
+  open() {
+    const proposals = this.#consensus.agreement()?.proposals() ?? [];
+    return proposals.filter(({ topic }) => topic === TOPIC);
+  }
+
+  vote(proposalId: string, verdict: "accept" | { readonly reject: string }): void {
+    const [choice, reason] =
+      verdict === "accept" ? (["accept", ""] as const) : (["reject", verdict.reject] as const);
+    this.#consensus.view.vote(proposalId, choice, reason).catch(this.#onFault);
+  }
+}
+
+function rolesIn(node: MeshPart["node"], roles: RolesView) {
+  const trainers: PeerId[] = [];
+  for (const { record, state } of node.members())
+    if (isLiving(state) && record.capabilities?.features.includes(LEARNING_FEATURE) === true)
+      trainers.push(record.peerId);
+  const { assignment } = roles.summary();
+  const assigned = assignment?.aggregators.map(({ peerId }) => peerId) ?? [];
+  const able = new Set(trainers);
+  return { aggregators: assigned.filter((peer) => able.has(peer)), trainers };
+}

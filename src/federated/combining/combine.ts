@@ -1,0 +1,126 @@
+import type { Random } from "../../platform/random.ts";
+import type { VectorMath } from "../../platform/vector-math.ts";
+import { decompress } from "../compression/codec.ts";
+import { CompressionError } from "../compression/compression-error.ts";
+import { AggregationError, type Contribution } from "../strategies/aggregation.ts";
+import { StrategyRegistry } from "../strategies/registry.ts";
+import type { StrategyState } from "../strategies/strategy.ts";
+import { decodeState, encodeState } from "../strategies/strategy-state.ts";
+import { bytesOfWeights, weightsOfBytes } from "./weights-codec.ts";
+
+/** One update of a round, as it travelled. */
+export interface CombineUpdate {
+  /** Unique within the round. */
+  readonly sender: string;
+  readonly bytes: Uint8Array;
+  /** How much it counts with rules that weigh. */
+  readonly weight: number;
+  /** Mean loss of the model it began with. */
+  readonly loss: number;
+}
+
+/** Everything that a round's model follows from. Whoever has the same gets the same bits. */
+export interface CombineJob {
+  /** As the manifest has it. */
+  readonly strategy: unknown;
+  readonly parameterCount: number;
+  /** Whether updates are compressed; they are float32 otherwise. */
+  readonly compressed: boolean;
+  /** The model that the round begins with. */
+  readonly base: Uint8Array;
+  /** What the strategy remembers from the round before; absent where it remembers nothing. */
+  readonly state?: Uint8Array;
+  readonly updates: readonly CombineUpdate[];
+}
+
+/** What came of it. */
+export type Combined =
+  | {
+      readonly kind: "combined";
+      readonly model: Uint8Array;
+      /** Absent where the strategy remembers nothing. */
+      readonly state?: Uint8Array;
+    }
+  /** The round can be combined without this sender's update. */
+  | { readonly kind: "blamed"; readonly sender: string; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/**
+ * Makes the next model of a round's updates. Synchronous and long for large models.
+ * @param random that all who recompute the round share
+ */
+export function combine(
+  job: CombineJob,
+  { math, random }: { readonly math: VectorMath; readonly random: Random },
+): Combined {
+  const { parameterCount, base, state, updates } = job;
+  try {
+    const strategy = new StrategyRegistry().strategy(job.strategy);
+    const model = weightsOfBytes(base, parameterCount);
+    if (model === undefined) return failed("the base is no model of this task");
+    const contributions: Contribution[] = [];
+    for (const update of updates) {
+      const values = valuesOf(update.bytes, job);
+      if (typeof values === "string")
+        return { kind: "blamed", sender: update.sender, reason: values };
+      contributions.push({
+        sender: update.sender,
+        values,
+        weight: update.weight,
+        loss: update.loss,
+      });
+    }
+    const before: StrategyState =
+      state === undefined ? strategy.begin(parameterCount) : decodeState(state, parameterCount);
+    const stepped = strategy.step(model, contributions, before, { math, random });
+    const { previous, moments } = stepped.state;
+    const remembers = previous !== undefined || Object.keys(moments).length > 0;
+    return {
+      kind: "combined",
+      model: bytesOfWeights(stepped.model),
+      ...(remembers && { state: encodeState(stepped.state) }),
+    };
+  } catch (error) {
+    if (!(error instanceof AggregationError)) throw error;
+    const { sender, message } = error;
+    return sender === undefined ? failed(message) : { kind: "blamed", sender, reason: message };
+  }
+}
+
+/** @returns what an update is, before it is put together with others; `empty` changes nothing */
+export function inspect(
+  bytes: Uint8Array,
+  form: Pick<CombineJob, "parameterCount" | "compressed">,
+): "good" | "empty" | "malformed" {
+  const values = valuesOf(bytes, form);
+  if (typeof values === "string") return "malformed";
+  let isEmpty = true;
+  for (const value of values) {
+    // NaN and infinities.
+    if (value - value !== 0) return "malformed";
+    if (value !== 0) isEmpty = false;
+  }
+  return isEmpty ? "empty" : "good";
+}
+
+/** @returns in words why it is no update of this model */
+function valuesOf(
+  bytes: Uint8Array,
+  { parameterCount, compressed }: Pick<CombineJob, "parameterCount" | "compressed">,
+): Float32Array | string {
+  if (!compressed)
+    return (
+      weightsOfBytes(bytes, parameterCount) ??
+      `${bytes.length} bytes are no update of ${parameterCount} values`
+    );
+  try {
+    return decompress(bytes, parameterCount);
+  } catch (error) {
+    if (error instanceof CompressionError) return error.message;
+    throw error;
+  }
+}
+
+function failed(reason: string): Combined {
+  return { kind: "failed", reason };
+}

@@ -1,0 +1,14 @@
+import type { TrainingRunner } from "../../platform/training-runner.ts";
+import type { Combined, CombineJob } from "../combining/combine.ts";
+import type { Dataset } from "../data/dataset.ts";
+
+/** What learning stands on: threads that train and combine, and samples on disk. Opened with the first task. */
+export interface LearningGround {
+  /** Trains without holding up the caller. */
+  readonly training: TrainingRunner;
+  /** Puts updates together without holding up the caller. @param seed of the chance that all who recompute it share */
+  combine(job: CombineJob, seed: string): Promise<Combined>;
+  /** @throws DataError in words that name the setting to change */
+  dataset(name: string): Promise<Dataset | undefined>;
+  close(): Promise<void>;
+}

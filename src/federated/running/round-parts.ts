@@ -1,0 +1,80 @@
+import type { Clock } from "../../platform/clock.ts";
+import type { Hasher } from "../../platform/hasher.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { PeerId, Signer } from "../../platform/signer.ts";
+import type { Combined, CombineJob } from "../combining/combine.ts";
+import type { AggregatorEvent, ProposalOutcome } from "../rounds/aggregator-effects.ts";
+import type { RoundHead } from "../rounds/chain.ts";
+import type { JudgeEvent, RoundVerdict } from "../rounds/judge-effects.ts";
+import type { RoundTimes } from "../rounds/options.ts";
+import type { RoundsTalk } from "../rounds/talk.ts";
+import type { TrainerEvent } from "../rounds/trainer-effects.ts";
+import type { TrainerWord } from "../rounds/trainer-word.ts";
+import type { TaskSpec } from "../tasks/task-spec.ts";
+import type { TensorExchange } from "../tensors/tensor-exchange.ts";
+import type { TensorShelf } from "../tensors/tensor-shelf.ts";
+import type { LocalTrainer, OwnSamples } from "./local-trainer.ts";
+
+/** How a proposal ended, and why. */
+export interface ProposalEnd {
+  readonly outcome: ProposalOutcome;
+  readonly reasons: readonly string[];
+}
+
+/** The committee, as rounds see it. */
+export interface RoundsCommittee {
+  /** Who decides; empty while there is none. */
+  members(): readonly PeerId[];
+  /** How many of them have to accept. */
+  quorum(): number;
+  /** Puts a record before it, here or at a member. Resolves when it has ended, as far as that can be seen here. Never rejects. */
+  propose(value: Uint8Array): Promise<ProposalEnd>;
+  /** Values that it accepted, as far as its order is known here; none without a seat. */
+  accepted(): readonly Uint8Array[];
+  /** What is before it, in its order; nothing without a seat. */
+  open(): readonly { readonly id: string; readonly value: Uint8Array; readonly proposer: PeerId }[];
+  /** This member's vote. */
+  vote(proposalId: string, verdict: RoundVerdict): void;
+}
+
+/** For people and metrics. */
+export type RoundEvent =
+  | { readonly by: "trainer"; readonly event: TrainerEvent }
+  | { readonly by: "aggregator"; readonly event: AggregatorEvent }
+  | { readonly by: "judge"; readonly event: JudgeEvent };
+
+/** What a task's rounds work with. */
+export interface RoundParts {
+  /** 32 hexadecimal digits. */
+  readonly task: string;
+  readonly spec: TaskSpec;
+  readonly signer: Signer;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly times: RoundTimes;
+  readonly shelf: TensorShelf;
+  readonly exchange: TensorExchange;
+  readonly committee: RoundsCommittee;
+  /** Puts updates together, without holding up the caller. */
+  readonly combine: (job: CombineJob, seed: string) => Promise<Combined>;
+  /** Absent where this agent has no samples for the task. */
+  readonly trainer?: LocalTrainer;
+  readonly samples?: OwnSamples;
+  /** Says something to an agent; resolves when it has heard it. @throws NetworkError */
+  readonly tell: (to: PeerId, talk: RoundsTalk) => Promise<void>;
+  /** Makes a word durable, in the place of the one before. @throws StoreError */
+  readonly keepWord: (word: TrainerWord) => Promise<void>;
+  /** What the last run kept. */
+  readonly keptWord?: TrainerWord;
+  /** Remembers which sheets are kept on the shelf. @throws StoreError */
+  readonly keepSheets: (hashes: readonly string[]) => Promise<void>;
+  /** What the last run kept, by hash. */
+  readonly keptSheets: ReadonlyMap<string, Uint8Array>;
+  /** The certified decision on the head, where there is one. */
+  readonly decision: () => Uint8Array | undefined;
+  readonly onEvent: (event: RoundEvent) => void;
+  /** Where the task stands. */
+  readonly head: RoundHead;
+  readonly parameterCount: number;
+}

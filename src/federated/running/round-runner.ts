@@ -1,0 +1,519 @@
+import type { PeerId } from "../../platform/signer.ts";
+import { WakeUp } from "../../platform/wake-up.ts";
+import { type Combined, inspect } from "../combining/combine.ts";
+import { weightsOfBytes } from "../combining/weights-codec.ts";
+import { RoundAggregator } from "../rounds/aggregator.ts";
+import type { AggregatorEffect, AggregatorInput } from "../rounds/aggregator-effects.ts";
+import type { RoundHead } from "../rounds/chain.ts";
+import type { Evidence } from "../rounds/evidence.ts";
+import { RoundJudge } from "../rounds/judge.ts";
+import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
+import { TENSOR_BYTES_MAX } from "../rounds/limits.ts";
+import { Reputation } from "../rounds/reputation.ts";
+import type { Counted, FetchEffect, HoldEffect } from "../rounds/step.ts";
+import type { Base, RoundsTalk } from "../rounds/talk.ts";
+import { RoundTrainer } from "../rounds/trainer.ts";
+import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
+import { TensorError } from "../tensors/tensor-error.ts";
+import type { RoundParts } from "./round-parts.ts";
+
+type Untimed<Input> = Input extends { nowMs: number } ? Omit<Input, "nowMs"> : never;
+type Machine = "trainer" | "aggregator" | "judge";
+
+/** Performs what the three machines of one task want: the shelf and the exchange of tensors, training, combining, the committee. */
+export class RoundRunner {
+  readonly #parts: RoundParts;
+  readonly #trainer: RoundTrainer | undefined;
+  readonly #aggregator: RoundAggregator;
+  readonly #judge: RoundJudge;
+  readonly #wakeUps: Readonly<Record<Machine, WakeUp>>;
+  readonly #stopping = new AbortController();
+  #head: RoundHead;
+  #training: Base | undefined;
+  #isOver = false;
+  readonly #durable = new Map<Machine, readonly string[]>();
+  /** That outlast a restart. */
+  #sheets: ReadonlySet<string>;
+  #keeping: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: RoundParts) {
+    const { task, spec, signer, hasher, clock, times, head, trainer, keptWord } = parts;
+    this.#parts = parts;
+    this.#head = head;
+    const common = { task, signer, hasher, pace: spec.pace, times };
+    const reputation = new Reputation();
+    const kept = keptWord && {
+      word: keptWord,
+      held: parts.shelf.sizeOf(keptWord.updateHash) !== undefined,
+    };
+    this.#trainer =
+      trainer === undefined ? undefined : new RoundTrainer({ ...common, ...(kept && { kept }) });
+    const startMs = clock.monotonicMs();
+    const sheets = parts.keptSheets;
+    this.#sheets = new Set(sheets.keys());
+    this.#aggregator = new RoundAggregator({ ...common, reputation, head, sheets, startMs });
+    this.#judge = new RoundJudge({ ...common, reputation, head, sheets });
+    const wakeUp = (machine: Machine): WakeUp =>
+      new WakeUp(clock, `rounds.${machine}`, () => this.#tick(machine));
+    this.#wakeUps = {
+      trainer: wakeUp("trainer"),
+      aggregator: wakeUp("aggregator"),
+      judge: wakeUp("judge"),
+    };
+  }
+
+  get head(): RoundHead {
+    return this.#head;
+  }
+
+  /** What this agent trains on at the moment. */
+  get training(): Base | undefined {
+    return this.#training;
+  }
+
+  get trainerState(): RoundTrainer["state"] | undefined {
+    return this.#trainer?.state;
+  }
+
+  /** Begins with where the task stands. */
+  start(): void {
+    if (this.#head.round >= this.#parts.spec.rounds) this.#rest();
+    this.committee();
+    this.#toTrainer({ kind: "head", head: this.#head });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#rest();
+    await this.#keeping;
+  }
+
+  #rest(): void {
+    this.#isOver = true;
+    for (const wakeUp of Object.values(this.#wakeUps)) wakeUp.cancel();
+    for (const machine of ["trainer", "aggregator", "judge"] as const)
+      this.#parts.shelf.pin(this.#owner(machine), []);
+    this.#parts.trainer?.abandon();
+  }
+
+  /** The task has gone on; after its last round there is nothing more to do. */
+  goOn(head: RoundHead): void {
+    this.#head = head;
+    if (head.round >= this.#parts.spec.rounds) {
+      this.#rest();
+      return;
+    }
+    for (const input of [{ kind: "head", head }] as const) {
+      this.#toTrainer(input);
+      this.#toAggregator(input);
+      this.#toJudge(input);
+    }
+  }
+
+  /** Everybody with the role of an aggregator, and everybody who could train. */
+  roles(aggregators: readonly PeerId[], trainers: readonly PeerId[]): void {
+    for (const input of [
+      { kind: "aggregators", peers: aggregators },
+      { kind: "trainers", peers: trainers },
+    ] as const) {
+      this.#toTrainer(input);
+      this.#toAggregator(input);
+    }
+  }
+
+  /** The committee may be another one. */
+  committee(): void {
+    const members = this.#parts.committee.members();
+    this.#toAggregator({ kind: "committee", members });
+    this.#toJudge({ kind: "committee", members, quorum: this.#parts.committee.quorum() });
+  }
+
+  /** An agent is gone, or is back. */
+  living(peer: PeerId, alive: boolean): void {
+    this.#toAggregator({ kind: "living", peer, alive });
+    if (alive) this.#toTrainer({ kind: "returned", peer });
+  }
+
+  /** Whether power and budget allow to train. */
+  mayTrain(allowed: boolean): void {
+    this.#toTrainer({ kind: "may-train", allowed });
+  }
+
+  /** Somebody said something about this task. */
+  hear(from: PeerId, talk: Extract<RoundsTalk, { kind: "begun" | "word" | "evidence" }>): void {
+    if (talk.kind === "word") this.#toAggregator({ kind: "word", word: talk.word });
+    else if (talk.kind === "evidence")
+      this.#toAggregator({ kind: "evidence", evidence: talk.evidence });
+    else {
+      const { baseRound, baseHash } = talk;
+      this.#toAggregator({ kind: "begun", from, base: { baseRound, baseHash } });
+    }
+  }
+
+  /** @returns the newest model, from here or from others; undefined where nobody has it */
+  model(): Promise<Uint8Array | undefined> {
+    return this.#model(this.#head.modelHash, this.#head.aggregator);
+  }
+
+  /** A record of this task is before the committee. */
+  proposed(id: string, value: Uint8Array, proposer: PeerId): void {
+    this.#toJudge({ kind: "proposal", id, value, proposer });
+  }
+
+  /** It is not any more. */
+  ended(id: string, accepted: boolean): void {
+    this.#toJudge({ kind: "ended", id, accepted });
+  }
+
+  #tick(machine: Machine): void {
+    if (machine === "trainer") this.#toTrainer({ kind: "tick" });
+    else if (machine === "aggregator") this.#toAggregator({ kind: "tick" });
+    else this.#toJudge({ kind: "tick" });
+  }
+
+  #toTrainer(input: Untimed<TrainerInput>): void {
+    if (this.#isOver || this.#trainer === undefined) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const { effects, nextTickAtMs } = this.#trainer.step({ ...input, nowMs });
+    for (const effect of effects) this.#doTrainer(effect);
+    this.#wakeUps.trainer.at(nextTickAtMs);
+  }
+
+  #toAggregator(input: Untimed<AggregatorInput>): void {
+    if (this.#isOver) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const step = this.#aggregator.step({ ...input, nowMs });
+    for (const effect of step.effects) this.#doAggregator(effect);
+    this.#wakeUps.aggregator.at(step.nextTickAtMs);
+  }
+
+  #toJudge(input: Untimed<JudgeInput>): void {
+    if (this.#isOver) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const { effects, nextTickAtMs } = this.#judge.step({ ...input, nowMs });
+    for (const effect of effects) this.#doJudge(effect);
+    this.#wakeUps.judge.at(nextTickAtMs);
+  }
+
+  #doTrainer(effect: TrainerEffect): void {
+    const { trainer, onEvent, keepWord } = this.#parts;
+    switch (effect.kind) {
+      case "fetch-base":
+        void this.#fetchBase(effect.base, effect.aggregator);
+        break;
+      case "train":
+        void this.#train(effect.base);
+        break;
+      case "pause":
+        this.#quietly(trainer?.pause());
+        break;
+      case "resume":
+        this.#quietly(trainer?.resume());
+        break;
+      case "abandon":
+        trainer?.abandon();
+        break;
+      case "keep": {
+        const { updateHash } = effect.word;
+        keepWord(effect.word).then(
+          () => this.#toTrainer({ kind: "kept", updateHash, durable: true }),
+          (error: unknown) => {
+            this.#parts.logger.warn("a trainer's word was not kept", { error });
+            this.#toTrainer({ kind: "kept", updateHash, durable: false });
+          },
+        );
+        break;
+      }
+      case "tell":
+        this.#tell(effect.to, effect.talk);
+        break;
+      case "hold":
+        this.#hold("trainer", effect);
+        break;
+      case "event":
+        onEvent({ by: "trainer", event: effect.event });
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #doAggregator(effect: AggregatorEffect): void {
+    const { shelf, committee, onEvent, task } = this.#parts;
+    switch (effect.kind) {
+      case "fetch":
+        void this.#fetchForAggregator(effect);
+        break;
+      case "hold":
+        this.#hold("aggregator", effect);
+        break;
+      case "aggregate":
+        void this.#aggregate(effect);
+        break;
+      case "store":
+        shelf.hold(effect.hash, effect.bytes);
+        break;
+      case "propose":
+      case "submit": {
+        const { attempt, kind } = effect;
+        committee.propose(effect.value).then(
+          (end) => {
+            if (kind === "propose") this.#toAggregator({ kind: "proposal-ended", attempt, ...end });
+          },
+          (error: unknown) => this.#parts.logger.error("a proposal was lost", { error }),
+        );
+        break;
+      }
+      case "send-head": {
+        const decision = this.#parts.decision();
+        if (decision !== undefined)
+          this.#tell(effect.to, { kind: "head", task, round: this.#head.round, decision });
+        break;
+      }
+      case "gossip":
+        this.#spread(effect.evidence);
+        break;
+      case "event":
+        onEvent({ by: "aggregator", event: effect.event });
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #doJudge(effect: JudgeEffect): void {
+    const { committee, onEvent } = this.#parts;
+    switch (effect.kind) {
+      case "fetch":
+        void this.#fetchForJudge(effect);
+        break;
+      case "hold":
+        this.#hold("judge", effect);
+        break;
+      case "recompute":
+        void this.#recompute(effect);
+        break;
+      case "verdict":
+        committee.vote(effect.id, effect.verdict);
+        break;
+      case "event":
+        onEvent({ by: "judge", event: effect.event });
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  async #fetchBase(base: Base, aggregator: PeerId | undefined): Promise<void> {
+    const had = await this.#model(base.baseHash, aggregator);
+    this.#toTrainer({ kind: "base", base, had: had !== undefined });
+  }
+
+  async #train(base: Base): Promise<void> {
+    const { trainer, samples, shelf, parameterCount } = this.#parts;
+    this.#training = base;
+    try {
+      const bytes = await shelf.get(base.baseHash);
+      const weights = bytes && weightsOfBytes(bytes, parameterCount);
+      if (weights === undefined || trainer === undefined || samples === undefined)
+        throw new Error("the model it begins with is gone");
+      const trained = await trainer.train(weights, samples);
+      if (trained === undefined) return;
+      const updateHash = shelf.put(trained.bytes);
+      this.#toTrainer({
+        kind: "trained",
+        base,
+        updateHash,
+        updateBytes: trained.bytes.length,
+        samples: trained.samples,
+        loss: Math.max(0, trained.loss),
+      });
+    } catch (error) {
+      this.#toTrainer({ kind: "failed", base, reason: (error as Error).message });
+    } finally {
+      if (this.#training === base) this.#training = undefined;
+    }
+  }
+
+  async #fetchForAggregator(effect: FetchEffect): Promise<void> {
+    const { hash, what } = effect;
+    const bytes = await this.#fetchWhat(effect);
+    if (bytes === undefined) this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
+    else if (what === "sheet") this.#toAggregator({ kind: "sheet", hash, bytes });
+    else this.#toAggregator({ kind: "had", hash, is: inspect(bytes, this.#form()) });
+  }
+
+  async #fetchForJudge(effect: FetchEffect): Promise<void> {
+    const { hash, what } = effect;
+    const bytes = await this.#fetchWhat(effect);
+    if (bytes === undefined) this.#toJudge({ kind: "unfetchable", hash });
+    else if (what === "sheet") this.#toJudge({ kind: "sheet", hash, bytes });
+    else this.#toJudge({ kind: "had", hash });
+  }
+
+  async #aggregate({
+    attempt,
+    head,
+    counted,
+  }: Extract<AggregatorEffect, { kind: "aggregate" }>): Promise<void> {
+    const combined = await this.#combine(head, counted);
+    if (combined.kind === "combined")
+      this.#toAggregator({ kind: "aggregated", attempt, ...this.#shelved(combined) });
+    else {
+      if (combined.kind === "lacking" && combined.hash !== undefined)
+        this.#toAggregator({ kind: "lost", hash: combined.hash });
+      const blamed = combined.kind === "blamed" ? combined.sender : undefined;
+      this.#toAggregator({ kind: "not-aggregated", attempt, blamed, reason: combined.reason });
+    }
+  }
+
+  async #recompute({
+    id,
+    head,
+    counted,
+  }: Extract<JudgeEffect, { kind: "recompute" }>): Promise<void> {
+    const combined = await this.#combine(head, counted);
+    if (combined.kind === "combined")
+      this.#toJudge({ kind: "recomputed", id, ...this.#shelved(combined) });
+    else {
+      const lacking = combined.kind === "lacking";
+      this.#toJudge({ kind: "not-recomputed", id, reason: combined.reason, lacking });
+    }
+  }
+
+  async #combine(head: RoundHead, counted: readonly Counted[]): Promise<Combined | Lacking> {
+    const { task, spec, shelf, combine } = this.#parts;
+    const base = await this.#model(head.modelHash, head.aggregator);
+    if (base === undefined) return lacking("the model that the round begins with can not be had");
+    const state = head.stateHash === undefined ? undefined : await this.#state(head.stateHash);
+    if (head.stateHash !== undefined && state === undefined)
+      return lacking("what the strategy remembers can not be had");
+    const updates = [];
+    for (const { peer, updateHash, weight, loss } of counted) {
+      const bytes = await shelf.get(updateHash);
+      if (bytes === undefined) return lacking(`the update of ${peer} is gone`, updateHash);
+      updates.push({ sender: peer, bytes, weight, loss });
+    }
+    const strategy = spec.strategy ?? {};
+    // Everybody knows it, and nobody before the round began.
+    const seed = `${task}/${head.round}/${head.modelHash}`;
+    return combine({ ...this.#form(), strategy, base, updates, ...(state && { state }) }, seed);
+  }
+
+  #shelved({ model, state }: Extract<Combined, { kind: "combined" }>) {
+    const { shelf } = this.#parts;
+    return {
+      modelHash: shelf.put(model),
+      stateHash: state === undefined ? undefined : shelf.put(state),
+    };
+  }
+
+  /** @returns the model of that hash, from here, from whoever put it together, or from a member */
+  async #model(hash: string, aggregator: PeerId | undefined): Promise<Uint8Array | undefined> {
+    const sizeBytes = 4 * this.#parts.parameterCount;
+    const holders = this.#holders(aggregator);
+    return this.#had(hash, ({ exchange }, signal) =>
+      exchange.fetch(hash, { sizeBytes, holders, signal }),
+    );
+  }
+
+  #state(hash: string): Promise<Uint8Array | undefined> {
+    const holders = this.#holders(this.#head.aggregator);
+    return this.#had(hash, ({ exchange }, signal) =>
+      exchange.fetchWithin(hash, { bytesMax: TENSOR_BYTES_MAX, holders, signal }),
+    );
+  }
+
+  #fetchWhat({ what, hash, bytesMax, holders }: FetchEffect): Promise<Uint8Array | undefined> {
+    return this.#had(hash, ({ exchange }, signal) =>
+      what === "sheet"
+        ? exchange.fetchWithin(hash, { bytesMax, holders, signal })
+        : exchange.fetch(hash, { sizeBytes: bytesMax, holders, signal }),
+    );
+  }
+
+  /** Whoever put it together, and those who judged it. */
+  #holders(aggregator: PeerId | undefined): readonly PeerId[] {
+    const members = this.#parts.committee.members();
+    return [...new Set([...(aggregator === undefined ? [] : [aggregator]), ...members])];
+  }
+
+  async #had(
+    hash: string,
+    fetch: (parts: RoundParts, signal: AbortSignal) => Promise<Uint8Array>,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return await fetch(this.#parts, this.#stopping.signal);
+    } catch (error) {
+      if (!(error instanceof TensorError)) throw error;
+      this.#parts.logger.debug("a tensor could not be had", { hash, reason: error.message });
+      return undefined;
+    }
+  }
+
+  #form() {
+    const { spec, parameterCount } = this.#parts;
+    return { parameterCount, compressed: spec.compression !== undefined };
+  }
+
+  /** What both the aggregator and the judge want durable is written once, and goes when neither wants it. */
+  #hold(machine: Machine, { hashes, durable }: HoldEffect): void {
+    const { shelf, keepSheets } = this.#parts;
+    shelf.pin(this.#owner(machine), hashes);
+    this.#durable.set(machine, durable);
+    const wanted = new Set([...this.#durable.values()].flat());
+    const isSame =
+      wanted.size === this.#sheets.size && [...wanted].every((hash) => this.#sheets.has(hash));
+    if (isSame) return;
+    const gone = [...this.#sheets].filter((hash) => !wanted.has(hash));
+    const isNew = [...wanted].filter((hash) => !this.#sheets.has(hash));
+    this.#sheets = wanted;
+    this.#keeping = this.#keeping
+      .then(async () => {
+        for (const hash of isNew) await shelf.keep(hash);
+        await keepSheets([...wanted]);
+        for (const hash of gone) await shelf.release(hash);
+      })
+      .catch((error: unknown) => this.#parts.logger.warn("sheets were not kept", { error }));
+  }
+
+  #owner(machine: Machine): string {
+    return `${this.#parts.task}/${machine}`;
+  }
+
+  #tell(to: PeerId, talk: RoundsTalk): void {
+    this.#parts.tell(to, talk).then(
+      () => {
+        if (talk.kind === "begun")
+          this.#toTrainer({ kind: "told", to, what: "begun", baseRound: talk.baseRound });
+        if (talk.kind === "word")
+          this.#toTrainer({ kind: "told", to, what: "word", baseRound: talk.word.baseRound });
+      },
+      (error: unknown) =>
+        this.#parts.logger.debug("nobody heard of a round", { peer: to, reason: String(error) }),
+    );
+  }
+
+  #spread(evidence: Evidence): void {
+    const { committee, signer } = this.#parts;
+    for (const peer of committee.members())
+      if (peer !== signer.peerId) this.#tell(peer, { kind: "evidence", evidence });
+  }
+
+  /** Says in the log what went wrong, where nothing else follows from it. */
+  #quietly(work: Promise<unknown> | undefined): void {
+    work?.catch((error: unknown) => this.#parts.logger.warn("rounds", { error }));
+  }
+}
+
+/** This agent has not what it takes: nobody's fault. */
+interface Lacking {
+  readonly kind: "lacking";
+  readonly reason: string;
+  /** Of an update that is gone. */
+  readonly hash?: string;
+}
+
+function lacking(reason: string, hash?: string): Lacking {
+  return { kind: "lacking", reason, ...(hash !== undefined && { hash }) };
+}
