@@ -7,7 +7,7 @@ import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
 t.setTimeout(400_000);
 
-const BASE = ["power.mode=normal", "consensus.enabled=true", "learning.enabled=true"];
+const BASE = ["consensus.enabled=true", "learning.enabled=true"];
 const SPEC = {
   name: "blobs",
   model: {
@@ -89,3 +89,105 @@ t.test("three agents learn what none was told to coordinate", async (t) => {
   t.ok(accuracy > 0.8, `${accuracy} of what was kept back`);
   await stopAll(t, world);
 });
+
+const roundOf = (agent: RelayAgent, task: string): number => taskOf(agent, task)?.round ?? 0;
+
+t.test("two agents suffice, and all come back after a stop with what they had", async (t) => {
+  const { world, agents } = await fleet("two", ["east", "west"], ["consensus.foundersMin=1"]);
+  const [east, west] = agents as [RelayAgent, RelayAgent];
+  const { task } = await world.settle(learning(east).start({ ...SPEC, rounds: 30 }));
+  await world.until("some rounds", () => roundOf(west, task) >= 5);
+  for (const agent of agents) await agent.stop();
+  await east.start();
+  await west.start(east);
+  await world.until("the task to be known", () => taskOf(east, task) !== undefined);
+  t.ok(roundOf(east, task) >= 5, "rounds are not forgotten");
+  await world.until("all rounds", () =>
+    agents.every((agent) => taskOf(agent, task)?.state === "finished"),
+  );
+  await stopAll(t, world);
+});
+
+t.test("one is killed and another comes while they learn", async (t) => {
+  const { world, agents } = await fleet("churn", ["a", "b", "c", "d"]);
+  const [a, b, c, d] = agents as [RelayAgent, RelayAgent, RelayAgent, RelayAgent];
+  const spec = { ...SPEC, rounds: 40, pace: { ...SPEC.pace, deadlineMs: 5_000 } };
+  const { task } = await world.settle(learning(b).start(spec));
+  await world.until("some rounds", () => roundOf(d, task) >= 4);
+  // Whoever put the last round together, so that the next candidate has to take over.
+  const aggregator = taskOf(b, task)?.latest?.aggregator.agentId;
+  const victim = agents.find(({ id }) => id === aggregator && id !== "b") ?? c;
+  victim.crash();
+  const others = agents.filter((agent) => agent !== victim);
+  const at = Math.max(...others.map((agent) => roundOf(agent, task)));
+  const sinceMs = world.clock.monotonicMs();
+  await world.until("the others to go on", () =>
+    others.every((agent) => roundOf(agent, task) >= at + 3),
+  );
+  t.comment(`${world.clock.monotonicMs() - sinceMs} ms for three rounds after ${victim.id} died`);
+  const late = world.agent("late", [], BASE);
+  late.datasets.set("blobs", dataset("late"));
+  await late.start(...others);
+  await victim.start(...others);
+  await world.until("all rounds", () =>
+    [a, b, c, d, late].every((agent) => taskOf(agent, task)?.state === "finished"),
+  );
+  const hashes = new Set([a, b, c, d, late].map((agent) => taskOf(agent, task)?.latest?.modelHash));
+  t.equal(hashes.size, 1, "all have the same model");
+  t.equal(taskOf(late, task)?.samples, 60, "the one that came trains too");
+  await stopAll(t, world);
+});
+
+t.test("its author lets a task rest, go on, and end; nobody else can", async (t) => {
+  const { world, agents } = await fleet("control", ["east", "north", "west"]);
+  const [east, north] = agents as [RelayAgent, RelayAgent];
+  const { task } = await world.settle(learning(east).start({ ...SPEC, rounds: 1_000 }));
+  await world.until("some rounds", () => roundOf(north, task) >= 2);
+  await t.rejects(world.settle(learning(north).control(task, "paused")), {
+    code: "learning.not-the-author",
+    message: /only east/,
+  });
+  await world.settle(learning(east).control(task, "paused"));
+  await world.clock.advance(30_000);
+  const rested = roundOf(north, task);
+  await world.clock.advance(60_000);
+  t.equal(roundOf(north, task), rested, "no rounds while it rests");
+  t.match(taskOf(north, task), { state: "paused", activity: "held" });
+  await world.settle(learning(east).control(task, "running"));
+  await world.until("it to go on", () => roundOf(north, task) >= rested + 2);
+  await world.settle(learning(east).control(task, "stopped"));
+  await world.until("all to know", () =>
+    agents.every((agent) => taskOf(agent, task)?.state === "stopped"),
+  );
+  await t.rejects(world.settle(learning(east).control(task, "running")), {
+    code: "learning.ended",
+  });
+  await stopAll(t, world);
+});
+
+t.test(
+  "who has no samples follows; who has to save power is held; both know the rounds",
+  async (t) => {
+    const { world, agents } = await fleet("unlike", ["a", "b", "c", "d"]);
+    const [a, b, c, d] = agents as [RelayAgent, RelayAgent, RelayAgent, RelayAgent];
+    d.datasets.clear();
+    const { task } = await world.settle(learning(a).start({ ...SPEC, rounds: 1_000 }));
+    await world.until("some rounds", () => roundOf(d, task) >= 2);
+    t.match(taskOf(d, task), { activity: "no-data", because: /learning.datasets has no blobs/ });
+    c.body.device.battery = { chargePercent: 15, charging: false };
+    await world.until("it to be held", () => taskOf(c, task)?.activity === "held");
+    const at = roundOf(c, task);
+    await world.until("the others to go on", () => roundOf(c, task) >= at + 3);
+    t.ok(taskOf(a, task)?.latest?.updates === 2, "without its updates");
+    const { outputs, round } = await world.settle(
+      learning(b).predict(task, [[...dataset("b").test.features.subarray(0, 10)]]),
+    );
+    t.equal(outputs[0]?.length, 4);
+    t.ok(round >= at);
+    await t.rejects(world.settle(learning(b).predict(task, [[1, 2]])), {
+      code: "learning.spec",
+      message: /2 values, the model takes 10/,
+    });
+    await stopAll(t, world);
+  },
+);

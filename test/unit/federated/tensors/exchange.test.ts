@@ -352,3 +352,30 @@ t.test("words of the protocol come back as they were, and nonsense is none", (t)
   t.equal(decodeReply(Uint8Array.of(0xff)), undefined);
   t.end();
 });
+
+t.test("where nobody has said how long it is, a holder is asked", async (t) => {
+  const world = await worldOf(["has", "lacks", "wants"]);
+  const small = tensor(900, 7);
+  for (const bytes of [BYTES, small]) world.get("has")?.shelf.hold(sha256(bytes), bytes);
+  const { exchange } = world.get("wants")!;
+  const holders = ["lacks", "has"];
+  const came: (Uint8Array | undefined)[] = [];
+  for (const hash of [HASH, sha256(small)])
+    void exchange.fetchWithin(hash, { bytesMax: SIZE, holders }).then((bytes) => came.push(bytes));
+  let code: unknown;
+  exchange
+    .fetchWithin(sha256(tensor(5, 1)), { bytesMax: SIZE, holders })
+    .catch((error: { code?: unknown }) => (code = error.code));
+  await world.clock.advance(5_000);
+  t.equal(code, "tensor.unavailable", "nobody has it");
+  t.equal(came.length, 2);
+  t.ok(came.some((bytes) => is(bytes, BYTES)) && came.some((bytes) => is(bytes, small)));
+  let tooLong: unknown;
+  await world.start("fresh");
+  const fresh = world.get("fresh")!.exchange;
+  fresh
+    .fetchWithin(HASH, { bytesMax: SIZE - 1, holders })
+    .catch((error: { code?: unknown }) => (tooLong = error.code));
+  await world.clock.advance(5_000);
+  t.equal(tooLong, "tensor.unavailable", "it is longer than it may be");
+});
