@@ -45,8 +45,8 @@ const LOOK_EVERY_MS = 2_000;
 /** Learning as a part of the agent. */
 export interface LearningPart {
   readonly view: LearningView;
-  /** Once consensus runs. */
-  start(): void;
+  /** Once consensus runs. @throws StoreError */
+  start(): Promise<void>;
   /** Before consensus stops. */
   stop(): Promise<void>;
 }
@@ -198,9 +198,9 @@ export async function createLearningPart(
   device.onPowerChange(({ mode }) => desk.mayTrain(mode === "normal"));
   return {
     view: desk,
-    start() {
+    async start() {
       desk.mayTrain(device.power().mode === "normal");
-      desk.open();
+      await desk.open();
       courier.start();
       look();
     },

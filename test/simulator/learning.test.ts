@@ -191,3 +191,29 @@ t.test(
     await stopAll(t, world);
   },
 );
+
+t.test("all lose their power at once, and go on with the newest model", async (t) => {
+  const { world, agents } = await fleet("power", ["a", "b", "c"]);
+  const spec = {
+    ...SPEC,
+    rounds: 60,
+    strategy: { server: { kind: "fedadam", learningRate: 0.01 } },
+  };
+  const { task } = await world.settle(learning(agents[0]!).start(spec));
+  for (let cut = 0; cut < 4; cut++) {
+    const before = Math.max(...agents.map((agent) => roundOf(agent, task)));
+    await world.until("some rounds", () =>
+      agents.every((agent) => roundOf(agent, task) >= before + 3),
+    );
+    await world.clock.advance(137 * cut);
+    for (const agent of agents) agent.crash();
+    for (const [at, agent] of agents.entries()) await agent.start(...agents.slice(0, at));
+    await world.until("the task to be known", () =>
+      agents.every((agent) => roundOf(agent, task) >= before + 2),
+    );
+  }
+  await world.until("all rounds", () =>
+    agents.every((agent) => taskOf(agent, task)?.state === "finished"),
+  );
+  await stopAll(t, world);
+});

@@ -14,7 +14,10 @@ import { RoundRunner } from "./round-runner.ts";
 
 /** Rounds that are shown. */
 const ROUNDS_KEPT_MAX = 1_024;
-/** A model is written to flash no more often than this. */
+/**
+ * A model is written to flash no more often than this, but by members of the committee: they write each, since a round that nobody
+ * has any more after a power cut is the end of its task.
+ */
 const KEEP_EVERY_MS = 300_000;
 
 /** What a task's part of an agent works with, besides what its rounds want. */
@@ -27,6 +30,10 @@ export interface JoinedTaskParts
   readonly ground: LearningGround;
   readonly head: RoundHead;
   readonly wallMs: () => number;
+  /** Remembers which models are kept on the shelf. @throws StoreError */
+  readonly rememberKept: (hashes: readonly string[]) => Promise<void>;
+  /** What the last run kept there. */
+  readonly kept: readonly string[];
 }
 
 /** A round as it was heard of. */
@@ -43,7 +50,9 @@ export class JoinedTask {
   readonly #rounds: HeardRound[] = [];
   #heardAtMs: number | undefined;
   #decision: Uint8Array | undefined;
-  #kept: string | undefined;
+  /** On the shelf's flash. */
+  #kept: readonly string[];
+  #turn: Promise<unknown> = Promise.resolve();
   #keptAtMs: number | undefined;
   #mayTrain = false;
   #isPaused = false;
@@ -56,6 +65,7 @@ export class JoinedTask {
     const { head, clock } = parts;
     this.task = task;
     this.#roundsMax = spec.rounds;
+    this.#kept = parts.kept;
     this.#parts = parts;
     this.#data = data;
     this.#decision = known.head?.bytes;
@@ -137,6 +147,7 @@ export class JoinedTask {
   async stop(): Promise<void> {
     this.#keeping.cancel();
     await this.#runner.stop();
+    await this.#turn;
     await this.#keepNow();
     if ("trainer" in this.#data) await this.#data.trainer.dispose();
   }
@@ -163,9 +174,16 @@ export class JoinedTask {
     this.#failure = undefined;
     this.#note(record, taken.kind === "next");
     // What it begins with, for others and after a restart.
-    this.#parts.shelf.pin(`${this.task}/head`, [record.modelHash, record.baseHash]);
+    const { modelHash, baseHash, stateHash } = record;
+    this.#parts.shelf.pin(`${this.task}/head`, [
+      modelHash,
+      baseHash,
+      ...(stateHash === undefined ? [] : [stateHash]),
+    ]);
     this.#runner.goOn(headOf(record));
-    this.#keeping.at((this.#keptAtMs ?? Number.NEGATIVE_INFINITY) + KEEP_EVERY_MS);
+    const { committee, signer, clock } = this.#parts;
+    const isMember = committee.members().includes(signer.peerId);
+    this.#keeping.at(isMember ? clock.monotonicMs() : (this.#keptAtMs ?? 0) + KEEP_EVERY_MS);
     return true;
   }
 
@@ -217,21 +235,31 @@ export class JoinedTask {
     return weights && this.#data.trainer.predict(weights, features, count);
   }
 
+  /** A member has what it takes to go on, whoever falls out. */
   #keep(): void {
-    this.#keepNow().catch((error: unknown) =>
-      this.#parts.logger.warn("a model was not kept", { error }),
-    );
+    const { committee, signer, logger } = this.#parts;
+    const isMember = committee.members().includes(signer.peerId);
+    const had = isMember
+      ? Promise.all([this.#runner.model(), this.#runner.state()])
+      : Promise.resolve();
+    this.#turn = Promise.all([had, this.#turn])
+      .then(() => this.#keepNow())
+      .catch((error: unknown) => logger.warn("a model was not kept", { error }));
   }
 
+  /** Makes the newest model durable, and what the strategy remembers; what was kept before goes. */
   async #keepNow(): Promise<void> {
-    const { shelf, clock } = this.#parts;
-    const { modelHash } = this.head;
-    if (modelHash === this.#kept || shelf.sizeOf(modelHash) === undefined) return;
-    const before = this.#kept;
-    await shelf.keep(modelHash);
-    this.#kept = modelHash;
+    const { shelf, clock, rememberKept } = this.#parts;
+    const { modelHash, stateHash } = this.head;
+    const wanted = [modelHash, ...(stateHash === undefined ? [] : [stateHash])];
+    if (wanted.join() === this.#kept.join()) return;
+    if (wanted.some((hash) => shelf.sizeOf(hash) === undefined)) return;
+    for (const hash of wanted) await shelf.keep(hash);
+    await rememberKept(wanted);
+    const gone = this.#kept.filter((hash) => !wanted.includes(hash));
+    this.#kept = wanted;
     this.#keptAtMs = clock.monotonicMs();
-    if (before !== undefined) await shelf.release(before);
+    for (const hash of gone) await shelf.release(hash);
   }
 
   #note(record: RoundRecord, isNext: boolean): void {

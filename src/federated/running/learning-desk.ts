@@ -35,6 +35,7 @@ import type { RoundEvent, RoundsCommittee } from "./round-parts.ts";
 
 const WORD_PREFIX = "l/word/";
 const SHEETS_PREFIX = "l/sheets/";
+const KEPT_PREFIX = "l/kept/";
 /** Tasks that this agent takes part in at once; of more it is told how far they are. */
 const JOINED_MAX = 8;
 /** Values of one request to run a model. */
@@ -90,8 +91,9 @@ export class LearningDesk implements LearningView {
     this.#parts = parts;
   }
 
-  /** Joins what the last run left. */
-  open(): void {
+  /** Joins what the last run left. @throws StoreError */
+  async open(): Promise<void> {
+    await this.#sweep();
     this.#running = true;
     for (const known of this.#parts.book.all()) this.#join(known);
   }
@@ -370,11 +372,9 @@ export class LearningDesk implements LearningView {
           ),
         ...(word?.kind === "word" && { keptWord: word.word }),
         keptSheets: await this.#sheetsOf(task),
-        keepSheets: (hashes) =>
-          store.write(
-            [{ type: "put", key: SHEETS_PREFIX + task, value: Buffer.from(hashes.join(",")) }],
-            { durable: true },
-          ),
+        keepSheets: (hashes) => this.#remember(SHEETS_PREFIX + task, hashes),
+        kept: await this.#remembered(KEPT_PREFIX + task),
+        rememberKept: (hashes) => this.#remember(KEPT_PREFIX + task, hashes),
         onEvent: (event) => this.#onEvent(known, event),
       },
       known,
@@ -406,14 +406,33 @@ export class LearningDesk implements LearningView {
   }
 
   async #sheetsOf(task: string): Promise<ReadonlyMap<string, Uint8Array>> {
-    const { store, shelf } = this.#parts;
-    const kept = await store.get(SHEETS_PREFIX + task);
     const sheets = new Map<string, Uint8Array>();
-    for (const hash of kept === undefined ? [] : Buffer.from(kept).toString("utf8").split(",")) {
-      const bytes = hash === "" ? undefined : await shelf.get(hash);
+    for (const hash of await this.#remembered(SHEETS_PREFIX + task)) {
+      const bytes = await this.#parts.shelf.get(hash);
       if (bytes !== undefined) sheets.set(hash, bytes);
     }
     return sheets;
+  }
+
+  async #remembered(key: string): Promise<readonly string[]> {
+    const value = await this.#parts.store.get(key);
+    const text = value === undefined ? "" : Buffer.from(value).toString("utf8");
+    return text === "" ? [] : text.split(",");
+  }
+
+  #remember(key: string, hashes: readonly string[]): Promise<void> {
+    const value = Buffer.from(hashes.join(","));
+    return this.#parts.store.write([{ type: "put", key, value }], { durable: true });
+  }
+
+  /** Takes from flash what no task wants there any more. */
+  async #sweep(): Promise<void> {
+    const { shelf, book } = this.#parts;
+    const wanted = new Set<string>();
+    for (const { manifest } of book.all())
+      for (const prefix of [KEPT_PREFIX, SHEETS_PREFIX])
+        for (const hash of await this.#remembered(prefix + manifest.task)) wanted.add(hash);
+    for (const hash of shelf.kept()) if (!wanted.has(hash)) await shelf.release(hash);
   }
 
   #decided(known: KnownTask, record: RoundRecord, bytes: Uint8Array | undefined): void {

@@ -155,6 +155,12 @@ export class RoundRunner {
     return this.#model(this.#head.modelHash, this.#head.aggregator);
   }
 
+  /** @returns what the strategy remembers of the newest round, from here or from others; undefined where nobody has it, or there is nothing */
+  state(): Promise<Uint8Array | undefined> {
+    const { stateHash } = this.#head;
+    return stateHash === undefined ? Promise.resolve(undefined) : this.#state(stateHash);
+  }
+
   /** A record of this task is before the committee. */
   proposed(id: string, value: Uint8Array, proposer: PeerId): void {
     this.#toJudge({ kind: "proposal", id, value, proposer });
