@@ -24,6 +24,7 @@ const tags = {
   fleet: "All agents that this one knows.",
   roles: "Who leads, who checks, who aggregates and who trains.",
   consensus: "What the committee of the fleet agrees on.",
+  learning: "What the fleet learns.",
   tasks: "What agents do for each other.",
   trails: "What agents tell each other by deposits that evaporate.",
   bridge: "The way to a cluster.",

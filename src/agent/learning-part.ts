@@ -179,7 +179,7 @@ export async function createLearningPart(
   await book.load();
   consensus.onChange((seated) => {
     if (seated !== undefined) follow(seated, desk, signer);
-    desk.rolesChanged();
+    desk.committeeChanged();
   });
   mesh.onNetwork((event) => {
     courier.take(event);

@@ -36,6 +36,7 @@ export function describeOperation(spec: AnySpec): FastifySchema {
       : {
           headers: Type.Object(headers),
         }),
+    ...(spec.bodyInDocument === undefined ? {} : { body: named(spec.bodyInDocument) }),
     response: Object.fromEntries([
       ...[spec.success, ...(spec.further ?? [])].map((answer) => [
         answer.status,

@@ -191,6 +191,51 @@ export const problemCatalogue = {
     title: "No survey of the fleet runs, and none is kept",
     fix: "GET /v1/fleet/agents?scope=all begins one.",
   },
+  "learning.off": {
+    status: 409,
+    title: "This agent does not learn",
+    fix: "Set `learning.enabled: true`, with `mesh.enabled` and `consensus.enabled`, and start the agent again.",
+  },
+  "learning.spec": {
+    status: 400,
+    title: "This can not be learned, or not so",
+    fix: "See `detail` for each key that is wrong; the document's schema `LearningTaskSpec` has them all.",
+  },
+  "learning.unknown-task": {
+    status: 404,
+    title: "There is no such learning task",
+    fix: "GET /v1/learning/tasks lists those that are known here; a new one takes a moment to get around.",
+  },
+  "learning.not-the-author": {
+    status: 409,
+    title: "Another agent started the learning task",
+    fix: "Ask the agent that `author` names.",
+  },
+  "learning.ended": {
+    status: 409,
+    title: "The learning task was stopped",
+    fix: "Start a new one.",
+  },
+  "learning.full": {
+    status: 409,
+    title: "There are too many learning tasks",
+    fix: "Stop one that is needed no more.",
+  },
+  "learning.busy": {
+    status: 409,
+    title: "This very learning task was started a moment ago",
+    fix: "GET /v1/learning/tasks lists it; ask once more for a second one.",
+  },
+  "learning.no-data": {
+    status: 409,
+    title: "This agent has no samples for the learning task",
+    fix: "Name them in `learning.datasets`.",
+  },
+  "learning.no-model": {
+    status: 409,
+    title: "The model can not be run here, or not yet",
+    fix: "The task's `activity` and `because` tell why; wait until the agent has fetched it.",
+  },
   "tasks.off": {
     status: 409,
     title: "This agent takes no tasks",

@@ -40,6 +40,11 @@ export interface RouteSpec<
   readonly query?: Query;
   readonly path?: Path;
   readonly body?: RequestBody;
+  /**
+   * What the document tells of the body, by its `$id`, where whoever takes it finds better words for what is wrong with it
+   * than a validator has: `body` is then looser.
+   */
+  readonly bodyInDocument?: TSchema;
   /** Request headers, for the document only: name and meaning. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly success: AnswerSpec & { readonly schema?: Success; readonly example?: unknown };

@@ -15,6 +15,7 @@ import { addConfig } from "./routes/config.ts";
 import { addConsensus } from "./routes/consensus.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
+import { addLearning } from "./routes/learning.ts";
 import { addFleet, addMesh } from "./routes/mesh.ts";
 import { addDeadLetters, addQueue } from "./routes/queue.ts";
 import { addReadings } from "./routes/readings.ts";
@@ -145,6 +146,7 @@ export async function buildApp(
   addTasks(router);
   addTrails(router);
   addConsensus(router);
+  addLearning(router);
   addConfig(router);
   addTokens(router);
   const streams = addEvents(router, options.eventListenersMax);

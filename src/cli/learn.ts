@@ -1,13 +1,15 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { FetchOptions } from "./learn/data-commands.ts";
 import type { LabOptions } from "./learn/lab-command.ts";
+import { registerLearningTasks } from "./learn/task-commands.ts";
 
-/** Adds `agent-mesh learn data list|fetch` and `agent-mesh learn lab`. */
+/** Adds `agent-mesh learn`: tasks of the fleet, `data list|fetch` and `lab`. */
 export function registerLearn(program: Command): void {
   const learn = program
     .command("learn")
     .description("learn models with many, try out how")
     .exitOverride();
+  registerLearningTasks(learn);
   const data = learn.command("data").description("datasets to try things out with").exitOverride();
   data
     .command("list")

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Body } from "../api/schemas/common.ts";
 import type { task, tasks } from "../api/schemas/tasks.ts";
+import { ConfigError } from "../config/resolve.ts";
 import { print, printable, printJson, printPairs, printTable, time } from "./output.ts";
 import { parseDuration } from "./parse-duration.ts";
 import { RestClient, type RestOptions, withRestOptions } from "./rest-client.ts";
@@ -155,9 +156,9 @@ async function inputOf({ input, inputFile }: SubmitOptions): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    throw new InvalidArgumentError(
-      "The input is no JSON; write text as --input '\"text\"', with its quotes.",
-    );
+    throw new ConfigError("--input", [
+      "it is no JSON; write text as --input '\"text\"', with its quotes",
+    ]);
   }
 }
 

@@ -16,7 +16,12 @@ t.test("openapi/openapi.json is what the routes say", async (t) => {
 
 t.test("codes that rooms throw and the API passes on are in the catalogue", async (t) => {
   const sources = await Promise.all(
-    ["src/outbox/update.ts", "src/platform/key-value-store.ts", "src/access/tokens.ts"].map(read),
+    [
+      "src/outbox/update.ts",
+      "src/platform/key-value-store.ts",
+      "src/access/tokens.ts",
+      "src/federated/tasks/learning-error.ts",
+    ].map(read),
   );
   const codes = sources.flatMap((text) =>
     [...text.matchAll(/readonly code:\s*([^;]+);/g)].flatMap(([, union = ""]) =>

@@ -10,6 +10,7 @@ import { NetworkError } from "../../src/platform/network.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
 import { orderOf } from "../support/coordination/orders.ts";
+import { irisSpec } from "../support/learning-tasks.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -108,6 +109,8 @@ function parse(text: string): any {
   }
 }
 
+const LEARNING_URL = `/v1/learning/tasks/1${"a".repeat(31)}`;
+
 /** Requests that succeed, by operation id, where the path alone is not enough. */
 const happy: Readonly<Record<string, { path?: string; body?: string; endless?: true }>> = {
   propose: { body: '{"topic":"maintenance","value":{"window":"02:00"}}' },
@@ -132,6 +135,16 @@ const happy: Readonly<Record<string, { path?: string; body?: string; endless?: t
   getTask: { path: "/v1/tasks/task-1" },
   cancelTask: { path: "/v1/tasks/task-1/cancel" },
   answerTask: { path: "/v1/tasks/theirs/result", body: '{"output":{"celsius":21}}' },
+  startLearningTask: { body: JSON.stringify(irisSpec) },
+  getLearningTask: { path: LEARNING_URL },
+  listLearningRounds: { path: `${LEARNING_URL}/rounds` },
+  pauseLearningTask: { path: `${LEARNING_URL}/pause` },
+  resumeLearningTask: { path: `${LEARNING_URL}/resume` },
+  stopLearningTask: { path: `${LEARNING_URL}/stop` },
+  predictWithLearningTask: {
+    path: `${LEARNING_URL}/predict`,
+    body: '{"features":[[5.1,3.5,1.4,0.2]]}',
+  },
   depositOnTrail: { path: "/v1/trails/ways%2Fnorth/deposits", body: '{"amount":2}' },
   chooseTrail: { body: '{"options":[{"trail":"ways/north"},{"trail":"ways/south"}]}' },
   createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
@@ -151,6 +164,10 @@ t.test("every operation answers as the document says, for its scope and above", 
     world.updates = [update(1), update(2, Buffer.from([0xff]))];
     world.deadLetters = [deadLetter("dl-1"), deadLetter("dl-2")];
     if (world.tasks.kept.length === 0) await world.tasks.order(orderOf());
+    const { learning } = world;
+    learning.kept.length = 0;
+    const { task } = await learning.start(irisSpec);
+    learning.decide(task, { loss: 0.25, accuracy: 0.96 });
     world.readings = [
       {
         stream: "sensors/room/temp",

@@ -5,7 +5,6 @@ import { TokenStore } from "../../src/access/tokens.ts";
 import type { ApiContext } from "../../src/api/context.ts";
 import { type ApiOptions, apiOptions } from "../../src/api/options.ts";
 import type { ResourceSnapshot } from "../../src/device/view.ts";
-import { noLearning } from "../../src/federated/view.ts";
 import type { FleetSurvey } from "../../src/mesh/view.ts";
 import type { Update } from "../../src/outbox/update.ts";
 import type { DeadLetter } from "../../src/outbox/view.ts";
@@ -22,6 +21,7 @@ import { VirtualClock } from "../../src/simulator/virtual-clock.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
 import { registerAgentMetrics } from "../../src/telemetry/agent-metrics.ts";
 import { EventLog } from "../../src/telemetry/event-log.ts";
+import { StillLearning } from "./learning-tasks.ts";
 import { StillTasks } from "./task-orders.ts";
 import { aloneTrails } from "./trails.ts";
 
@@ -113,6 +113,7 @@ export interface World {
   failNext: Error | undefined;
   config: Record<string, unknown>;
   readonly tasks: StillTasks;
+  readonly learning: StillLearning;
 }
 
 export function update(sequence: number, payload: Uint8Array = Buffer.from("21.5")): Update {
@@ -160,6 +161,7 @@ export async function createTestContext(store = new MemoryKeyValueStore()) {
     failNext: undefined,
     config: { agent: { id: "agent-1" } },
     tasks: new StillTasks(),
+    learning: new StillLearning(),
   };
   const logged: string[] = [];
   const logger: Logger = { ...silentLogger, error: (message) => void logged.push(message) };
@@ -618,7 +620,7 @@ function viewsOf(
     roles: { summary: () => rolesStatus, status: () => rolesStatus },
     tasks: world.tasks,
     trails: aloneTrails(),
-    learning: noLearning,
+    learning: world.learning,
     relay: { status: () => relayStatus },
     readings: {
       latest: ({ limit, offset, prefix = "" }) => {

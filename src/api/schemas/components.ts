@@ -27,6 +27,15 @@ import {
 import { device, deviceCapabilities } from "./device.ts";
 import { event } from "./events.ts";
 import {
+  learning,
+  learningRound,
+  learningRounds,
+  learningTask,
+  learningTaskSpec,
+  learningTasks,
+  prediction,
+} from "./learning.ts";
+import {
   fleetAgent,
   fleetAgents,
   fleetSurvey,
@@ -117,6 +126,13 @@ export const componentSchemas: readonly TSchema[] = [
   decisions,
   proposed,
   verdict,
+  learning,
+  learningTaskSpec,
+  learningTask,
+  learningTasks,
+  learningRound,
+  learningRounds,
+  prediction,
   config,
   configSchema,
   token,

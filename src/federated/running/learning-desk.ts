@@ -187,6 +187,16 @@ export class LearningDesk implements LearningView {
     if (accepted) this.accepted(record);
   }
 
+  /** Another committee, or another member of it, is known now. */
+  committeeChanged(): void {
+    for (const taken of this.#parts.book.judgeAgain()) {
+      if (taken.kind === "news") this.heard(taken.task, taken.news);
+    }
+    // What is certain now without any news.
+    for (const known of this.#parts.book.all()) this.#join(known);
+    this.rolesChanged();
+  }
+
   /** Who has which role, who decides, and who is there may be others than before. */
   rolesChanged(): void {
     const { aggregators, trainers } = this.#parts.roles();
@@ -326,6 +336,8 @@ export class LearningDesk implements LearningView {
       this.#quietly(joined.stop());
     }
     if (joined !== undefined || !isWanted || !this.#running) return;
+    // Others are further, and it can not be told yet how far.
+    if (this.#parts.book.isUncertain(task)) return;
     if (this.#joined.size >= JOINED_MAX) return;
     this.#joined.set(task, "opening");
     this.#open(known).catch((error: unknown) => {

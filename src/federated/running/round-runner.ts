@@ -103,11 +103,9 @@ export class RoundRunner {
       this.#rest();
       return;
     }
-    for (const input of [{ kind: "head", head }] as const) {
-      this.#toTrainer(input);
-      this.#toAggregator(input);
-      this.#toJudge(input);
-    }
+    this.#toTrainer({ kind: "head", head });
+    this.#toAggregator({ kind: "head", head });
+    this.#toJudge({ kind: "head", head });
   }
 
   /** Everybody with the role of an aggregator, and everybody who could train. */

@@ -49,6 +49,8 @@ export interface TaskBookParts {
 export class TaskBook {
   readonly #parts: TaskBookParts;
   readonly #tasks = new Map<string, KnownTask>();
+  /** By task: the newest head that can not be judged yet, since its committee is not known here. */
+  readonly #unjudged = new Map<string, Uint8Array>();
   readonly #dirty = new Set<string>();
   #writing: Promise<void> | undefined;
 
@@ -102,6 +104,7 @@ export class TaskBook {
     const head = this.#headIn(statement);
     if (head === "malformed" || head === "forged") return { kind: "fault", fault: head };
     if (before === undefined && !this.#makeRoom()) return { kind: "full" };
+    if (head === "lacking") this.#unjudged.set(statement.task, statement.head?.slice() ?? NOTHING);
     const newControl = control !== undefined && replaces(control, before?.control);
     const newHead =
       head !== undefined && head !== "lacking" && head.round > (before?.head?.round ?? 0);
@@ -121,6 +124,18 @@ export class TaskBook {
       ...(newHead && { head: head.bytes }),
     };
     return { kind: "news", news, task };
+  }
+
+  /** Whether a round of it was told that can not be judged here yet. */
+  isUncertain(task: string): boolean {
+    return this.#unjudged.has(task);
+  }
+
+  /** Looks again at what could not be judged: another committee is known now. */
+  judgeAgain(): readonly Taken[] {
+    const heads = [...this.#unjudged];
+    this.#unjudged.clear();
+    return heads.map(([task, head]) => this.take({ task, head }));
   }
 
   /** Until everything so far is on disk. @throws StoreError */
@@ -156,6 +171,7 @@ export class TaskBook {
     for (const [name, task] of this.#tasks) {
       if (stateOf(task) !== "stopped") continue;
       this.#tasks.delete(name);
+      this.#unjudged.delete(name);
       this.#write(name);
       return true;
     }
@@ -211,3 +227,5 @@ export class TaskBook {
     return { type: "put", key, value: encodeStatement(statement) };
   }
 }
+
+const NOTHING = new Uint8Array(0);

@@ -52,6 +52,7 @@ export class TaskWorld {
   readonly #random: SeededRandom;
   #queue: { from: number; effect: GossipEffect }[] = [];
   lossRate = 0;
+  knowsCommittee = true;
   messages = 0;
 
   constructor(seed: string, count: number) {
@@ -69,6 +70,7 @@ export class TaskWorld {
       hasher: plainHasher,
       logger: silentLogger,
       judgeHead: (bytes) => {
+        if (!this.knowsCommittee) return "lacking";
         const text = bytes.subarray(64);
         const isRight = signer.verify(
           this.committee.publicKey,

@@ -103,3 +103,19 @@ t.test("there is room for so many; one that was stopped gives way", async (t) =>
   t.equal(book.get(second.task), undefined);
   t.equal(Array.from(book.all()).length, TASKS_MAX);
 });
+
+t.test("a round of a committee that is not known yet is judged when it is", async (t) => {
+  const world = new TaskWorld("early", 1);
+  const { book, signer } = world.nodes[0]!;
+  const { task, proof } = manifestOf(signer);
+  world.knowsCommittee = false;
+  const head = headOf(world.committee, task, 5);
+  t.equal(book.take({ task, manifest: proof, head }).kind, "news", "the task itself is");
+  t.ok(book.isUncertain(task));
+  t.match(book.judgeAgain(), [{ kind: "not-understood" }]);
+  t.ok(book.isUncertain(task), "still");
+  world.knowsCommittee = true;
+  t.match(book.judgeAgain(), [{ kind: "news", task: { head: { round: 5 } } }]);
+  t.notOk(book.isUncertain(task));
+  t.same(book.judgeAgain(), []);
+});
