@@ -107,7 +107,9 @@ export class LearningDesk implements LearningView {
           .stop()
           .catch((error: unknown) => logger.warn("a task did not end in order", { error }));
     this.#joined.clear();
-    await (await this.#ground)?.close();
+    // One that could not be opened was told of by the task that wanted it.
+    const ground = await this.#ground?.catch(() => undefined);
+    await ground?.close();
   }
 
   /** Something is known of a task that was not. */
