@@ -245,11 +245,13 @@ t.test("without an agent, what needs one says how to start it", async (t) => {
     "<topic>": " maintenance",
     "<value>": " 1",
     "<vote>": " accept",
+    "<task>": " some-task",
     "<file>": " nowhere",
     "<kind>": " describe",
     "<trail>": " north",
     "<trails...>": " north south",
     "--name": " --name a",
+    "--input": " --input 1",
     "--reason": " --reason a",
   };
   const lines = rest.map((name) =>

@@ -53,8 +53,8 @@ Examples:
         file: string,
         { set, watch, ...options }: RestOptions & { set: readonly string[]; watch?: true },
       ) => {
-        const spec = await readTaskFile(file, set);
         const client = await RestClient.open(options);
+        const spec = await readTaskFile(file, set);
         const started = await client.post<TaskDocument>("/v1/learning/tasks", spec);
         if (watch === true) {
           if (options.json !== true) print(started.task);
@@ -148,8 +148,8 @@ Examples:
   echo '[[5.1, 3.5, 1.4, 0.2]]' | agent-mesh learn predict iris --input - --json`,
     )
     .action(async (words: string, { input, ...options }: RestOptions & { input: string }) => {
-      const rows = await readRows(input);
       const client = await RestClient.open(options);
+      const rows = await readRows(input);
       const predicted = await predictRows(client, await findTask(client, words), rows);
       if (options.json === true) return printJson(predicted);
       const { round, firstRound, outputs, classes } = predicted;
