@@ -217,3 +217,19 @@ t.test("all lose their power at once, and go on with the newest model", async (t
   );
   await stopAll(t, world);
 });
+
+t.test("a round is judged by its own model", async (t) => {
+  const { world, agents } = await fleet("judged", ["east", "north", "west"]);
+  const [east] = agents as [RelayAgent];
+  const { task } = await world.settle(learning(east).start({ ...SPEC, rounds: 1 }));
+  await world.until("it to be judged", () => taskOf(east, task)?.latest?.evaluation !== undefined);
+  const { features, targets, count } = dataset("east").test;
+  const rows = Array.from({ length: count }, (_, at) => [
+    ...features.subarray(10 * at, 10 * at + 10),
+  ]);
+  const { outputs, round } = await world.settle(learning(east).predict(task, rows));
+  t.equal(round, 1);
+  const right = outputs.filter((row, at) => row.indexOf(Math.max(...row)) === targets[at]);
+  t.equal(taskOf(east, task)?.latest?.evaluation?.accuracy, right.length / count);
+  await stopAll(t, world);
+});

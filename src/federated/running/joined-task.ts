@@ -172,7 +172,6 @@ export class JoinedTask {
     if (taken.kind !== "next" && taken.kind !== "jump") return false;
     this.#decision = bytes;
     this.#failure = undefined;
-    this.#note(record, taken.kind === "next");
     // What it begins with, for others and after a restart.
     const { modelHash, baseHash, stateHash } = record;
     this.#parts.shelf.pin(`${this.task}/head`, [
@@ -181,6 +180,7 @@ export class JoinedTask {
       ...(stateHash === undefined ? [] : [stateHash]),
     ]);
     this.#runner.goOn(headOf(record));
+    this.#note(record, taken.kind === "next");
     const { committee, signer, clock } = this.#parts;
     const isMember = committee.members().includes(signer.peerId);
     this.#keeping.at(isMember ? clock.monotonicMs() : (this.#keptAtMs ?? 0) + KEEP_EVERY_MS);
