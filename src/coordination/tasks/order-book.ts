@@ -1,3 +1,4 @@
+import { DirtyWriter } from "../../platform/dirty-writer.ts";
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { TaskOptions } from "./options.ts";
@@ -26,8 +27,7 @@ export class OrderBook {
   readonly #parts: OrderBookParts;
   /** In the order of their numbers. */
   readonly #orders = new Map<string, Order>();
-  readonly #dirty = new Set<string>();
-  #writing: Promise<void> | undefined;
+  readonly #writer: DirtyWriter;
   #open = 0;
   #bytes = 0;
   #openBytes = 0;
@@ -35,6 +35,8 @@ export class OrderBook {
 
   constructor(parts: OrderBookParts) {
     this.#parts = parts;
+    const operation = (id: string): StoreOperation => this.#operation(id);
+    this.#writer = new DirtyWriter({ ...parts, what: "orders", operation });
   }
 
   get openCount(): number {
@@ -63,7 +65,7 @@ export class OrderBook {
       const order = decodeOrder(value);
       if (order !== undefined) return [order];
       logger.warn("an order could not be read and is forgotten", { key });
-      this.#dirty.add(key.slice(PREFIX.length));
+      this.#writer.mark(key.slice(PREFIX.length));
       return [];
     });
     for (const order of orders.sort((a, b) => a.number - b.number)) this.#put(order);
@@ -80,7 +82,7 @@ export class OrderBook {
     const isNew = !this.#orders.has(order.id);
     this.#put(order);
     if (isNew) this.#forget();
-    if (isNew || isEnded(order)) this.#write(order.id);
+    if (isNew || isEnded(order)) this.#writer.write(order.id);
   }
 
   /** It was not taken after all. */
@@ -88,12 +90,12 @@ export class OrderBook {
     const order = this.#orders.get(id);
     if (order === undefined) return;
     this.#remove(order);
-    this.#write(id);
+    this.#writer.write(id);
   }
 
   /** Until everything so far is on disk. @throws StoreError */
   async written(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    await this.#writer.written();
   }
 
   #put(order: Order): void {
@@ -123,37 +125,7 @@ export class OrderBook {
       if (this.#orders.size - this.#open <= keptMax && this.#bytes <= bytesMax) return;
       if (!isEnded(order) || this.#parts.isAwaited(order.id)) continue;
       this.#remove(order);
-      this.#dirty.add(order.id);
-    }
-  }
-
-  #write(id: string): void {
-    this.#dirty.add(id);
-    if (this.#writing !== undefined) return;
-    const writing = this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
-    this.#writing = writing;
-    // Whoever has to know waits for it by itself.
-    writing.catch(() => undefined);
-  }
-
-  async #writeAll(): Promise<void> {
-    const { store, logger } = this.#parts;
-    while (this.#dirty.size > 0) {
-      const ids = [...this.#dirty];
-      this.#dirty.clear();
-      try {
-        await store.write(
-          ids.map((id) => this.#operation(id)),
-          { durable: true },
-        );
-      } catch (error) {
-        // What is still here is written with the next one.
-        for (const id of ids) this.#dirty.add(id);
-        logger.error("orders were not written", { error });
-        throw error;
-      }
+      this.#writer.mark(order.id);
     }
   }
 

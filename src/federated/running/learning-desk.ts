@@ -12,7 +12,7 @@ import { bytesOfWeights } from "../combining/weights-codec.ts";
 import { firstHead, headOf } from "../rounds/chain.ts";
 import type { RoundTimes } from "../rounds/options.ts";
 import { type RoundRecord, readRecord } from "../rounds/round-record.ts";
-import { decodeTalk, encodeTalk, type RoundsTalk } from "../rounds/talk.ts";
+import type { RoundsTalk } from "../rounds/talk.ts";
 import { type Control, signControl, type TaskState } from "../tasks/control.ts";
 import { type KnownTask, type Statement, stateOf } from "../tasks/known-task.ts";
 import { LearningError } from "../tasks/learning-error.ts";
@@ -32,10 +32,8 @@ import type {
 import { type HeardRound, JoinedTask } from "./joined-task.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import type { RoundEvent, RoundsCommittee } from "./round-parts.ts";
+import { TaskMemory } from "./task-memory.ts";
 
-const WORD_PREFIX = "l/word/";
-const SHEETS_PREFIX = "l/sheets/";
-const KEPT_PREFIX = "l/kept/";
 /** Tasks that this agent takes part in at once; of more it is told how far they are. */
 const JOINED_MAX = 8;
 /** Values of one request to run a model. */
@@ -73,6 +71,7 @@ export interface LearningDeskParts {
 /** Learning for REST, CLI, page and metrics: joins every task that runs, and shows how far each is. */
 export class LearningDesk implements LearningView {
   readonly #parts: LearningDeskParts;
+  readonly #memory: TaskMemory;
   readonly #joined = new Map<string, JoinedTask | "opening">();
   #ground: Promise<LearningGround> | undefined;
   #mayTrain = true;
@@ -89,13 +88,15 @@ export class LearningDesk implements LearningView {
 
   constructor(parts: LearningDeskParts) {
     this.#parts = parts;
+    this.#memory = new TaskMemory(parts);
   }
 
   /** Joins what the last run left. @throws StoreError */
   async open(): Promise<void> {
-    await this.#sweep();
+    const { book } = this.#parts;
+    await this.#memory.sweep(Array.from(book.all(), ({ manifest }) => manifest.task));
     this.#running = true;
-    for (const known of this.#parts.book.all()) this.#join(known);
+    for (const known of book.all()) this.#join(known);
   }
 
   async close(): Promise<void> {
@@ -114,17 +115,15 @@ export class LearningDesk implements LearningView {
 
   /** Something is known of a task that was not. */
   heard(known: KnownTask, news: Statement): void {
-    const { events, signer } = this.#parts;
+    const { events } = this.#parts;
     const { task, spec, author } = known.manifest;
     if (news.manifest !== undefined)
       events.emit("learning.task-known", { task, name: spec.name, peerId: author });
     if (news.control !== undefined)
       events.emit("learning.task-state", { task, name: spec.name, state: stateOf(known) });
     if (news.head !== undefined) {
-      const value = this.#parts.readDecision(news.head);
-      const record = value && readRecord(signer, value);
-      if (record !== undefined && typeof record !== "string")
-        this.#decided(known, record, news.head);
+      const record = this.#recordIn(news.head);
+      if (record !== undefined) this.#decided(known, record, news.head);
     }
     this.#join(known);
   }
@@ -350,7 +349,7 @@ export class LearningDesk implements LearningView {
   }
 
   async #open(known: KnownTask): Promise<void> {
-    const { book, shelf, store, signer, clock, random, roles } = this.#parts;
+    const { book, shelf, signer, clock, random, roles } = this.#parts;
     const { task, spec, firstModelHash } = known.manifest;
     this.#ground ??= this.#parts.openGround();
     const ground = await this.#ground;
@@ -358,10 +357,9 @@ export class LearningDesk implements LearningView {
     if (known.head === undefined && shelf.sizeOf(firstModelHash) === undefined)
       shelf.put(firstWeights(spec));
     shelf.pin(`${task}/head`, [firstModelHash]);
-    const kept = await store.get(WORD_PREFIX + task);
-    const word = kept && decodeTalk(signer, kept);
-    const value = known.head && this.#parts.readDecision(known.head.bytes);
-    const record = value && readRecord(signer, value);
+    const memory = this.#memory;
+    const keptWord = await memory.word(task);
+    const record = known.head && this.#recordIn(known.head.bytes);
     const joined = await JoinedTask.open(
       {
         ...this.#parts,
@@ -369,26 +367,13 @@ export class LearningDesk implements LearningView {
         random: random.fork(`task/${task}`),
         wallMs: () => clock.wallMs(),
         parameterCount: layOut(spec.model).parameterCount,
-        head:
-          record === undefined || typeof record === "string"
-            ? firstHead(firstModelHash)
-            : headOf(record),
-        keepWord: (kept) =>
-          store.write(
-            [
-              {
-                type: "put",
-                key: WORD_PREFIX + task,
-                value: encodeTalk({ kind: "word", word: kept }),
-              },
-            ],
-            { durable: true },
-          ),
-        ...(word?.kind === "word" && { keptWord: word.word }),
-        keptSheets: await this.#sheetsOf(task),
-        keepSheets: (hashes) => this.#remember(SHEETS_PREFIX + task, hashes),
-        kept: await this.#remembered(KEPT_PREFIX + task),
-        rememberKept: (hashes) => this.#remember(KEPT_PREFIX + task, hashes),
+        head: record === undefined ? firstHead(firstModelHash) : headOf(record),
+        keepWord: (kept) => memory.keepWord(task, kept),
+        ...(keptWord !== undefined && { keptWord }),
+        keptSheets: await memory.sheets(task),
+        keepSheets: (hashes) => memory.keepSheets(task, hashes),
+        kept: await memory.kept(task),
+        rememberKept: (hashes) => memory.keep(task, hashes),
         onEvent: (event) => this.#onEvent(known, event),
       },
       known,
@@ -419,34 +404,11 @@ export class LearningDesk implements LearningView {
     }
   }
 
-  async #sheetsOf(task: string): Promise<ReadonlyMap<string, Uint8Array>> {
-    const sheets = new Map<string, Uint8Array>();
-    for (const hash of await this.#remembered(SHEETS_PREFIX + task)) {
-      const bytes = await this.#parts.shelf.get(hash);
-      if (bytes !== undefined) sheets.set(hash, bytes);
-    }
-    return sheets;
-  }
-
-  async #remembered(key: string): Promise<readonly string[]> {
-    const value = await this.#parts.store.get(key);
-    const text = value === undefined ? "" : Buffer.from(value).toString("utf8");
-    return text === "" ? [] : text.split(",");
-  }
-
-  #remember(key: string, hashes: readonly string[]): Promise<void> {
-    const value = Buffer.from(hashes.join(","));
-    return this.#parts.store.write([{ type: "put", key, value }], { durable: true });
-  }
-
-  /** Takes from flash what no task wants there any more. */
-  async #sweep(): Promise<void> {
-    const { shelf, book } = this.#parts;
-    const wanted = new Set<string>();
-    for (const { manifest } of book.all())
-      for (const prefix of [KEPT_PREFIX, SHEETS_PREFIX])
-        for (const hash of await this.#remembered(prefix + manifest.task)) wanted.add(hash);
-    for (const hash of shelf.kept()) if (!wanted.has(hash)) await shelf.release(hash);
+  /** @returns what a certified decision says; undefined where it is none on a round */
+  #recordIn(decision: Uint8Array): RoundRecord | undefined {
+    const value = this.#parts.readDecision(decision);
+    const record = value && readRecord(this.#parts.signer, value);
+    return typeof record === "string" ? undefined : record;
   }
 
   #decided(known: KnownTask, record: RoundRecord, bytes: Uint8Array | undefined): void {

@@ -8,14 +8,13 @@ import type { RoundHead } from "../rounds/chain.ts";
 import type { Evidence } from "../rounds/evidence.ts";
 import { RoundJudge } from "../rounds/judge.ts";
 import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
-import { TENSOR_BYTES_MAX } from "../rounds/limits.ts";
 import { Reputation } from "../rounds/reputation.ts";
 import type { Counted, FetchEffect, HoldEffect } from "../rounds/step.ts";
 import type { Base, RoundsTalk } from "../rounds/talk.ts";
 import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
-import { TensorError } from "../tensors/tensor-error.ts";
 import type { RoundParts } from "./round-parts.ts";
+import { RoundTensors } from "./round-tensors.ts";
 
 type Untimed<Input> = Input extends { nowMs: number } ? Omit<Input, "nowMs"> : never;
 type Machine = "trainer" | "aggregator" | "judge";
@@ -28,6 +27,7 @@ export class RoundRunner {
   readonly #judge: RoundJudge;
   readonly #wakeUps: Readonly<Record<Machine, WakeUp>>;
   readonly #stopping = new AbortController();
+  readonly #tensors: RoundTensors;
   #head: RoundHead;
   #training: Base | undefined;
   #isOver = false;
@@ -39,6 +39,12 @@ export class RoundRunner {
   constructor(parts: RoundParts) {
     const { task, spec, signer, hasher, clock, times, head, trainer, keptWord } = parts;
     this.#parts = parts;
+    this.#tensors = new RoundTensors({
+      ...parts,
+      members: () => parts.committee.members(),
+      modelBytes: 4 * parts.parameterCount,
+      signal: this.#stopping.signal,
+    });
     this.#head = head;
     const common = { task, signer, hasher, pace: spec.pace, times };
     const reputation = new Reputation();
@@ -150,13 +156,15 @@ export class RoundRunner {
 
   /** @returns the newest model, from here or from others; undefined where nobody has it */
   model(): Promise<Uint8Array | undefined> {
-    return this.#model(this.#head.modelHash, this.#head.aggregator);
+    return this.#tensors.model(this.#head.modelHash, this.#head.aggregator);
   }
 
   /** @returns what the strategy remembers of the newest round, from here or from others; undefined where nobody has it, or there is nothing */
   state(): Promise<Uint8Array | undefined> {
-    const { stateHash } = this.#head;
-    return stateHash === undefined ? Promise.resolve(undefined) : this.#state(stateHash);
+    const { stateHash, aggregator } = this.#head;
+    return stateHash === undefined
+      ? Promise.resolve(undefined)
+      : this.#tensors.state(stateHash, aggregator);
   }
 
   /** A record of this task is before the committee. */
@@ -309,7 +317,7 @@ export class RoundRunner {
   }
 
   async #fetchBase(base: Base, aggregator: PeerId | undefined): Promise<void> {
-    const had = await this.#model(base.baseHash, aggregator);
+    const had = await this.#tensors.model(base.baseHash, aggregator);
     this.#toTrainer({ kind: "base", base, had: had !== undefined });
   }
 
@@ -341,7 +349,7 @@ export class RoundRunner {
 
   async #fetchForAggregator(effect: FetchEffect): Promise<void> {
     const { hash, what } = effect;
-    const bytes = await this.#fetchWhat(effect);
+    const bytes = await this.#tensors.wanted(effect);
     if (bytes === undefined) this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
     else if (what === "sheet") this.#toAggregator({ kind: "sheet", hash, bytes });
     else this.#toAggregator({ kind: "had", hash, is: inspect(bytes, this.#form()) });
@@ -349,7 +357,7 @@ export class RoundRunner {
 
   async #fetchForJudge(effect: FetchEffect): Promise<void> {
     const { hash, what } = effect;
-    const bytes = await this.#fetchWhat(effect);
+    const bytes = await this.#tensors.wanted(effect);
     if (bytes === undefined) this.#toJudge({ kind: "unfetchable", hash });
     else if (what === "sheet") this.#toJudge({ kind: "sheet", hash, bytes });
     else this.#toJudge({ kind: "had", hash });
@@ -387,9 +395,12 @@ export class RoundRunner {
 
   async #combine(head: RoundHead, counted: readonly Counted[]): Promise<Combined | Lacking> {
     const { task, spec, shelf, combine } = this.#parts;
-    const base = await this.#model(head.modelHash, head.aggregator);
+    const base = await this.#tensors.model(head.modelHash, head.aggregator);
     if (base === undefined) return lacking("the model that the round begins with can not be had");
-    const state = head.stateHash === undefined ? undefined : await this.#state(head.stateHash);
+    const state =
+      head.stateHash === undefined
+        ? undefined
+        : await this.#tensors.state(head.stateHash, head.aggregator);
     if (head.stateHash !== undefined && state === undefined)
       return lacking("what the strategy remembers can not be had");
     const updates = [];
@@ -410,49 +421,6 @@ export class RoundRunner {
       modelHash: shelf.put(model),
       stateHash: state === undefined ? undefined : shelf.put(state),
     };
-  }
-
-  /** @returns the model of that hash, from here, from whoever put it together, or from a member */
-  async #model(hash: string, aggregator: PeerId | undefined): Promise<Uint8Array | undefined> {
-    const sizeBytes = 4 * this.#parts.parameterCount;
-    const holders = this.#holders(aggregator);
-    return this.#had(hash, ({ exchange }, signal) =>
-      exchange.fetch(hash, { sizeBytes, holders, signal }),
-    );
-  }
-
-  #state(hash: string): Promise<Uint8Array | undefined> {
-    const holders = this.#holders(this.#head.aggregator);
-    return this.#had(hash, ({ exchange }, signal) =>
-      exchange.fetchWithin(hash, { bytesMax: TENSOR_BYTES_MAX, holders, signal }),
-    );
-  }
-
-  #fetchWhat({ what, hash, bytesMax, holders }: FetchEffect): Promise<Uint8Array | undefined> {
-    return this.#had(hash, ({ exchange }, signal) =>
-      what === "sheet"
-        ? exchange.fetchWithin(hash, { bytesMax, holders, signal })
-        : exchange.fetch(hash, { sizeBytes: bytesMax, holders, signal }),
-    );
-  }
-
-  /** Whoever put it together, and those who judged it. */
-  #holders(aggregator: PeerId | undefined): readonly PeerId[] {
-    const members = this.#parts.committee.members();
-    return [...new Set([...(aggregator === undefined ? [] : [aggregator]), ...members])];
-  }
-
-  async #had(
-    hash: string,
-    fetch: (parts: RoundParts, signal: AbortSignal) => Promise<Uint8Array>,
-  ): Promise<Uint8Array | undefined> {
-    try {
-      return await fetch(this.#parts, this.#stopping.signal);
-    } catch (error) {
-      if (!(error instanceof TensorError)) throw error;
-      this.#parts.logger.debug("a tensor could not be had", { hash, reason: error.message });
-      return undefined;
-    }
   }
 
   #form() {

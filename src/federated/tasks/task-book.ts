@@ -1,3 +1,4 @@
+import { DirtyWriter } from "../../platform/dirty-writer.ts";
 import type { Hasher } from "../../platform/hasher.ts";
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -51,11 +52,12 @@ export class TaskBook {
   readonly #tasks = new Map<string, KnownTask>();
   /** By task: the newest head that can not be judged yet, since its committee is not known here. */
   readonly #unjudged = new Map<string, Uint8Array>();
-  readonly #dirty = new Set<string>();
-  #writing: Promise<void> | undefined;
+  readonly #writer: DirtyWriter;
 
   constructor(parts: TaskBookParts) {
     this.#parts = parts;
+    const operation = (name: string): StoreOperation => this.#operation(name);
+    this.#writer = new DirtyWriter({ ...parts, what: "learning tasks", operation });
   }
 
   get(task: string): KnownTask | undefined {
@@ -80,7 +82,7 @@ export class TaskBook {
       const task = statement && this.#read(statement);
       if (task !== undefined) return [task];
       logger.warn("a learning task could not be read and is forgotten", { key });
-      this.#dirty.add(key.slice(PREFIX.length));
+      this.#writer.mark(key.slice(PREFIX.length));
       return [];
     });
     for (const task of read.sort((a, b) => a.manifest.createdAtMs - b.manifest.createdAtMs))
@@ -140,7 +142,7 @@ export class TaskBook {
 
   /** Until everything so far is on disk. @throws StoreError */
   async written(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    await this.#writer.written();
   }
 
   #headIn({ task, head }: Statement): KnownHead | "lacking" | "forged" | "malformed" | undefined {
@@ -172,7 +174,7 @@ export class TaskBook {
       if (stateOf(task) !== "stopped") continue;
       this.#tasks.delete(name);
       this.#unjudged.delete(name);
-      this.#write(name);
+      this.#writer.write(name);
       return true;
     }
     return false;
@@ -180,37 +182,7 @@ export class TaskBook {
 
   #put(task: KnownTask): void {
     this.#tasks.set(task.manifest.task, task);
-    this.#write(task.manifest.task);
-  }
-
-  #write(name: string): void {
-    this.#dirty.add(name);
-    if (this.#writing !== undefined) return;
-    const writing = this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
-    this.#writing = writing;
-    // Whoever has to know waits for it by itself.
-    writing.catch(() => undefined);
-  }
-
-  async #writeAll(): Promise<void> {
-    const { store, logger } = this.#parts;
-    while (this.#dirty.size > 0) {
-      const names = [...this.#dirty];
-      this.#dirty.clear();
-      try {
-        await store.write(
-          names.map((name) => this.#operation(name)),
-          { durable: true },
-        );
-      } catch (error) {
-        // What is still here is written with the next one.
-        for (const name of names) this.#dirty.add(name);
-        logger.error("learning tasks were not written", { error });
-        throw error;
-      }
-    }
+    this.#writer.write(task.manifest.task);
   }
 
   #operation(name: string): StoreOperation {

@@ -1,0 +1,83 @@
+import type { KeyValueStore } from "../../platform/key-value-store.ts";
+import type { Signer } from "../../platform/signer.ts";
+import { decodeTalk, encodeTalk } from "../rounds/talk.ts";
+import type { TrainerWord } from "../rounds/trainer-word.ts";
+import type { TensorShelf } from "../tensors/tensor-shelf.ts";
+
+const WORD_PREFIX = "l/word/";
+const SHEETS_PREFIX = "l/sheets/";
+const KEPT_PREFIX = "l/kept/";
+
+/** What it works with. */
+export interface TaskMemoryParts {
+  readonly store: KeyValueStore;
+  readonly signer: Signer;
+  readonly shelf: TensorShelf;
+}
+
+/** What an agent's part in a task has to know after a restart: its last word, and what it has on the shelf's flash. */
+export class TaskMemory {
+  readonly #parts: TaskMemoryParts;
+
+  constructor(parts: TaskMemoryParts) {
+    this.#parts = parts;
+  }
+
+  /** The last word that was kept. @throws StoreError */
+  async word(task: string): Promise<TrainerWord | undefined> {
+    const { store, signer } = this.#parts;
+    const value = await store.get(WORD_PREFIX + task);
+    const talk = value && decodeTalk(signer, value);
+    return talk?.kind === "word" ? talk.word : undefined;
+  }
+
+  /** @throws StoreError */
+  keepWord(task: string, word: TrainerWord): Promise<void> {
+    return this.#put(WORD_PREFIX + task, encodeTalk({ kind: "word", word }));
+  }
+
+  /** Sheets that were kept, by hash. @throws StoreError */
+  async sheets(task: string): Promise<ReadonlyMap<string, Uint8Array>> {
+    const sheets = new Map<string, Uint8Array>();
+    for (const hash of await this.#hashes(SHEETS_PREFIX + task)) {
+      const bytes = await this.#parts.shelf.get(hash);
+      if (bytes !== undefined) sheets.set(hash, bytes);
+    }
+    return sheets;
+  }
+
+  /** @throws StoreError */
+  keepSheets(task: string, hashes: readonly string[]): Promise<void> {
+    return this.#put(SHEETS_PREFIX + task, Buffer.from(hashes.join(",")));
+  }
+
+  /** Models, and what strategies remember, that were kept. @throws StoreError */
+  kept(task: string): Promise<readonly string[]> {
+    return this.#hashes(KEPT_PREFIX + task);
+  }
+
+  /** @throws StoreError */
+  keep(task: string, hashes: readonly string[]): Promise<void> {
+    return this.#put(KEPT_PREFIX + task, Buffer.from(hashes.join(",")));
+  }
+
+  /** Takes from flash what none of these tasks wants there any more. @throws StoreError */
+  async sweep(tasks: Iterable<string>): Promise<void> {
+    const { shelf } = this.#parts;
+    const wanted = new Set<string>();
+    for (const task of tasks)
+      for (const prefix of [KEPT_PREFIX, SHEETS_PREFIX])
+        for (const hash of await this.#hashes(prefix + task)) wanted.add(hash);
+    for (const hash of shelf.kept()) if (!wanted.has(hash)) await shelf.release(hash);
+  }
+
+  async #hashes(key: string): Promise<readonly string[]> {
+    const value = await this.#parts.store.get(key);
+    const text = value === undefined ? "" : Buffer.from(value).toString("utf8");
+    return text === "" ? [] : text.split(",");
+  }
+
+  #put(key: string, value: Uint8Array): Promise<void> {
+    return this.#parts.store.write([{ type: "put", key, value }], { durable: true });
+  }
+}
