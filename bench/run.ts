@@ -21,6 +21,7 @@ const suites = [
   "coordination",
   "training",
   "aggregation",
+  "byzantine",
   "consensus",
   "pbft",
   "tendermint",

@@ -16,12 +16,12 @@ const SETTINGS = {
 };
 
 /** Starts a script of `bench/peers` with NumPy from PyPI, installed once. @throws Error with what pip said */
-export function numpyPeer(script: string): LinePeer {
+export function numpyPeer(script: string, args: readonly string[] = []): LinePeer {
   const kept = join(homedir(), ".cache/agent-mesh-bench", NUMPY);
   const python = join(kept, "bin/python");
   if (!existsSync(python)) install(kept);
   const env = { ...process.env, ...SETTINGS };
-  return new LinePeer(script, python, [join(root, "bench/peers", script)], env);
+  return new LinePeer(script, python, [join(root, "bench/peers", script), ...args], env);
 }
 
 function install(kept: string): void {
