@@ -325,10 +325,16 @@ export class Agreement {
       if (this.#state !== "started") return;
       const { opened, closed, certified, restored } = this.#news.take();
       if (restored) this.#restored();
+      const ending = new Set(
+        closed.flatMap(({ number, proposalId }) => (number > this.#told ? [proposalId] : [])),
+      );
       for (const ballot of opened) {
-        if (this.#box.open.has(ballot.proposal.id)) this.#duties.opened(ballot);
-        this.#words.settle(`propose/${ballot.proposal.id}`, undefined);
-        this.#proposalListeners.tell(ballot.open());
+        const { id } = ballot.proposal;
+        const isOpen = this.#box.open.has(id);
+        if (isOpen) this.#duties.opened(ballot);
+        this.#words.settle(`propose/${id}`, undefined);
+        // Of one that was decided before this member began nobody would hear the end.
+        if (isOpen || ending.has(id)) this.#proposalListeners.tell(ballot.open());
       }
       for (const decision of closed) this.#closed(decision);
       for (const decision of certified) this.#certified(decision);

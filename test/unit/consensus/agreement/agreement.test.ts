@@ -305,3 +305,42 @@ t.test(
     t.equal(parts.signer.peerId, (await finalizing).proposer);
   },
 );
+
+t.test("nobody hears of a proposal after its end, however much comes at once", async (t) => {
+  const { agreement, gate, clock, keys, members } = await open(t, ["other"]);
+  const heard: string[] = [];
+  agreement.onProposal(({ id }) => heard.push(`open ${id}`));
+  agreement.onDecision(({ proposalId }) => heard.push(`over ${proposalId}`));
+  const elsewhere = new BoxUnderTest("raft", "", keys);
+  elsewhere.box.members(members);
+  const state = elsewhere.box.snapshot();
+  // As after a restart: a state, and the entries behind it, before anybody looks.
+  gate.machine.restore(state);
+  gate.machine.apply(
+    elsewhere.entry(
+      elsewhere.proposal("other", idOf(1)),
+      elsewhere.proposal("other", idOf(2)),
+      elsewhere.ballotVote("self", idOf(1), "reject"),
+      elsewhere.ballotVote("other", idOf(1), "reject"),
+    ),
+  );
+  await clock.advance(200);
+  t.same(
+    heard.filter((each) => each.endsWith(idOf(1))),
+    [`over ${idOf(1)}`],
+  );
+  t.ok(heard.includes(`open ${idOf(2)}`));
+  gate.machine.apply(
+    elsewhere.entry(
+      elsewhere.proposal("other", idOf(3)),
+      elsewhere.ballotVote("self", idOf(3), "reject"),
+      elsewhere.ballotVote("other", idOf(3), "reject"),
+    ),
+  );
+  await clock.advance(200);
+  t.same(
+    heard.filter((each) => each.endsWith(idOf(3))),
+    [`open ${idOf(3)}`, `over ${idOf(3)}`],
+    "one that begins and ends in a turn is told in order",
+  );
+});
