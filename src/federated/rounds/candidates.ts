@@ -20,6 +20,7 @@ export class Candidates {
 
   /** @param peers everybody with the role, in any order */
   set(peers: readonly PeerId[]): void {
+    if (isSameOrder(peers, this.#peers)) return;
     this.#peers = [...peers];
     this.#ranked = undefined;
   }
@@ -53,4 +54,8 @@ export function stageAfter(elapsedMs: number, { deadlineMs, takeoverMs }: RoundP
 /** @returns when the next stage begins */
 export function nextStageMs(elapsedMs: number, pace: RoundPace): number {
   return pace.deadlineMs + stageAfter(elapsedMs, pace) * pace.takeoverMs;
+}
+
+function isSameOrder(one: readonly PeerId[], other: readonly PeerId[]): boolean {
+  return one.length === other.length && one.every((peer, at) => peer === other[at]);
 }

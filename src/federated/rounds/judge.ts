@@ -13,6 +13,12 @@ import { faultOfRecord, faultOfSheet } from "./sheet-check.ts";
 import { countedOf, pauseAfter, type Step } from "./step.ts";
 import { Wanted } from "./wanted.ts";
 
+/**
+ * Of updates up to so many bytes a link to each trainer costs more than they do: whoever put the round together has them all. Larger
+ * ones come from their trainers, so that no aggregator has to upload a whole round to each member.
+ */
+const DIAL_BYTES = 65_536;
+
 /** What a judge is made of. */
 export interface JudgeParts {
   /** 32 hexadecimal digits. */
@@ -291,7 +297,9 @@ export class RoundJudge {
     for (const { updateHash, updateBytes, trainer } of sheet.words) {
       if (this.#wanted.isHad(updateHash)) continue;
       isComplete = false;
-      const holders = this.#others([trainer, record.aggregator, one.proposer]);
+      const { aggregator } = record;
+      const best = updateBytes > DIAL_BYTES ? [trainer, aggregator] : [aggregator, trainer];
+      const holders = this.#others([...best, one.proposer]);
       if (this.#wanted.due(updateHash, nowMs))
         this.#effects.push({
           kind: "fetch",
@@ -319,10 +327,13 @@ export class RoundJudge {
     return [...new Set(peers)].filter((peer) => peer !== this.#self);
   }
 
-  /** The first quorum begins at once; the others may find it decided. */
-  #staggerMs({ task, round }: RoundRecord): number {
-    const order = rank(this.#parts.hasher, { task, round }, this.#members);
-    return order.indexOf(this.#self) < this.#quorum ? 0 : this.#parts.times.staggerMs;
+  /** The first quorum begins at once; the others may find it decided. The aggregator has all of it already, so it is among the first. */
+  #staggerMs({ task, round, aggregator }: RoundRecord): number {
+    if (aggregator === this.#self) return 0;
+    const others = this.#members.filter((peer) => peer !== aggregator);
+    const first = this.#quorum - (this.#members.length - others.length);
+    const order = rank(this.#parts.hasher, { task, round }, others);
+    return order.indexOf(this.#self) < first ? 0 : this.#parts.times.staggerMs;
   }
 
   /** The record is wrong, and its aggregator signed it. */

@@ -17,6 +17,12 @@ const FACTORS: Readonly<Record<Misdeed, number>> = {
   silence: 0.8,
 };
 
+/** What is left of one agent's reputation: above 0, below 1. */
+export interface ReputationScore {
+  readonly peer: PeerId;
+  readonly score: number;
+}
+
 /** Below this an agent's words and records are not taken. */
 export const REPUTATION_LEAST = 0.3;
 /** What a round in which an update was counted gives back. */
@@ -37,6 +43,12 @@ export class Reputation {
   #lastCounted = 0;
   #overdueRound = 0;
   #overdue = 0;
+
+  /** @param kept from before a restart; what is no score is left out */
+  constructor(kept: Iterable<ReputationScore> = []) {
+    for (const { peer, score } of kept)
+      if (score > 0 && score < 1 && this.#scores.size < PEERS_MAX) this.#scores.set(peer, score);
+  }
 
   /** Above 0, at most 1. */
   of(peer: PeerId): number {
@@ -88,8 +100,8 @@ export class Reputation {
     for (const { trainer } of words) this.#raise(trainer, GOOD_ROUND);
   }
 
-  /** Everybody below 1, for people. */
-  all(): readonly { readonly peer: PeerId; readonly score: number }[] {
+  /** Everybody below 1. */
+  all(): readonly ReputationScore[] {
     return Array.from(this.#scores, ([peer, score]) => ({ peer, score }));
   }
 

@@ -25,6 +25,9 @@ export class Sample {
 
   /** @param trainers everybody who could, as far as is known; with nobody all are asked */
   set(trainers: readonly PeerId[]): void {
+    const isSame =
+      trainers.length === this.#trainers.size && trainers.every((peer) => this.#trainers.has(peer));
+    if (isSame) return;
     this.#trainers = new Set(trainers);
     this.#places = undefined;
   }

@@ -26,7 +26,9 @@ export type TrainerInput = { readonly nowMs: number } & (
       readonly samples: number;
       readonly loss: number;
     }
-  /** `train` came to nothing. */
+  /** `train-alone` is done. */
+  | { readonly kind: "trained-alone"; readonly base: Base }
+  /** `train`, or `train-alone`, came to nothing. */
   | { readonly kind: "failed"; readonly base: Base; readonly reason: string }
   /** What came of `keep`: `durable` is false where the disk did not take it. */
   | { readonly kind: "kept"; readonly updateHash: string; readonly durable: boolean }
@@ -47,6 +49,11 @@ export type TrainerEffect =
   | { readonly kind: "fetch-base"; readonly base: Base; readonly aggregator: PeerId | undefined }
   /** To train on that model. Answer: `trained` or `failed`. */
   | { readonly kind: "train"; readonly base: Base }
+  /**
+   * No round comes of what was said on that base: to train on from where the last training alone, or else that model, has come to. The next
+   * `train` begins there, and its update is how far that is from its own base. Answer: `trained-alone` or `failed`.
+   */
+  | { readonly kind: "train-alone"; readonly base: Base }
   /** The training on that base: to stand still at once, to go on, or to be thrown away. */
   | { readonly kind: "pause" | "resume" | "abandon"; readonly base: Base }
   /** To be made durable, in the place of the one before. Answer: `kept`. Until then nobody hears of it. */

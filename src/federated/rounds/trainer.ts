@@ -1,5 +1,6 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
+import { Alone } from "./alone.ts";
 import { Candidates, nextStageMs, stageAfter } from "./candidates.ts";
 import { baseOf, type RoundHead } from "./chain.ts";
 import { EDITIONS_MAX } from "./limits.ts";
@@ -32,6 +33,8 @@ export type TrainerState = "resting" | "fetching" | "training" | "paused" | "kee
 
 interface Job {
   readonly base: Base;
+  /** Nobody is told. */
+  readonly isAlone?: true;
   phase: "fetching" | "ready" | "training" | "paused" | "failed";
   failures: number;
   retryAtMs: number;
@@ -58,6 +61,7 @@ export class RoundTrainer {
   readonly #candidates: Candidates;
   readonly #telling: Telling;
   readonly #sample: Sample;
+  readonly #alone: Alone;
   #mayTrain = false;
   #head: RoundHead | undefined;
   #learnedAtMs = 0;
@@ -75,6 +79,7 @@ export class RoundTrainer {
     this.#candidates = new Candidates(parts.hasher, parts.task);
     this.#sample = new Sample(parts.hasher, parts.task, parts.pace);
     this.#telling = new Telling(parts.times.retellMs);
+    this.#alone = new Alone(parts.pace);
     if (parts.kept !== undefined)
       this.#kept = { ...parts.kept, durable: true, retryAtMs: Number.POSITIVE_INFINITY };
   }
@@ -93,6 +98,7 @@ export class RoundTrainer {
     const { nowMs } = input;
     this.#take(input);
     this.#begin(nowMs);
+    this.#goOnAlone(nowMs);
     this.#retry(nowMs);
     this.#hold();
     this.#tell(nowMs);
@@ -122,6 +128,11 @@ export class RoundTrainer {
       case "trained":
         this.#onTrained(input);
         break;
+      case "trained-alone":
+        if (this.#job?.isAlone !== true || !isSame(this.#job.base, input.base)) break;
+        this.#job = undefined;
+        this.#alone.trained();
+        break;
       case "failed":
         this.#onFailed(input.base, input.reason, input.nowMs);
         break;
@@ -144,8 +155,9 @@ export class RoundTrainer {
     this.#head = head;
     this.#learnedAtMs = nowMs;
     this.#telling.clear();
+    this.#alone.ended();
     const job = this.#job;
-    if (job === undefined || this.#isUseful(job.base)) return;
+    if (job === undefined || (job.isAlone !== true && this.#isUseful(job.base))) return;
     this.#effects.push({ kind: "abandon", base: job.base });
     this.#event({ kind: "abandoned", base: job.base });
     this.#job = undefined;
@@ -179,6 +191,21 @@ export class RoundTrainer {
     this.#effects.push({ kind: "fetch-base", base, aggregator: head.aggregator });
   }
 
+  /** What was said on the head comes to nothing for long: it learns on by itself. */
+  #goOnAlone(nowMs: number): void {
+    if (this.#job !== undefined || !this.#mayTrain || nowMs < this.#aloneAtMs()) return;
+    const base = this.#headBase();
+    if (base === undefined) return;
+    this.#job = { base, isAlone: true, phase: "training", failures: 0, retryAtMs: nowMs };
+    this.#effects.push({ kind: "train-alone", base });
+  }
+
+  #aloneAtMs(): number {
+    const base = this.#headBase();
+    const isSaid = isSame(this.#kept?.word, base) && this.#kept?.durable === true;
+    return isSaid ? this.#alone.dueAtMs(this.#learnedAtMs) : Number.POSITIVE_INFINITY;
+  }
+
   #retry(nowMs: number): void {
     const job = this.#job;
     if (job?.phase === "failed" && job.retryAtMs <= nowMs) {
@@ -208,7 +235,7 @@ export class RoundTrainer {
   #onTrained(input: Extract<TrainerInput, { kind: "trained" }>): void {
     const { base, updateHash, updateBytes, samples, loss } = input;
     const job = this.#job;
-    if (job === undefined || !isSame(job.base, base)) return;
+    if (job === undefined || job.isAlone === true || !isSame(job.base, base)) return;
     if (job.phase !== "training" && job.phase !== "paused") return;
     this.#job = undefined;
     this.#done = base;
@@ -241,6 +268,12 @@ export class RoundTrainer {
     const job = this.#job;
     if (job === undefined || !isSame(job.base, base)) return;
     if (job.phase === "failed" || job.phase === "ready") return;
+    if (job.isAlone === true) {
+      this.#event({ kind: "failed", base, reason, givenUp: false });
+      this.#alone.giveUp();
+      this.#job = undefined;
+      return;
+    }
     // A model that can not be had yet will be; a training that fails will fail again.
     const wasTraining = job.phase !== "fetching";
     job.failures++;
@@ -297,7 +330,7 @@ export class RoundTrainer {
     const { task } = this.#parts;
     const talks: Extract<RoundsTalk, { kind: "begun" | "word" }>[] = [];
     if (word !== undefined) talks.push({ kind: "word", word });
-    if (job !== undefined) talks.push({ kind: "begun", task, ...job.base });
+    if (job !== undefined && job.isAlone !== true) talks.push({ kind: "begun", task, ...job.base });
     return talks;
   }
 
@@ -330,6 +363,7 @@ export class RoundTrainer {
     const stageMs =
       isPastAll || !hasWords ? Number.POSITIVE_INFINITY : nextStageMs(elapsedMs, pace);
     return Math.min(
+      job === undefined && this.#mayTrain ? this.#aloneAtMs() : Number.POSITIVE_INFINITY,
       job?.phase === "failed" ? job.retryAtMs : Number.POSITIVE_INFINITY,
       this.#kept?.durable === false ? this.#kept.retryAtMs : Number.POSITIVE_INFINITY,
       hasWords ? this.#telling.nextAtMs() : Number.POSITIVE_INFINITY,

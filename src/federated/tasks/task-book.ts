@@ -39,8 +39,11 @@ export interface TaskBookParts {
   readonly signer: Signer;
   readonly hasher: Hasher;
   readonly logger: Logger;
-  /** Looks whether a committee has decided it. Never throws. */
-  readonly judgeHead: (bytes: Uint8Array) => HeadVerdict;
+  /**
+   * Looks whether a committee has decided it. Never throws.
+   * @param isOwn from this agent's own store: it was looked at when it came, and its committee may have been replaced since
+   */
+  readonly judgeHead: (bytes: Uint8Array, isOwn: boolean) => HeadVerdict;
 }
 
 /**
@@ -103,7 +106,12 @@ export class TaskBook {
       statement.control && readControl(signer, manifest.proof.publicKey, statement.control);
     if (statement.control !== undefined && control?.task !== manifest.task)
       return { kind: "fault", fault: "forged" };
-    const head = this.#headIn(statement);
+    // Neighbours tell the same, and a certificate takes its time.
+    const isKnownHead =
+      statement.head !== undefined &&
+      before?.head !== undefined &&
+      isSame(statement.head, before.head.bytes);
+    const head = isKnownHead ? undefined : this.#headIn(statement, false);
     if (head === "malformed" || head === "forged") return { kind: "fault", fault: head };
     if (before === undefined && !this.#makeRoom()) return { kind: "full" };
     if (head === "lacking") this.#unjudged.set(statement.task, statement.head?.slice() ?? NOTHING);
@@ -145,9 +153,12 @@ export class TaskBook {
     await this.#writer.written();
   }
 
-  #headIn({ task, head }: Statement): KnownHead | "lacking" | "forged" | "malformed" | undefined {
+  #headIn(
+    { task, head }: Statement,
+    isOwn: boolean,
+  ): KnownHead | "lacking" | "forged" | "malformed" | undefined {
     if (head === undefined) return undefined;
-    const verdict = this.#parts.judgeHead(head);
+    const verdict = this.#parts.judgeHead(head, isOwn);
     if (typeof verdict === "string") return verdict;
     return verdict.task === task ? { round: verdict.round, bytes: head.slice() } : "malformed";
   }
@@ -160,7 +171,7 @@ export class TaskBook {
     const control =
       statement.control &&
       readControl(this.#parts.signer, manifest.proof.publicKey, statement.control);
-    const head = this.#headIn(statement);
+    const head = this.#headIn(statement, true);
     return {
       manifest,
       ...(control?.task === manifest.task && { control }),
@@ -198,6 +209,10 @@ export class TaskBook {
     };
     return { type: "put", key, value: encodeStatement(statement) };
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
 const NOTHING = new Uint8Array(0);

@@ -4,6 +4,11 @@ import { versionOf } from "./known-task.ts";
 import { portions, type TasksMessage } from "./message-codec.ts";
 import type { TaskBook } from "./task-book.ts";
 
+/** Neighbours that are told news in full; the others are told how new it is, and ask one of those who have it. */
+const TOLD_IN_FULL = 2;
+/** Of one version so many are asked: the first may be gone. */
+const ASKED_MAX = 2;
+
 /** What is to be said to whom. */
 export interface GossipEffect {
   readonly to: PeerId;
@@ -21,12 +26,20 @@ export interface TaskGossipParts {
 
 /**
  * How learning tasks and their newest rounds get around. On a new link both sides say how much of which task they know;
- * whoever knows more says it, and asks for what it knows less of. What is new is passed on to all other neighbours at once. Hellos are
- * repeated now and then.
+ * whoever knows more says it, and asks for what it knows less of. What is new is passed on at once: in full to two neighbours, another two
+ * each time, and as its number to the others, who ask for it, so that hardly anybody gets it twice however many neighbours it has. A
+ * manifest goes to all. Hellos are repeated now and then.
  */
 export class TaskGossip {
   readonly #parts: TaskGossipParts;
   readonly #neighbours = new Set<PeerId>();
+  /** By task, whom this node has asked for which version. */
+  readonly #asked = new Map<
+    string,
+    { readonly version: TaskVersion; readonly peers: Set<PeerId> }
+  >();
+  /** Whose turn it is to be told in full. */
+  #turn = 0;
 
   constructor(parts: TaskGossipParts) {
     this.#parts = parts;
@@ -40,10 +53,12 @@ export class TaskGossip {
 
   linkDown(peer: PeerId): void {
     this.#neighbours.delete(peer);
+    for (const { peers } of this.#asked.values()) peers.delete(peer);
   }
 
   /** Says hello to all neighbours again: what got lost on the way evens out. */
   refresh(): readonly GossipEffect[] {
+    this.#asked.clear();
     const message = this.#hello();
     return Array.from(this.#neighbours, (to) => ({ to, message }));
   }
@@ -60,13 +75,34 @@ export class TaskGossip {
       case "statements":
         return this.#onStatements(from, message.statements);
       case "want":
-        return this.#tell(from, [
-          ...message.unknown.flatMap((task) => this.#statement(task) ?? []),
-          ...message.versions.flatMap((version) => this.#statement(version.task, version) ?? []),
-        ]);
+        return [
+          ...this.#tell(from, [
+            ...message.unknown.flatMap((task) => this.#statement(task) ?? []),
+            ...message.versions.flatMap((version) => this.#statement(version.task, version) ?? []),
+          ]),
+          ...this.#askFor(from, message.versions),
+        ];
       default:
         return message satisfies never;
     }
+  }
+
+  /** Somebody has what is not known here: it is asked for, unless others were. */
+  #askFor(from: PeerId, versions: readonly TaskVersion[]): readonly GossipEffect[] {
+    const worse: TaskVersion[] = [];
+    for (const version of versions) {
+      const known = this.#parts.book.get(version.task);
+      const ours = known && versionOf(known);
+      if (ours === undefined || !isNewer(version, ours)) continue;
+      const before = this.#asked.get(version.task);
+      const isFirst = before === undefined || isNewer(version, before.version);
+      const asked = isFirst ? { version, peers: new Set<PeerId>() } : before;
+      this.#asked.set(version.task, asked);
+      if (asked.peers.size >= ASKED_MAX || asked.peers.has(from)) continue;
+      asked.peers.add(from);
+      worse.push(ours);
+    }
+    return ask(from, [], worse);
   }
 
   #hello(): TasksMessage {
@@ -83,7 +119,8 @@ export class TaskGossip {
     const worse = versions.flatMap(({ task, serial, round }) => {
       const known = book.get(task);
       const ours = known && versionOf(known);
-      return ours !== undefined && (serial > ours.serial || round > ours.round) ? [ours] : [];
+      const isOld = ours !== undefined && isNewer({ serial, round }, ours);
+      return isOld ? [ours] : [];
     });
     return [...this.#tell(from, better), ...ask(from, unknown, worse)];
   }
@@ -124,10 +161,28 @@ export class TaskGossip {
   }
 
   #pass(statements: readonly Statement[], but: PeerId | undefined): GossipEffect[] {
-    return [...this.#neighbours].flatMap((peer) =>
-      peer === but ? [] : this.#tell(peer, statements),
-    );
+    if (statements.length === 0) return [];
+    const others = [...this.#neighbours].filter((peer) => peer !== but);
+    const versions = statements.flatMap(({ task }) => {
+      const known = this.#parts.book.get(task);
+      return known === undefined ? [] : [versionOf(known)];
+    });
+    // Who does not know the task yet can not ask for what is newer of it.
+    const isForAll = statements.some(({ manifest }) => manifest !== undefined);
+    this.#turn += TOLD_IN_FULL;
+    return others.flatMap((to, at) => {
+      const place = (at + this.#turn) % others.length;
+      if (isForAll || place < TOLD_IN_FULL) return this.#tell(to, statements);
+      return ask(to, [], versions);
+    });
   }
+}
+
+function isNewer(
+  one: Pick<TaskVersion, "serial" | "round">,
+  other: Pick<TaskVersion, "serial" | "round">,
+): boolean {
+  return one.serial > other.serial || one.round > other.round;
 }
 
 function ask(

@@ -32,6 +32,7 @@ export interface Neighbours {
 }
 
 interface Training {
+  readonly isAlone: boolean;
   readonly base: { readonly baseRound: number; readonly baseHash: string };
   remainingMs: number;
   /** When it goes on, undefined while it is paused. */
@@ -335,8 +336,10 @@ export class RoundsAgent {
         break;
       }
       case "train":
+      case "train-alone":
         this.#training = {
           base: effect.base,
+          isAlone: effect.kind === "train-alone",
           remainingMs: this.plan.trainMs,
           sinceMs: undefined,
         };
@@ -398,7 +401,8 @@ export class RoundsAgent {
     this.#soon(training.remainingMs, () => {
       if (this.#training !== training || training.sinceMs !== sinceMs) return;
       this.#training = undefined;
-      this.#trained(training.base);
+      if (training.isAlone) this.#toTrainer({ kind: "trained-alone", base: training.base });
+      else this.#trained(training.base);
     });
   }
 
