@@ -6,6 +6,7 @@ import { noTrails } from "../coordination/swarm/view.ts";
 import { noTasks } from "../coordination/tasks/view.ts";
 import { chooseFirmwareProfile } from "../device/firmware-profile.ts";
 import { ResourceMonitor } from "../device/resource-monitor.ts";
+import type { LearningPrograms } from "../federated/running/learning-programs.ts";
 import { noLearning } from "../federated/view.ts";
 import { BRIDGE_FEATURE } from "../mesh/bridge/hand-over.ts";
 import { isBridgeOn } from "../mesh/bridge/option-faults.ts";
@@ -28,6 +29,7 @@ import type {
 import { BridgePart } from "./bridge-part.ts";
 import { consensusFeatures, createConsensusPart } from "./consensus-part.ts";
 import { attachDescribe } from "./describe-task.ts";
+import { isFinding, readingsOf } from "./findings.ts";
 import { healthOf } from "./health-checks.ts";
 import { createLearningPart, learningFeatures } from "./learning-part.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -47,6 +49,8 @@ export interface Agent {
   readonly info: RunInfo;
   /** What REST shows, for tests and simulations too. */
   readonly context: AgentContext;
+  /** What a program of the same process brings to learning; absent while that is off. */
+  readonly programs?: LearningPrograms;
   /** Stops everything in order; what is queued stays on disk. Idempotent. */
   stop(): Promise<void>;
 }
@@ -162,6 +166,9 @@ export async function startAgent(
           device,
           events,
           store,
+          agentId,
+          readings: readingsOf(intake, outbox),
+          broker,
         })
       : undefined,
   );
@@ -302,8 +309,9 @@ export async function startAgent(
     name: "broker",
     start: () =>
       broker.start((message, settle) => {
-        // What programs say of tasks is no reading.
-        if (tasks?.takes(message.topic, message.payload) === true) settle();
+        // What programs say of tasks is no reading, and neither is what agents found in readings.
+        const { topic, payload } = message;
+        if (isFinding(topic) || tasks?.takes(topic, payload) === true) settle();
         else intake.take(message, settle);
       }),
     stop: () => broker.stop(),
@@ -330,7 +338,12 @@ export async function startAgent(
       service.stopping();
     },
   });
-  return { info, context, stop: () => lifecycle.stop() };
+  return {
+    info,
+    context,
+    ...(learning !== undefined && { programs: learning.programs }),
+    stop: () => lifecycle.stop(),
+  };
 }
 
 /** @returns nothing where the mesh is off @throws Error in words that name the setting to change */

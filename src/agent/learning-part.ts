@@ -10,6 +10,8 @@ import { defaultRoundTimes } from "../federated/rounds/options.ts";
 import { readRecord } from "../federated/rounds/round-record.ts";
 import { decodeTalk, encodeTalk } from "../federated/rounds/talk.ts";
 import { LearningDesk } from "../federated/running/learning-desk.ts";
+import type { LearningPrograms } from "../federated/running/learning-programs.ts";
+import type { ReadingsSource } from "../federated/running/readings-source.ts";
 import type { ProposalEnd, RoundsCommittee } from "../federated/running/round-parts.ts";
 import { type HeadVerdict, TaskBook } from "../federated/tasks/task-book.ts";
 import { LEARNING_TASKS_PROTOCOL, TaskCourier } from "../federated/tasks/task-courier.ts";
@@ -20,12 +22,14 @@ import { TENSORS_BULK_ID } from "../federated/tensors/tensor-server.ts";
 import { TensorShelf } from "../federated/tensors/tensor-shelf.ts";
 import type { LearningView } from "../federated/view.ts";
 import { isLiving } from "../mesh/membership/table.ts";
+import type { Broker } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { NetworkError, type Protocol, Refused } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import type { ConsensusPart } from "./consensus-part.ts";
+import { findingsOver } from "./findings.ts";
 import type { MeshPart } from "./mesh-part.ts";
 
 /** What an agent tells the fleet that it does. */
@@ -40,11 +44,15 @@ const ROUNDS_PROTOCOL: Protocol = {
 const TELL_TIMEOUT_MS = 10_000;
 /** How long members may take to judge a record; they fetch and compute in that time. */
 const VOTE_WITHIN_MS = 600_000;
+/** Enough for what a round puts on the shelf before it is pinned; all of an older round may go. */
+const LOOSE_TENSORS_MAX = 16;
 const LOOK_EVERY_MS = 2_000;
 
 /** Learning as a part of the agent. */
 export interface LearningPart {
   readonly view: LearningView;
+  /** What programs of this process bring along. */
+  readonly programs: LearningPrograms;
   /** Once consensus runs. @throws StoreError */
   start(): Promise<void>;
   /** Before consensus stops. */
@@ -67,9 +75,12 @@ export async function createLearningPart(
     readonly device: ResourceMonitor;
     readonly events: EventSink;
     readonly store: KeyValueStore;
+    readonly agentId: string;
+    readonly readings: ReadingsSource;
+    readonly broker: Pick<Broker, "publish">;
   },
 ): Promise<LearningPart> {
-  const { mesh, roles, consensus, device, events, store } = parts;
+  const { mesh, roles, consensus, device, events, store, readings } = parts;
   const { node, network, access, signer } = mesh;
   const { clock, hasher } = platform;
   const logger = platform.logger.child("learning");
@@ -82,7 +93,7 @@ export async function createLearningPart(
   const { memoryBytesMax, storeBytesMax } = learning;
   const shelf = await TensorShelf.open(
     { store, hasher, logger },
-    { memoryBytesMax, storeBytesMax },
+    { memoryBytesMax, storeBytesMax, looseTensorsMax: LOOSE_TENSORS_MAX },
   );
   const exchange = new TensorExchange(
     {
@@ -100,19 +111,20 @@ export async function createLearningPart(
     { ...defaultTensorExchangeOptions, inFlightBytesMax: memoryBytesMax },
   );
   const readDecision = (bytes: Uint8Array): Uint8Array | undefined => {
-    const { valid, topic, value } = consensus.view.verify(bytes);
-    return valid && topic === TOPIC ? value : undefined;
+    // Found certified when it came. Its committee may have been replaced since, and what it decided still counts.
+    const { topic, value } = consensus.view.verify(bytes);
+    return topic === TOPIC ? value : undefined;
   };
   const book = new TaskBook({
     store,
     signer,
     hasher,
     logger,
-    judgeHead: (bytes): HeadVerdict => {
+    judgeHead: (bytes, isOwn): HeadVerdict => {
       const { valid, fault, topic, value } = consensus.view.verify(bytes);
       if (fault === "malformed") return "malformed";
       // Of a committee, or of members, that are not known here yet; or of one that counts no more.
-      if (!valid || topic !== TOPIC || value === undefined) return "lacking";
+      if ((!valid && !isOwn) || topic !== TOPIC || value === undefined) return "lacking";
       const record = readRecord(signer, value);
       return typeof record === "string" ? record : { task: record.task, round: record.round };
     },
@@ -144,6 +156,8 @@ export async function createLearningPart(
       return ground;
     },
     datasets: learning.datasets.map(({ name }) => name),
+    readings,
+    publish: findingsOver({ ...parts, logger }),
     times: { ...defaultRoundTimes, gatherMs: learning.gatherMs },
     tell: async (to, talk) => {
       if (to === node.id) desk.hear(to, talk);
@@ -159,7 +173,7 @@ export async function createLearningPart(
         self: peer === node.id,
       };
     },
-    roles: () => rolesIn(node, roles),
+    roles: () => rolesIn(node, roles, committee.members()),
   });
   node.serve(
     ROUNDS_PROTOCOL,
@@ -198,6 +212,7 @@ export async function createLearningPart(
   device.onPowerChange(({ mode }) => desk.mayTrain(mode === "normal"));
   return {
     view: desk,
+    programs: desk.programs,
     async start() {
       desk.mayTrain(device.power().mode === "normal");
       await desk.open();
@@ -287,7 +302,11 @@ class CommitteeDoor implements RoundsCommittee {
   }
 }
 
-function rolesIn(node: MeshPart["node"], roles: RolesView) {
+/**
+ * Who aggregates, and who could train. A member of the committee fetches all updates to judge a round, so it is a member that puts them
+ * together; where fewer than two members learn, those with the role of an aggregator do so as well.
+ */
+function rolesIn(node: MeshPart["node"], roles: RolesView, members: readonly PeerId[]) {
   const trainers: PeerId[] = [];
   for (const { record, state } of node.members())
     if (isLiving(state) && record.capabilities?.features.includes(LEARNING_FEATURE) === true)
@@ -295,5 +314,7 @@ function rolesIn(node: MeshPart["node"], roles: RolesView) {
   const { assignment } = roles.summary();
   const assigned = assignment?.aggregators.map(({ peerId }) => peerId) ?? [];
   const able = new Set(trainers);
-  return { aggregators: assigned.filter((peer) => able.has(peer)), trainers };
+  const seated = members.filter((peer) => able.has(peer));
+  const others = seated.length < 2 ? assigned.filter((peer) => able.has(peer)) : [];
+  return { aggregators: [...new Set([...seated, ...others])], trainers };
 }

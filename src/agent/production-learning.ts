@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Combined, CombineJob } from "../federated/combining/combine.ts";
 import { readCsv } from "../federated/data/csv.ts";
 import { DataError } from "../federated/data/data-error.ts";
-import { type Dataset, pick, samplesOf } from "../federated/data/dataset.ts";
+import { type Dataset, type LabelledSamples, pick, samplesOf } from "../federated/data/dataset.ts";
 import { decodeDataset, decompressDataset } from "../federated/data/dataset-file.ts";
 import type { LearningOptions } from "../federated/options/agent-learning-options.ts";
 import type { LearningGround } from "../federated/running/learning-ground.ts";
@@ -43,7 +43,7 @@ async function readDataset(name: string, file: string): Promise<Dataset> {
     const reason = (error as Error).message;
     throw new DataError("data.setting", `learning.datasets: ${name} can not be read: ${reason}`);
   });
-  if (!file.endsWith(".csv")) return decodeDataset(decompressDataset(bytes));
+  if (!file.endsWith(".csv")) return decodeDataset(decompressDataset(bytes), sharedFloats);
   const columns = readCsv(new TextDecoder().decode(bytes));
   const { samples, features, classes } = samplesOf(columns, { label: "label" });
   const places = Array.from({ length: samples.count }, (_, at) => at);
@@ -51,15 +51,30 @@ async function readDataset(name: string, file: string): Promise<Dataset> {
     name,
     shape: [features],
     classes,
-    train: pick(
-      samples,
-      places.filter((at) => at % TEST_EVERY !== TEST_EVERY - 1),
+    train: shared(
+      pick(
+        samples,
+        places.filter((at) => at % TEST_EVERY !== TEST_EVERY - 1),
+      ),
     ),
-    test: pick(
-      samples,
-      places.filter((at) => at % TEST_EVERY === TEST_EVERY - 1),
+    test: shared(
+      pick(
+        samples,
+        places.filter((at) => at % TEST_EVERY === TEST_EVERY - 1),
+      ),
     ),
   };
+}
+
+/** Memory that the training thread sees too: samples are there once, and nothing of them is copied when a round is trained. */
+function sharedFloats(length: number): Float32Array {
+  return new Float32Array(new SharedArrayBuffer(4 * length));
+}
+
+function shared(samples: LabelledSamples): LabelledSamples {
+  const features = sharedFloats(samples.features.length);
+  features.set(samples.features);
+  return { ...samples, features };
 }
 
 /** Puts updates together in a thread. */

@@ -1,4 +1,5 @@
 import type { PeerId } from "../platform/signer.ts";
+import type { ServingView } from "./serving/view.ts";
 import type { TaskState } from "./tasks/control.ts";
 import { LearningError } from "./tasks/learning-error.ts";
 import type { TaskSpec } from "./tasks/task-spec.ts";
@@ -47,6 +48,8 @@ export interface LearningRound {
   readonly own?: boolean;
   /** Of the model on this agent's own held-out samples, where it has judged it. */
   readonly evaluation?: { readonly loss: number; readonly accuracy?: number };
+  /** Of this agent's own model after the round, on the same samples, where the task gives it one. */
+  readonly ownEvaluation?: { readonly loss: number; readonly accuracy?: number };
 }
 
 /** A learning task, as this agent sees it. */
@@ -109,12 +112,22 @@ export interface LearningView {
   /**
    * Runs the newest model.
    * @param features each as long as the model's input
+   * @param model this agent's own one or the fleet's; as the task has it unless given
    * @returns for each the model's outputs @throws LearningError
    */
   predict(
     id: string,
     features: readonly (readonly number[])[],
-  ): Promise<{ readonly round: number; readonly outputs: readonly (readonly number[])[] }>;
+    model?: "own" | "global",
+  ): Promise<{
+    /** That the model came of. */
+    readonly round: number;
+    /** Which one answered. */
+    readonly model: "own" | "global";
+    readonly outputs: readonly (readonly number[])[];
+  }>;
+  /** What this agent makes of learned models on its own streams. */
+  readonly serving: ServingView;
 }
 
 const OFF: LearningStatus = {
@@ -134,10 +147,16 @@ const OFF: LearningStatus = {
   },
 };
 
+function refusal(): LearningError {
+  return new LearningError("learning.off", "this agent does not learn; set learning.enabled=true");
+}
+
 function off(): Promise<never> {
-  return Promise.reject(
-    new LearningError("learning.off", "this agent does not learn; set learning.enabled=true"),
-  );
+  return Promise.reject(refusal());
+}
+
+function none(): never {
+  throw refusal();
 }
 
 /** Learning is off. */
@@ -149,4 +168,13 @@ export const noLearning: LearningView = {
   start: off,
   control: off,
   predict: off,
+  serving: {
+    state: none,
+    versions: none,
+    command: off,
+    labels: none,
+    addLabel: off,
+    removeLabel: off,
+    alerts: () => [],
+  },
 };

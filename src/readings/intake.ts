@@ -1,5 +1,5 @@
 import type { Outbox } from "../outbox/outbox.ts";
-import type { UpdateDraft } from "../outbox/update.ts";
+import type { Update, UpdateDraft } from "../outbox/update.ts";
 import type { InboundMessage, Refusal } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import { RecentReadings } from "./recent-readings.ts";
@@ -25,6 +25,7 @@ export class Intake implements ReadingsView {
   readonly #parts: IntakeParts;
   readonly #recent = new RecentReadings();
   readonly #totals = { received: 0, refused: 0, deadLettered: 0, bytes: 0 };
+  readonly #listeners = new Set<(update: Update) => void>();
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -57,6 +58,12 @@ export class Intake implements ReadingsView {
     this.append(draft, settle);
   }
 
+  /** Calls `listener` with each reading once it is on disk; it is quick and never throws. @returns ends it */
+  onReading(listener: (update: Update) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** Takes a reading of the agent's own. */
   append(draft: UpdateDraft, settle: (refusal?: Refusal) => void): void {
     this.#parts.outbox.append(draft, (error, update) => {
@@ -70,6 +77,7 @@ export class Intake implements ReadingsView {
       this.#totals.received++;
       this.#totals.bytes += update.payload.length;
       this.#recent.note(update);
+      for (const listener of this.#listeners) listener(update);
       settle();
     });
   }

@@ -62,6 +62,11 @@ export const eventMeanings: Readonly<Record<EventType, string>> = {
   "learning.resumed": "This agent may train again.",
   "learning.failed": "This agent can not join a learning task, or not train it.",
   "learning.evidence": "An agent did not do its part of a round, or lied.",
+  "learning.alert":
+    "What this device's sensors say is not what the fleet has learned to be normal, or is again.",
+  "learning.version":
+    "A model that came of a round serves on this device from now on, or does not.",
+  "learning.stream-fault": "A learning task can not use what is published on a topic; told once.",
   "relay.guest-joined": "A neighbour without an uplink hands its updates over to this agent.",
   "relay.guest-left": "A neighbour does so no more.",
   "relay.refused":

@@ -8,6 +8,7 @@ import {
   type LearningView,
   noLearning,
 } from "../../src/federated/view.ts";
+import { StillServing } from "./learning-serving.ts";
 
 const SELF = { peerId: "12D3KooWself", agentId: "agent-1", self: true };
 const OTHER = { peerId: "12D3KooWpeer", agentId: "agent-2", self: false };
@@ -31,6 +32,8 @@ export class StillLearning implements LearningView {
   readonly asked: (readonly (readonly number[])[])[] = [];
   /** What the model answers, for each row. */
   output: readonly number[] = [0.5, 2.25, -1];
+  /** Of the first task that was started. */
+  readonly serving = new StillServing(() => this.kept[0]?.task);
   readonly #rounds = new Map<string, LearningRound[]>();
 
   status: LearningView["status"] = () => ({
@@ -78,14 +81,18 @@ export class StillLearning implements LearningView {
     return this.#put({ ...task, state });
   }
 
-  async predict(id: string, features: readonly (readonly number[])[]) {
+  async predict(
+    id: string,
+    features: readonly (readonly number[])[],
+    model: "own" | "global" = "global",
+  ) {
     const round = this.task(id)?.round;
     if (round === undefined)
       throw new LearningError("learning.unknown-task", `no task ${id} is known here`);
     if (features.some(({ length }) => length !== 4))
       throw new LearningError("learning.spec", "features 0 has another length than 4");
     this.asked.push(features);
-    return { round, outputs: features.map(() => this.output) };
+    return { round, model, outputs: features.map(() => this.output) };
   }
 
   /** Another agent started it. */

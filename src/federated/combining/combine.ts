@@ -1,11 +1,16 @@
 import type { Random } from "../../platform/random.ts";
+import type { ParameterInfo } from "../../platform/training-backend.ts";
 import type { VectorMath } from "../../platform/vector-math.ts";
 import { decompress } from "../compression/codec.ts";
 import { CompressionError } from "../compression/compression-error.ts";
+import { clearNormalization } from "../personalization/fed-bn.ts";
 import { AggregationError, type Contribution } from "../strategies/aggregation.ts";
+import type { CustomRules } from "../strategies/custom-rules.ts";
 import { StrategyRegistry } from "../strategies/registry.ts";
 import type { StrategyState } from "../strategies/strategy.ts";
 import { decodeState, encodeState } from "../strategies/strategy-state.ts";
+import { unpackExactly } from "./exact-packing.ts";
+import { letGo } from "./let-go.ts";
 import { bytesOfWeights, weightsOfBytes } from "./weights-codec.ts";
 
 /** One update of a round, as it travelled. */
@@ -24,8 +29,10 @@ export interface CombineJob {
   /** As the manifest has it. */
   readonly strategy: unknown;
   readonly parameterCount: number;
-  /** Whether updates are compressed; they are float32 otherwise. */
+  /** Whether updates are compressed; they are float32 otherwise, plain or packed exactly. */
   readonly compressed: boolean;
+  /** Parts of the model that stay at each agent: what updates say of them does not count. */
+  readonly kept?: readonly ParameterInfo[];
   /** The model that the round begins with. */
   readonly base: Uint8Array;
   /** What the strategy remembers from the round before; absent where it remembers nothing. */
@@ -47,15 +54,16 @@ export type Combined =
 
 /**
  * Makes the next model of a round's updates. Synchronous and long for large models.
- * @param random that all who recompute the round share
+ * @param tools `random`: that all who recompute the round share; `rules`: of programs, where the strategy names one
  */
 export function combine(
   job: CombineJob,
-  { math, random }: { readonly math: VectorMath; readonly random: Random },
+  tools: { readonly math: VectorMath; readonly random: Random; readonly rules?: CustomRules },
 ): Combined {
+  const { rules, ...context } = tools;
   const { parameterCount, base, state, updates } = job;
   try {
-    const strategy = new StrategyRegistry().strategy(job.strategy);
+    const strategy = new StrategyRegistry(rules).strategy(job.strategy);
     const model = weightsOfBytes(base, parameterCount);
     if (model === undefined) return failed("the base is no model of this task");
     const contributions: Contribution[] = [];
@@ -63,6 +71,7 @@ export function combine(
       const values = valuesOf(update.bytes, job);
       if (typeof values === "string")
         return { kind: "blamed", sender: update.sender, reason: values };
+      if (job.kept !== undefined) clearNormalization(job.kept, values);
       contributions.push({
         sender: update.sender,
         values,
@@ -72,14 +81,17 @@ export function combine(
     }
     const before: StrategyState =
       state === undefined ? strategy.begin(parameterCount) : decodeState(state, parameterCount);
-    const stepped = strategy.step(model, contributions, before, { math, random });
+    const stepped = strategy.step(model, contributions, before, context);
     const { previous, moments } = stepped.state;
     const remembers = previous !== undefined || Object.keys(moments).length > 0;
-    return {
+    const combined: Combined = {
       kind: "combined",
       model: bytesOfWeights(stepped.model),
       ...(remembers && { state: encodeState(stepped.state) }),
     };
+    // A program's own rule may have kept them.
+    if (rules === undefined) for (const { values } of contributions) letGo(values);
+    return combined;
   } catch (error) {
     if (!(error instanceof AggregationError)) throw error;
     const { sender, message } = error;
@@ -94,6 +106,12 @@ export function inspect(
 ): "good" | "empty" | "malformed" {
   const values = valuesOf(bytes, form);
   if (typeof values === "string") return "malformed";
+  const is = lookedAt(values);
+  letGo(values);
+  return is;
+}
+
+function lookedAt(values: Float32Array): "good" | "empty" | "malformed" {
   let isEmpty = true;
   for (const value of values) {
     // NaN and infinities.
@@ -110,7 +128,7 @@ function valuesOf(
 ): Float32Array | string {
   if (!compressed)
     return (
-      weightsOfBytes(bytes, parameterCount) ??
+      unpackExactly(bytes, parameterCount) ??
       `${bytes.length} bytes are no update of ${parameterCount} values`
     );
   try {

@@ -13,6 +13,12 @@ export function weightsOfBytes(bytes: Uint8Array, count: number): Float32Array |
   return new Float32Array((IS_LITTLE_ENDIAN ? copy : swapped(copy)).buffer);
 }
 
+/** @returns the values of bytes that are aligned and of nobody else, in the same memory where this machine's order is that of the wire */
+export function weightsInPlace(bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  const plain = IS_LITTLE_ENDIAN ? bytes : swapped(bytes);
+  return new Float32Array(plain.buffer, plain.byteOffset, plain.length / 4);
+}
+
 function swapped(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const result = new Uint8Array(bytes.length);
   for (let at = 0; at < bytes.length; at += 4)

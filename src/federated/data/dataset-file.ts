@@ -65,8 +65,15 @@ export function decompressDataset(bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** Reads what {@link encodeDataset} wrote. @throws DataError `data.format` naming what does not fit */
-export function decodeDataset(bytes: Uint8Array): Dataset {
+/**
+ * Reads what {@link encodeDataset} wrote.
+ * @param floats where features are to lie, such as memory that threads share
+ * @throws DataError `data.format` naming what does not fit
+ */
+export function decodeDataset(
+  bytes: Uint8Array,
+  floats: (length: number) => Float32Array = (length) => new Float32Array(length),
+): Dataset {
   let at = MAGIC.length;
   if (bytes.length < at + 4 || MAGIC.some((byte, place) => bytes[place] !== byte))
     throw fault("it does not begin as one");
@@ -87,10 +94,9 @@ export function decodeDataset(bytes: Uint8Array): Dataset {
   };
   const samples = (count: number): LabelledSamples => {
     const values = count * size;
-    const features =
-      header.form === "byte"
-        ? brightness(take(values))
-        : new Float32Array(nativeEndian(take(4 * values), 4).buffer);
+    const features = floats(values);
+    if (header.form === "byte") brighten(features, bytes.subarray(at, (at += values)));
+    else features.set(new Float32Array(nativeEndian(take(4 * values), 4).buffer));
     const targets = Int32Array.from(take(count));
     const wrong = targets.find((target) => target >= header.classes);
     if (wrong !== undefined) throw fault(`a sample is of class ${wrong} of ${header.classes}`);
@@ -106,8 +112,12 @@ export function decodeDataset(bytes: Uint8Array): Dataset {
 /** @returns bytes as numbers from 0 to 1; a loop, since `from()` takes ten times as long */
 export function brightness(bytes: Uint8Array): Float32Array {
   const features = new Float32Array(bytes.length);
-  for (let at = 0; at < bytes.length; at++) features[at] = (bytes[at] as number) / 255;
+  brighten(features, bytes);
   return features;
+}
+
+function brighten(features: Float32Array, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; at++) features[at] = (bytes[at] as number) / 255;
 }
 
 function toBytes(features: Float32Array): Uint8Array {

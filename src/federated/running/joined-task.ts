@@ -1,16 +1,34 @@
+import type { KeyValueStore } from "../../platform/key-value-store.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import type { Evaluation } from "../../platform/training-backend.ts";
+import { layOut } from "../../platform/training-layout.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
-import { weightsOfBytes } from "../combining/weights-codec.ts";
+import type { CombineJob } from "../combining/combine.ts";
+import { bytesOfWeights, weightsOfBytes } from "../combining/weights-codec.ts";
+import type { OwnModelMemory } from "../personalization/own-model-memory.ts";
 import { headOf, RoundChain, type RoundHead } from "../rounds/chain.ts";
 import type { RoundRecord } from "../rounds/round-record.ts";
 import type { RoundsTalk } from "../rounds/talk.ts";
 import type { KnownTask } from "../tasks/known-task.ts";
 import type { LearningActivity, LearningRound } from "../view.ts";
 import type { LearningGround } from "./learning-ground.ts";
+import { ModelKeeper } from "./model-keeper.ts";
 import { type OwnData, openOwnData } from "./own-data.ts";
+import { PersonalTask } from "./personal-task.ts";
+import type { DataOffer } from "./program-data.ts";
+import type { ReadingsSource } from "./readings-source.ts";
 import type { RoundParts } from "./round-parts.ts";
 import { RoundRunner } from "./round-runner.ts";
+import { combineScaled, scaleIn } from "./scale-round.ts";
+import type { StreamNews, StreamPart } from "./stream-part.ts";
+import {
+  openingOf,
+  openTaskStreams,
+  releaseTaskStreams,
+  scaledChannels,
+  servingOwner,
+} from "./task-streams.ts";
 
 /** Rounds that are shown. */
 const ROUNDS_KEPT_MAX = 1_024;
@@ -24,10 +42,19 @@ const KEEP_EVERY_MS = 300_000;
 export interface JoinedTaskParts
   extends Omit<
     RoundParts,
-    "task" | "spec" | "trainer" | "samples" | "combine" | "head" | "decision"
+    "task" | "spec" | "trainer" | "samples" | "opening" | "combine" | "head" | "decision"
   > {
   readonly random: Random;
+  readonly store: KeyValueStore;
+  readonly readings: ReadingsSource;
+  /** Where a task's findings on streams go. */
+  readonly streamNews: StreamNews;
   readonly ground: LearningGround;
+  /** Samples of a program of this process. */
+  readonly offer?: DataOffer;
+  readonly ownMemory: OwnModelMemory;
+  /** Rounds that were heard of before it was joined anew. */
+  readonly earlier?: readonly HeardRound[];
   readonly head: RoundHead;
   readonly wallMs: () => number;
   /** Remembers which models are kept on the shelf. @throws StoreError */
@@ -50,22 +77,30 @@ export class JoinedTask {
   readonly #rounds: HeardRound[] = [];
   #heardAtMs: number | undefined;
   #decision: Uint8Array | undefined;
-  /** On the shelf's flash. */
-  #kept: readonly string[];
-  #turn: Promise<unknown> = Promise.resolve();
-  #keptAtMs: number | undefined;
+  readonly #keeper: ModelKeeper;
+  readonly #stopping: AbortController;
+  #personal: PersonalTask | undefined;
+  /** Another committee has gone on with the task: what agents normalise by may be another. */
+  #isScaleOld = false;
   #mayTrain = false;
   #isPaused = false;
   #progress: { readonly step: number; readonly steps: number } | undefined;
   #failure: string | undefined;
   readonly task: string;
 
-  private constructor(parts: JoinedTaskParts, known: KnownTask, data: OwnData) {
+  private constructor(
+    parts: JoinedTaskParts,
+    known: KnownTask,
+    data: OwnData,
+    stopping: AbortController,
+  ) {
     const { task, spec } = known.manifest;
     const { head, clock } = parts;
     this.task = task;
     this.#roundsMax = spec.rounds;
-    this.#kept = parts.kept;
+    this.#keeper = new ModelKeeper({ ...parts, remember: parts.rememberKept });
+    this.#stopping = stopping;
+    this.#rounds.push(...(parts.earlier ?? []));
     this.#parts = parts;
     this.#data = data;
     this.#decision = known.head?.bytes;
@@ -76,8 +111,16 @@ export class JoinedTask {
       task,
       spec,
       head,
-      ...("trainer" in data && data),
-      combine: (job, seed) => parts.ground.combine(job, seed),
+      ...("trainer" in data && { trainer: data.trainer, samples: data.samples }),
+      ...openingOf(known, parts.signer, "streams" in data ? data.streams : undefined),
+      combine: (job, seed) => {
+        const channels = scaledChannels(known);
+        return channels === undefined
+          ? parts.ground.combine({ ...job, ...keptOf(known) }, seed)
+          : combineScaled(job, channels, (inner) =>
+              parts.ground.combine({ ...inner, ...keptOf(known) }, seed),
+            );
+      },
       decision: () => this.#decision,
       onEvent: (event) => {
         if (event.by === "trainer" && event.event.kind === "failed" && event.event.givenUp)
@@ -90,12 +133,29 @@ export class JoinedTask {
   /** Looks for samples, and begins where the task stands. */
   static async open(parts: JoinedTaskParts, known: KnownTask): Promise<JoinedTask> {
     let joined: JoinedTask | undefined;
+    const stopping = new AbortController();
     const data = await openOwnData(parts.ground, known.manifest.spec, {
       random: parts.random,
       onProgress: (progress) => joined?.progressed(progress),
+      task: known.manifest.task,
+      ...(parts.offer !== undefined && { offer: parts.offer }),
+      openStreams: () =>
+        openTaskStreams(known, {
+          ...parts,
+          signal: stopping.signal,
+          aggregator: () => joined?.head.aggregator,
+          onReady: () => void (joined !== undefined && joined.#allow()),
+          onModels: () => void (joined !== undefined && joined.#keepServed()),
+        }),
     });
-    joined = new JoinedTask(parts, known, data);
+    joined = new JoinedTask(parts, known, data, stopping);
+    await joined.#openPersonal();
     return joined;
+  }
+
+  /** Where samples come from, with a task on streams. */
+  get streams(): StreamPart | undefined {
+    return "streams" in this.#data ? this.#data.streams : undefined;
   }
 
   get head(): RoundHead {
@@ -104,6 +164,9 @@ export class JoinedTask {
 
   /** Samples that it trains on. */
   get samples(): number {
+    const { streams } = this;
+    // Not cut for whoever looks: the history goes on all the time.
+    if (streams !== undefined) return streams.lacking === undefined ? streams.source.trainCount : 0;
     return "samples" in this.#data ? this.#data.samples.train.count : 0;
   }
 
@@ -116,9 +179,18 @@ export class JoinedTask {
 
   /** What it does, and why in words where that wants any. */
   activity(): { readonly activity: LearningActivity; readonly because?: string } {
+    const { unable } = this.#parts;
+    return { ...(unable !== undefined && { because: unable }), ...this.#activity() };
+  }
+
+  #activity(): { readonly activity: LearningActivity; readonly because?: string } {
     if ("lacking" in this.#data) return { activity: "no-data", because: this.#data.lacking };
     const state = this.#runner.trainerState;
     if (this.#isOver) return { activity: "resting" };
+    const lacking = this.streams?.lacking;
+    if (lacking !== undefined) return { activity: "no-data", because: lacking };
+    if (!this.#hasScale)
+      return { activity: "fetching", because: "what the agents agreed to normalise by" };
     if (this.#isPaused)
       return { activity: "held", because: "whoever started the task lets it rest" };
     if (state === "paused" || !this.#mayTrain)
@@ -141,14 +213,20 @@ export class JoinedTask {
 
   start(): void {
     this.#runner.start();
+    this.#keepServed();
+    this.#goOnWithStreams();
+    this.#personal?.follow(this.head.round);
   }
 
   /** Ends its part; the newest model is kept. */
   async stop(): Promise<void> {
     this.#keeping.cancel();
+    this.#stopping.abort();
     await this.#runner.stop();
-    await this.#turn;
-    await this.#keepNow();
+    await this.streams?.stop();
+    await this.#keeper.keepHead(() => this.head);
+    if (this.streams !== undefined) releaseTaskStreams(this.#parts.shelf, this.task);
+    await this.#personal?.stop();
     if ("trainer" in this.#data) await this.#data.trainer.dispose();
   }
 
@@ -167,6 +245,7 @@ export class JoinedTask {
     if (taken.kind === "fault") {
       const { fault } = taken;
       this.#parts.logger.warn("another committee has gone on with a task", { fault });
+      this.#isScaleOld = true;
       taken = this.#chain.replace(record);
     }
     if (taken.kind !== "next" && taken.kind !== "jump") return false;
@@ -180,10 +259,13 @@ export class JoinedTask {
       ...(stateHash === undefined ? [] : [stateHash]),
     ]);
     this.#runner.goOn(headOf(record));
+    this.#allow();
+    this.#goOnWithStreams();
     this.#note(record, taken.kind === "next");
+    this.#personal?.follow(record.round);
     const { committee, signer, clock } = this.#parts;
     const isMember = committee.members().includes(signer.peerId);
-    this.#keeping.at(isMember ? clock.monotonicMs() : (this.#keptAtMs ?? 0) + KEEP_EVERY_MS);
+    this.#keeping.at(isMember ? clock.monotonicMs() : this.#keeper.headAtMs + KEEP_EVERY_MS);
     return true;
   }
 
@@ -202,13 +284,49 @@ export class JoinedTask {
   /** Whether power and budget allow to train. */
   mayTrain(allowed: boolean): void {
     this.#mayTrain = allowed;
-    this.#runner.mayTrain(allowed && !this.#isPaused);
+    this.#allow();
   }
 
   /** Whether whoever started the task lets it rest. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused;
     this.mayTrain(this.#mayTrain);
+  }
+
+  #allow(): void {
+    const hasSamples = this.streams?.lacking === undefined;
+    const mayTrain = this.#mayTrain && !this.#isPaused && hasSamples && this.#hasScale;
+    this.#runner.mayTrain(mayTrain);
+    this.#personal?.mayTrain(mayTrain);
+  }
+
+  /** Round 1 is what the scale comes of. */
+  get #hasScale(): boolean {
+    return this.head.round === 0 || this.streams === undefined || this.streams.isScaled;
+  }
+
+  /** The newest model is to be served, and what it is normalised by to be known. */
+  #goOnWithStreams(): void {
+    const { streams } = this;
+    const { round, modelHash } = this.head;
+    if (streams === undefined || round === 0) return;
+    if (!streams.isScaled || this.#isScaleOld)
+      this.#fetchScale(streams).catch((error: unknown) =>
+        this.#parts.logger.warn("what agents normalise by could not be taken", { error }),
+      );
+    if (this.#personal?.answersBy === "own") return;
+    // The model of a round that agreed on the scale has learned nothing.
+    if (round > 1 || streams.binding.normalize !== "federated") streams.offer(round, modelHash);
+  }
+
+  async #fetchScale(streams: StreamPart): Promise<void> {
+    const state = await this.#runner.state();
+    const scale = state && scaleIn(state, streams.binding.channels.length);
+    // With the next round it is looked for again.
+    if (scale === undefined || this.#stopping.signal.aborted) return;
+    this.#isScaleOld = false;
+    await streams.normalizeBy(scale);
+    this.#allow();
   }
 
   get #isOver(): boolean {
@@ -227,39 +345,82 @@ export class JoinedTask {
     this.#runner.ended(id, accepted);
   }
 
-  /** @returns outputs of the newest model, one after the other; undefined where model or samples are not to be had */
-  async predict(features: Float32Array, count: number): Promise<Float32Array | undefined> {
+  /**
+   * @param asked for which model; as the task has it unless given
+   * @returns outputs of the newest model, one after the other; undefined where model or samples are not to be had
+   */
+  async predict(
+    features: Float32Array,
+    count: number,
+    asked?: "own" | "global",
+  ): Promise<
+    | {
+        readonly outputs: Float32Array;
+        readonly round: number;
+        readonly model: "own" | "global";
+      }
+    | undefined
+  > {
     if (!("trainer" in this.#data)) return undefined;
+    const newest = await this.#newest();
+    if (newest === undefined) return undefined;
+    const own =
+      (asked ?? this.#personal?.answersBy) === "own"
+        ? this.#personal?.weights(newest.weights, newest.round)
+        : undefined;
+    if (asked === "own" && own === undefined) return undefined;
+    const { weights, round } = own ?? newest;
+    const outputs = await this.#data.trainer.predict(weights, features, count);
+    return { outputs, round, model: own === undefined ? "global" : "own" };
+  }
+
+  async #newest() {
+    const { round } = this.head;
     const bytes = await this.#runner.model();
     const weights = bytes && weightsOfBytes(bytes, this.#parts.parameterCount);
-    return weights && this.#data.trainer.predict(weights, features, count);
+    return weights && { round, weights };
+  }
+
+  /** Streams are judged by this agent's own model, where the task says so. Its hash is told to nobody. */
+  #serveOwn(round: number, weights: Float32Array): void {
+    if (this.streams === undefined || this.#personal?.answersBy !== "own") return;
+    this.streams.offer(round, this.#parts.shelf.put(bytesOfWeights(weights)));
+  }
+
+  async #openPersonal(): Promise<void> {
+    if (!("trainer" in this.#data)) return;
+    const { trainer, samples } = this.#data;
+    const { own } = trainer;
+    if (own === undefined) return;
+    this.#personal = await PersonalTask.open({
+      ...this.#parts,
+      task: this.task,
+      trainer,
+      own,
+      samples,
+      memory: this.#parts.ownMemory,
+      newest: () => this.#newest(),
+      onMade: (round, weights) => this.#serveOwn(round, weights),
+      onJudged: (round, evaluation) => this.#judged(round, { ownEvaluation: shown(evaluation) }),
+    });
   }
 
   /** A member has what it takes to go on, whoever falls out. */
   #keep(): void {
-    const { committee, signer, logger } = this.#parts;
+    const { committee, signer } = this.#parts;
     const isMember = committee.members().includes(signer.peerId);
     const had = isMember
       ? Promise.all([this.#runner.model(), this.#runner.state()])
       : Promise.resolve();
-    this.#turn = Promise.all([had, this.#turn])
-      .then(() => this.#keepNow())
-      .catch((error: unknown) => logger.warn("a model was not kept", { error }));
+    void this.#keeper.keepHead(() => this.head, had);
   }
 
-  /** Makes the newest model durable, and what the strategy remembers; what was kept before goes. */
-  async #keepNow(): Promise<void> {
-    const { shelf, clock, rememberKept } = this.#parts;
-    const { modelHash, stateHash } = this.head;
-    const wanted = [modelHash, ...(stateHash === undefined ? [] : [stateHash])];
-    if (wanted.join() === this.#kept.join()) return;
-    if (wanted.some((hash) => shelf.sizeOf(hash) === undefined)) return;
-    for (const hash of wanted) await shelf.keep(hash);
-    await rememberKept(wanted);
-    const gone = this.#kept.filter((hash) => !wanted.includes(hash));
-    this.#kept = wanted;
-    this.#keptAtMs = clock.monotonicMs();
-    for (const hash of gone) await shelf.release(hash);
+  /** What serves on this device outlasts a restart, and what is on trial stays in memory. */
+  #keepServed(): void {
+    const { streams } = this;
+    if (streams === undefined) return;
+    this.#parts.shelf.pin(servingOwner(this.task), streams.pinned);
+    void this.#keeper.keepServed(streams.durable);
   }
 
   #note(record: RoundRecord, isNext: boolean): void {
@@ -279,6 +440,8 @@ export class JoinedTask {
       modelHash,
     });
     if (this.#rounds.length > ROUNDS_KEPT_MAX) this.#rounds.shift();
+    // Before the scale is known a loss would say nothing.
+    if (this.streams?.isScaled === false) return;
     if (!("samples" in this.#data) || this.#data.samples.test.count === 0) return;
     this.#judge(round).catch((error: unknown) =>
       this.#parts.logger.debug("a model was not judged", { error }),
@@ -292,11 +455,22 @@ export class JoinedTask {
     const bytes = await this.#runner.model();
     const weights = bytes && weightsOfBytes(bytes, this.#parts.parameterCount);
     if (weights === undefined || this.head.round !== round) return;
-    const { loss, accuracy } = await trainer.evaluate(weights, samples.test);
+    this.#judged(round, { evaluation: shown(await trainer.evaluate(weights, samples.test)) });
+  }
+
+  #judged(round: number, by: Pick<HeardRound, "evaluation" | "ownEvaluation">): void {
     const at = this.#rounds.findIndex((each) => each.round === round);
     const heard = this.#rounds[at];
-    if (heard === undefined) return;
-    const evaluation = { loss, ...(accuracy !== undefined && { accuracy }) };
-    this.#rounds[at] = { ...heard, evaluation };
+    if (heard !== undefined) this.#rounds[at] = { ...heard, ...by };
   }
+}
+
+function shown({ loss, accuracy }: Evaluation): NonNullable<HeardRound["evaluation"]> {
+  return { loss, ...(accuracy !== undefined && { accuracy }) };
+}
+
+/** @returns what of the model stays at each agent, where anything does */
+function keptOf({ manifest }: KnownTask): Pick<CombineJob, "kept"> {
+  const { personalization, model } = manifest.spec;
+  return personalization?.kind === "fed-bn" ? { kept: layOut(model).parameters } : {};
 }

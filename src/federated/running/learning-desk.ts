@@ -9,6 +9,7 @@ import type { PeerId, Signer } from "../../platform/signer.ts";
 import { initialWeights } from "../../platform/training-initial-weights.ts";
 import { layOut } from "../../platform/training-layout.ts";
 import { bytesOfWeights } from "../combining/weights-codec.ts";
+import { OwnModelMemory } from "../personalization/own-model-memory.ts";
 import { firstHead, headOf } from "../rounds/chain.ts";
 import type { RoundTimes } from "../rounds/options.ts";
 import { type RoundRecord, readRecord } from "../rounds/round-record.ts";
@@ -31,7 +32,11 @@ import type {
 } from "../view.ts";
 import { type HeardRound, JoinedTask } from "./joined-task.ts";
 import type { LearningGround } from "./learning-ground.ts";
+import { ProgramDesk } from "./program-desk.ts";
+import type { ReadingsSource } from "./readings-source.ts";
 import type { RoundEvent, RoundsCommittee } from "./round-parts.ts";
+import { type Finding, ServingDesk } from "./serving-desk.ts";
+import { sweepStreams } from "./stream-memory.ts";
 import { TaskMemory } from "./task-memory.ts";
 
 /** Tasks that this agent takes part in at once; of more it is told how far they are. */
@@ -56,6 +61,10 @@ export interface LearningDeskParts {
   readonly readDecision: (bytes: Uint8Array) => Uint8Array | undefined;
   readonly openGround: () => Promise<LearningGround>;
   readonly datasets: readonly string[];
+  /** What this device's sensors say. */
+  readonly readings: ReadingsSource;
+  /** Where what is found in it goes. Never throws. */
+  readonly publish: (finding: Finding) => void;
   readonly times: RoundTimes;
   readonly tell: (to: PeerId, talk: RoundsTalk) => Promise<void>;
   /** Something came about here. */
@@ -72,7 +81,16 @@ export interface LearningDeskParts {
 export class LearningDesk implements LearningView {
   readonly #parts: LearningDeskParts;
   readonly #memory: TaskMemory;
+  readonly #ownMemory: OwnModelMemory;
+  /** What programs of this process bring along. */
+  readonly programs = new ProgramDesk((isMeant) => this.#joinAnew(isMeant));
+  readonly serving: ServingDesk;
   readonly #joined = new Map<string, JoinedTask | "opening">();
+  #leaving: Promise<unknown> = Promise.resolve();
+  /** Programs offered something while it was opened. */
+  readonly #again = new Set<string>();
+  /** Rounds of tasks that are joined anew. */
+  readonly #earlier = new Map<string, readonly HeardRound[]>();
   #ground: Promise<LearningGround> | undefined;
   #mayTrain = true;
   #running = false;
@@ -89,12 +107,24 @@ export class LearningDesk implements LearningView {
   constructor(parts: LearningDeskParts) {
     this.#parts = parts;
     this.#memory = new TaskMemory(parts);
+    this.#ownMemory = new OwnModelMemory(parts.store);
+    this.serving = new ServingDesk({
+      ...parts,
+      isKnown: (task) => parts.book.get(task) !== undefined,
+    });
   }
 
   /** Joins what the last run left. @throws StoreError */
   async open(): Promise<void> {
     const { book } = this.#parts;
-    await this.#memory.sweep(Array.from(book.all(), ({ manifest }) => manifest.task));
+    const tasks = Array.from(book.all(), ({ manifest }) => manifest.task);
+    await this.#memory.sweep(tasks);
+    const goesOn = (task: string): boolean => {
+      const known = book.get(task);
+      return known !== undefined && stateOf(known) !== "stopped";
+    };
+    await this.#ownMemory.sweep(goesOn);
+    await sweepStreams(this.#parts.store, goesOn);
     this.#running = true;
     for (const known of book.all()) this.#join(known);
   }
@@ -107,6 +137,8 @@ export class LearningDesk implements LearningView {
         await joined
           .stop()
           .catch((error: unknown) => logger.warn("a task did not end in order", { error }));
+    await this.#leaving;
+    for (const task of this.#joined.keys()) this.serving.left(task);
     this.#joined.clear();
     // One that could not be opened was told of by the task that wanted it.
     const ground = await this.#ground?.catch(() => undefined);
@@ -222,7 +254,12 @@ export class LearningDesk implements LearningView {
   status(): LearningStatus {
     const tasks = { running: 0, paused: 0, stopped: 0, finished: 0 };
     for (const known of this.#parts.book.all()) tasks[shownState(known)]++;
-    return { enabled: true, tasks, datasets: this.#parts.datasets, counters: this.#totals() };
+    return {
+      enabled: true,
+      tasks,
+      datasets: [...this.#parts.datasets, ...this.programs.datasets],
+      counters: this.#totals(),
+    };
   }
 
   tasks(): readonly LearningTask[] {
@@ -290,7 +327,7 @@ export class LearningDesk implements LearningView {
     return this.#show(book.get(id) ?? known);
   }
 
-  async predict(id: string, features: readonly (readonly number[])[]) {
+  async predict(id: string, features: readonly (readonly number[])[], model?: "own" | "global") {
     const known = this.#parts.book.get(id);
     if (known === undefined)
       throw new LearningError("learning.unknown-task", `no task ${id} is known here`);
@@ -303,17 +340,47 @@ export class LearningDesk implements LearningView {
       );
     if (features.length * inputSize > PREDICT_VALUES_MAX)
       throw new LearningError("learning.spec", `${PREDICT_VALUES_MAX} values at most`);
-    const joined = this.#get(id);
-    const round = joined?.head.round ?? 0;
-    const outputs = await joined?.predict(Float32Array.from(features.flat()), features.length);
-    if (outputs === undefined)
-      throw new LearningError("learning.no-model", "the model can not be run here: see the task");
+    const values = Float32Array.from(features.flat());
+    const predicted = await this.#get(id)?.predict(values, features.length, model);
+    if (predicted === undefined)
+      throw new LearningError(
+        "learning.no-model",
+        model === "own"
+          ? "this agent has no model of its own for the task: see its personalization, and whether it trains"
+          : "the model can not be run here: see the task",
+      );
+    const { outputs, ...by } = predicted;
     return {
-      round,
+      ...by,
       outputs: features.map((_, at) =>
         Array.from(outputs.subarray(at * outputSize, (at + 1) * outputSize)),
       ),
     };
+  }
+
+  /** Leaves tasks and joins them again, with what programs offer now. */
+  #joinAnew(isMeant: (spec: TaskSpec) => boolean): void {
+    for (const known of this.#parts.book.all()) {
+      const { task, spec } = known.manifest;
+      if (!isMeant(spec)) continue;
+      const joined = this.#joined.get(task);
+      if (joined === "opening") this.#again.add(task);
+      if (!(joined instanceof JoinedTask)) continue;
+      this.#joined.set(task, "opening");
+      this.#earlier.set(task, joined.rounds(0, Number.POSITIVE_INFINITY));
+      this.serving.left(task);
+      const { logger } = this.#parts;
+      const stopped = joined
+        .stop()
+        .catch((error: unknown) => logger.warn("a task did not end in order", { error }));
+      const left = stopped.then(() => {
+        this.#joined.delete(task);
+        const now = this.#parts.book.get(task);
+        if (now !== undefined) this.#join(now);
+      });
+      this.#quietly(left);
+      this.#leaving = Promise.allSettled([this.#leaving, left]);
+    }
   }
 
   #get(task: string): JoinedTask | undefined {
@@ -334,7 +401,14 @@ export class LearningDesk implements LearningView {
     if (joined instanceof JoinedTask) joined.pause(state === "paused");
     if (joined instanceof JoinedTask && !isWanted) {
       this.#joined.delete(task);
-      this.#quietly(joined.stop());
+      this.serving.left(task);
+      // What was recorded for it goes with it.
+      const left = joined.stop().then(async () => {
+        await this.#ownMemory.forget(task);
+        await joined.streams?.erase();
+      });
+      this.#quietly(left);
+      this.#leaving = Promise.allSettled([this.#leaving, left]);
     }
     if (joined !== undefined || !isWanted || !this.#running) return;
     // Others are further, and it can not be told yet how far.
@@ -363,7 +437,7 @@ export class LearningDesk implements LearningView {
     const joined = await JoinedTask.open(
       {
         ...this.#parts,
-        ground,
+        ground: this.programs.over(ground),
         random: random.fork(`task/${task}`),
         wallMs: () => clock.wallMs(),
         parameterCount: layOut(spec.model).parameterCount,
@@ -371,10 +445,16 @@ export class LearningDesk implements LearningView {
         keepWord: (kept) => memory.keepWord(task, kept),
         ...(keptWord !== undefined && { keptWord }),
         keptSheets: await memory.sheets(task),
+        keptReputation: await memory.reputation(task),
+        keepReputation: (scores) => memory.keepReputation(task, scores),
         keepSheets: (hashes) => memory.keepSheets(task, hashes),
         kept: await memory.kept(task),
         rememberKept: (hashes) => memory.keep(task, hashes),
+        ownMemory: this.#ownMemory,
+        earlier: this.#earlier.get(task) ?? [],
+        ...this.programs.for(spec),
         onEvent: (event) => this.#onEvent(known, event),
+        streamNews: this.serving.news(task, spec.name),
       },
       known,
     );
@@ -385,6 +465,12 @@ export class LearningDesk implements LearningView {
       return;
     }
     this.#joined.set(task, joined);
+    this.#earlier.delete(task);
+    if (this.#again.delete(task)) {
+      this.#joinAnew((each) => each === spec);
+      return;
+    }
+    if (joined.streams !== undefined) this.serving.joined(task, spec.name, joined.streams);
     const { aggregators, trainers } = roles();
     joined.roles(aggregators, trainers);
     joined.mayTrain(this.#mayTrain);

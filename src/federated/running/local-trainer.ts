@@ -1,9 +1,11 @@
 import type { Random } from "../../platform/random.ts";
 import type { Evaluation, Samples } from "../../platform/training-backend.ts";
 import type { RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
-import { bytesOfWeights } from "../combining/weights-codec.ts";
+import { packExactly } from "../combining/exact-packing.ts";
 import { ErrorFeedback } from "../compression/error-feedback.ts";
 import { shuffle } from "../data/draw.ts";
+import { metaSteps } from "../personalization/meta-steps.ts";
+import { OwnModel } from "../personalization/own-model.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 
 /** What an agent has to learn from, and to be judged by. */
@@ -11,6 +13,8 @@ export interface OwnSamples {
   readonly train: Samples;
   /** Kept back; may be empty. */
   readonly test: Samples;
+  /** Brings both up to date before a round is trained. @throws DataError, TrainingError where they can not be used any more */
+  readonly refresh?: () => Promise<void>;
 }
 
 /** What training came to. */
@@ -38,14 +42,28 @@ export interface LocalTrainerParts {
  */
 export class LocalTrainer {
   readonly #parts: LocalTrainerParts;
+  /** Beside the global one, where the task wants it. */
+  readonly own: OwnModel | undefined;
   readonly #feedback: ErrorFeedback | undefined;
   /** To judge and to run models while another is trained. */
   #second: Promise<RunnableModel> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #stop: AbortController | undefined;
+  /** What it has come to alone since it was cut off. */
+  #alone: Float32Array | undefined;
 
   private constructor(parts: LocalTrainerParts) {
     this.#parts = parts;
+    const { spec, model, runner, random } = parts;
+    this.own =
+      spec.personalization &&
+      new OwnModel({
+        options: spec.personalization,
+        spec: spec.model,
+        layout: model.layout,
+        runner,
+        random: random.fork("own"),
+      });
     const { errorFeedback = false, ...options } = parts.spec.compression ?? {};
     this.#feedback = errorFeedback
       ? new ErrorFeedback(options, parts.random.fork("rounding"))
@@ -64,15 +82,48 @@ export class LocalTrainer {
   /**
    * One round. @returns undefined when it was abandoned
    * @throws TrainingError `training.not-finite` when training diverges
+   * @throws DataError where samples can not be had any more
    */
-  async train(base: Float32Array, { train }: OwnSamples): Promise<TrainedUpdate | undefined> {
-    const { spec, model, random, onProgress } = this.#parts;
-    if (spec.client.kind !== "local") throw new Error(`no agent trains ${spec.client.kind}`);
-    const { epochs, batchSize, learningRate, momentum, weightDecay, clippingNorm, proximalMu } =
-      spec.client;
+  async train(base: Float32Array, samples: OwnSamples): Promise<TrainedUpdate | undefined> {
     const stop = new AbortController();
     this.#stop = stop;
-    await model.write(base);
+    await samples.refresh?.();
+    const { train } = samples;
+    const start = this.own?.begin(base) ?? base;
+    const trained =
+      this.own?.options.kind === "per-fed-avg"
+        ? await this.#metaTrain(start, train, this.own.options.innerLearningRate, stop.signal)
+        : await this.#train(start, train, stop.signal, this.#alone);
+    if (trained === undefined || stop.signal.aborted) return undefined;
+    this.#alone = undefined;
+    const { weights, loss } = trained;
+    const delta = weights.map((value, at) => value - (start[at] ?? 0));
+    this.own?.trained(weights, delta);
+    return { bytes: this.#packed(delta), samples: train.count, loss };
+  }
+
+  /**
+   * Trains on from where it has come to alone, or else from a head of which no round comes: the next update is how far that is from its own
+   * base. Models of which a part stays at each agent are left as they are.
+   * @returns false when it was abandoned @throws TrainingError, DataError as {@link train}
+   */
+  async trainAlone(base: Float32Array, samples: OwnSamples): Promise<boolean> {
+    if (this.own !== undefined) return true;
+    const stop = new AbortController();
+    this.#stop = stop;
+    await samples.refresh?.();
+    const trained = await this.#train(base, samples.train, stop.signal, this.#alone);
+    if (trained === undefined || stop.signal.aborted) return false;
+    this.#alone = trained.weights;
+    return true;
+  }
+
+  /** @param from where it begins, where that is not the model that it is measured against */
+  async #train(start: Float32Array, train: Samples, signal: AbortSignal, from = start) {
+    const { model, random, onProgress } = this.#parts;
+    const { epochs, batchSize, learningRate, momentum, weightDecay, clippingNorm, proximalMu } =
+      this.#client;
+    await model.write(from);
     const seed = Math.floor(random.next() * 2 ** 32);
     const stepsOfEpoch = Math.ceil(train.count / batchSize);
     const velocity = momentum > 0 ? new Float32Array(model.parameterCount) : undefined;
@@ -94,10 +145,10 @@ export class LocalTrainer {
           dropout: { seed, firstStep },
           ...(velocity !== undefined && { velocity }),
           ...(clippingNorm !== undefined && { clippingNorm }),
-          ...(proximalMu > 0 && { proximal: { mu: proximalMu, anchor: base } }),
+          ...(proximalMu > 0 && { proximal: { mu: proximalMu, anchor: start } }),
         },
         {
-          signal: stop.signal,
+          signal,
           onProgress: ({ step }) =>
             onProgress({ step: firstStep + step, steps: epochs * stepsOfEpoch }),
         },
@@ -106,10 +157,27 @@ export class LocalTrainer {
       losses += outcome.loss;
       velocity?.set(outcome.checkpoint.velocity);
     }
-    const weights = await model.read();
-    if (stop.signal.aborted) return undefined;
-    const delta = weights.map((value, at) => value - (base[at] ?? 0));
-    return { bytes: this.#packed(delta), samples: train.count, loss: losses / epochs };
+    return { weights: await model.read(), loss: losses / epochs };
+  }
+
+  /** As many steps as {@link #train} takes. */
+  #metaTrain(
+    start: Float32Array,
+    train: Samples,
+    innerLearningRate: number,
+    signal: AbortSignal,
+  ): ReturnType<typeof metaSteps> {
+    const { model, random, onProgress } = this.#parts;
+    const { epochs, batchSize, learningRate } = this.#client;
+    const steps = epochs * Math.ceil(train.count / batchSize);
+    const plan = { steps, batchSize, innerLearningRate, learningRate };
+    return metaSteps(model, train, plan, start, random, { signal, onProgress });
+  }
+
+  get #client() {
+    const { client } = this.#parts.spec;
+    if (client.kind !== "local") throw new Error(`no agent trains ${client.kind}`);
+    return client;
   }
 
   /** No step is taken from then on, until {@link resume}. */
@@ -144,6 +212,7 @@ export class LocalTrainer {
 
   async dispose(): Promise<void> {
     this.abandon();
+    await this.own?.dispose();
     await this.#parts.model.dispose();
     await (await this.#second)?.dispose();
   }
@@ -160,7 +229,7 @@ export class LocalTrainer {
 
   #packed(delta: Float32Array): Uint8Array {
     const { compression } = this.#parts.spec;
-    if (compression === undefined) return bytesOfWeights(delta);
+    if (compression === undefined) return packExactly(delta);
     if (this.#feedback !== undefined) return this.#feedback.compress(delta).bytes;
     const { errorFeedback: _, ...options } = compression;
     return new ErrorFeedback(options, this.#parts.random).compress(delta).bytes;

@@ -5,10 +5,17 @@ import { DataError } from "../data/data-error.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { LocalTrainer, type OwnSamples } from "./local-trainer.ts";
+import { type DataOffer, openOffer } from "./program-data.ts";
+import type { StreamPart } from "./stream-part.ts";
 
 /** What an agent can train a task with; or in words why it can not. */
 export type OwnData =
-  | { readonly trainer: LocalTrainer; readonly samples: OwnSamples }
+  | {
+      readonly trainer: LocalTrainer;
+      readonly samples: OwnSamples;
+      /** Where they come from, with a task on streams: there may be too few of them yet. */
+      readonly streams?: StreamPart;
+    }
   | { readonly lacking: string };
 
 /** Looks for samples that fit a task. Never rejects for want of them: such an agent follows what others learn. */
@@ -17,11 +24,35 @@ export async function openOwnData(
   spec: TaskSpec,
   parts: {
     readonly random: Random;
+    /** 32 hexadecimal digits. */
+    readonly task: string;
+    /** Samples of a program of this process; they come before a file of the same name. */
+    readonly offer?: DataOffer;
     readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
+    /** Opens what a task on streams records. @throws StoreError */
+    readonly openStreams: () => Promise<StreamPart>;
   },
 ): Promise<OwnData> {
-  const { name } = spec.data;
+  const { random, onProgress, openStreams } = parts;
+  const trainerParts = { spec, random, onProgress };
   try {
+    if (spec.data.kind === "streams") {
+      const trainer = await LocalTrainer.open(ground.training, trainerParts);
+      try {
+        const streams = await openStreams();
+        return { trainer, samples: streams.source, streams };
+      } catch (error) {
+        await trainer.dispose();
+        throw error;
+      }
+    }
+    const { name } = spec.data;
+    const { offer, task } = parts;
+    if (offer !== undefined) {
+      const samples = await openOffer(offer, spec, task);
+      if (samples.train.count === 0) return { lacking: `${name} has no samples to train on` };
+      return { trainer: await LocalTrainer.open(ground.training, trainerParts), samples };
+    }
     const dataset = await ground.dataset(name);
     if (dataset === undefined) return { lacking: `learning.datasets has no ${name} here` };
     const { shape, train, test, classes } = dataset;
@@ -32,7 +63,7 @@ export async function openOwnData(
     if (train.count === 0) return { lacking: `${name} has no samples to train on` };
     const fault = classFault(spec.model, classes);
     if (fault !== undefined) return { lacking: `${name}: ${fault}` };
-    const trainer = await LocalTrainer.open(ground.training, { spec, ...parts });
+    const trainer = await LocalTrainer.open(ground.training, trainerParts);
     return { trainer, samples: { train, test } };
   } catch (error) {
     if (error instanceof DataError || error instanceof TrainingError)

@@ -7,13 +7,14 @@ import type { AggregatorEvent, ProposalOutcome } from "../rounds/aggregator-effe
 import type { RoundHead } from "../rounds/chain.ts";
 import type { JudgeEvent, RoundVerdict } from "../rounds/judge-effects.ts";
 import type { RoundTimes } from "../rounds/options.ts";
+import type { ReputationScore } from "../rounds/reputation.ts";
 import type { RoundsTalk } from "../rounds/talk.ts";
 import type { TrainerEvent } from "../rounds/trainer-effects.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { TensorExchange } from "../tensors/tensor-exchange.ts";
 import type { TensorShelf } from "../tensors/tensor-shelf.ts";
-import type { LocalTrainer, OwnSamples } from "./local-trainer.ts";
+import type { LocalTrainer, OwnSamples, TrainedUpdate } from "./local-trainer.ts";
 
 /** How a proposal ended, and why. */
 export interface ProposalEnd {
@@ -43,6 +44,14 @@ export type RoundEvent =
   | { readonly by: "aggregator"; readonly event: AggregatorEvent }
   | { readonly by: "judge"; readonly event: JudgeEvent };
 
+/** Round 1 of a task whose agents agree on something before they train: its updates are no weights. */
+export interface OpeningRound {
+  /** What this agent has to say. */
+  readonly update: () => TrainedUpdate;
+  /** What an update is, before it is put together with others. Never throws. */
+  readonly inspect: (bytes: Uint8Array) => "good" | "empty" | "malformed";
+}
+
 /** What a task's rounds work with. */
 export interface RoundParts {
   /** 32 hexadecimal digits. */
@@ -61,6 +70,8 @@ export interface RoundParts {
   /** Absent where this agent has no samples for the task. */
   readonly trainer?: LocalTrainer;
   readonly samples?: OwnSamples;
+  /** Absent where round 1 trains as all others. */
+  readonly opening?: OpeningRound;
   /** Says something to an agent; resolves when it has heard it. @throws NetworkError */
   readonly tell: (to: PeerId, talk: RoundsTalk) => Promise<void>;
   /** Makes a word durable, in the place of the one before. @throws StoreError */
@@ -71,10 +82,16 @@ export interface RoundParts {
   readonly keepSheets: (hashes: readonly string[]) => Promise<void>;
   /** What the last run kept, by hash. */
   readonly keptSheets: ReadonlyMap<string, Uint8Array>;
+  /** What the last run kept of the reputation of others. */
+  readonly keptReputation: readonly ReputationScore[];
+  /** Makes it durable. @throws StoreError */
+  readonly keepReputation: (scores: readonly ReputationScore[]) => Promise<void>;
   /** The certified decision on the head, where there is one. */
   readonly decision: () => Uint8Array | undefined;
   readonly onEvent: (event: RoundEvent) => void;
   /** Where the task stands. */
   readonly head: RoundHead;
   readonly parameterCount: number;
+  /** In words, why this agent can not put updates together: it neither aggregates nor judges then. */
+  readonly unable?: string;
 }

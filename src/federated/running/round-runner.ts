@@ -6,6 +6,7 @@ import { RoundAggregator } from "../rounds/aggregator.ts";
 import type { AggregatorEffect, AggregatorInput } from "../rounds/aggregator-effects.ts";
 import type { RoundHead } from "../rounds/chain.ts";
 import type { Evidence } from "../rounds/evidence.ts";
+import { toldOf } from "../rounds/evidence-spread.ts";
 import { RoundJudge } from "../rounds/judge.ts";
 import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
 import { Reputation } from "../rounds/reputation.ts";
@@ -13,6 +14,7 @@ import type { Counted, FetchEffect, HoldEffect } from "../rounds/step.ts";
 import type { Base, RoundsTalk } from "../rounds/talk.ts";
 import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
+import { ReputationKeeper } from "./reputation-keeper.ts";
 import type { RoundParts } from "./round-parts.ts";
 import { RoundTensors } from "./round-tensors.ts";
 
@@ -28,6 +30,9 @@ export class RoundRunner {
   readonly #wakeUps: Readonly<Record<Machine, WakeUp>>;
   readonly #stopping = new AbortController();
   readonly #tensors: RoundTensors;
+  readonly #reputation: ReputationKeeper;
+  /** Everybody who could train. */
+  #trainers: readonly PeerId[] = [];
   #head: RoundHead;
   #training: Base | undefined;
   #isOver = false;
@@ -47,7 +52,9 @@ export class RoundRunner {
     });
     this.#head = head;
     const common = { task, signer, hasher, pace: spec.pace, times };
-    const reputation = new Reputation();
+    const reputation = new Reputation(parts.keptReputation);
+    const keep = parts.keepReputation;
+    this.#reputation = new ReputationKeeper({ ...parts, reputation, keep });
     const kept = keptWord && {
       word: keptWord,
       held: parts.shelf.sizeOf(keptWord.updateHash) !== undefined,
@@ -91,6 +98,7 @@ export class RoundRunner {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#rest();
+    await this.#reputation.stop();
     await this.#keeping;
   }
 
@@ -116,6 +124,7 @@ export class RoundRunner {
 
   /** Everybody with the role of an aggregator, and everybody who could train. */
   roles(aggregators: readonly PeerId[], trainers: readonly PeerId[]): void {
+    this.#trainers = trainers;
     for (const input of [
       { kind: "aggregators", peers: aggregators },
       { kind: "trainers", peers: trainers },
@@ -192,7 +201,7 @@ export class RoundRunner {
   }
 
   #toAggregator(input: Untimed<AggregatorInput>): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#parts.unable !== undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const step = this.#aggregator.step({ ...input, nowMs });
     for (const effect of step.effects) this.#doAggregator(effect);
@@ -200,7 +209,7 @@ export class RoundRunner {
   }
 
   #toJudge(input: Untimed<JudgeInput>): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#parts.unable !== undefined) return;
     const nowMs = this.#parts.clock.monotonicMs();
     const { effects, nextTickAtMs } = this.#judge.step({ ...input, nowMs });
     for (const effect of effects) this.#doJudge(effect);
@@ -215,6 +224,9 @@ export class RoundRunner {
         break;
       case "train":
         void this.#train(effect.base);
+        break;
+      case "train-alone":
+        void this.#trainAlone(effect.base);
         break;
       case "pause":
         this.#quietly(trainer?.pause());
@@ -286,6 +298,7 @@ export class RoundRunner {
         this.#spread(effect.evidence);
         break;
       case "event":
+        if (effect.event.kind === "blamed") this.#reputation.changed();
         onEvent({ by: "aggregator", event: effect.event });
         break;
       default:
@@ -309,6 +322,7 @@ export class RoundRunner {
         committee.vote(effect.id, effect.verdict);
         break;
       case "event":
+        if (effect.event.kind === "blamed") this.#reputation.changed();
         onEvent({ by: "judge", event: effect.event });
         break;
       default:
@@ -329,7 +343,11 @@ export class RoundRunner {
       const weights = bytes && weightsOfBytes(bytes, parameterCount);
       if (weights === undefined || trainer === undefined || samples === undefined)
         throw new Error("the model it begins with is gone");
-      const trained = await trainer.train(weights, samples);
+      const { opening } = this.#parts;
+      const trained =
+        opening !== undefined && base.baseRound === 0
+          ? opening.update()
+          : await trainer.train(weights, samples);
       if (trained === undefined) return;
       const updateHash = shelf.put(trained.bytes);
       this.#toTrainer({
@@ -347,12 +365,32 @@ export class RoundRunner {
     }
   }
 
+  /** Nobody hears of it before the next head is there. */
+  async #trainAlone(base: Base): Promise<void> {
+    const { trainer, samples, shelf, parameterCount, opening } = this.#parts;
+    this.#training = base;
+    try {
+      const bytes = await shelf.get(base.baseHash);
+      const weights = bytes && weightsOfBytes(bytes, parameterCount);
+      // What the opening round is about is no training.
+      const isOpening = opening !== undefined && base.baseRound === 0;
+      if (weights === undefined || trainer === undefined || samples === undefined || isOpening)
+        throw new Error("there is nothing to train alone on");
+      if (await trainer.trainAlone(weights, samples))
+        this.#toTrainer({ kind: "trained-alone", base });
+    } catch (error) {
+      this.#toTrainer({ kind: "failed", base, reason: (error as Error).message });
+    } finally {
+      if (this.#training === base) this.#training = undefined;
+    }
+  }
+
   async #fetchForAggregator(effect: FetchEffect): Promise<void> {
     const { hash, what } = effect;
     const bytes = await this.#tensors.wanted(effect);
     if (bytes === undefined) this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
     else if (what === "sheet") this.#toAggregator({ kind: "sheet", hash, bytes });
-    else this.#toAggregator({ kind: "had", hash, is: inspect(bytes, this.#form()) });
+    else this.#toAggregator({ kind: "had", hash, is: this.#inspect(bytes) });
   }
 
   async #fetchForJudge(effect: FetchEffect): Promise<void> {
@@ -423,6 +461,13 @@ export class RoundRunner {
     };
   }
 
+  #inspect(bytes: Uint8Array) {
+    const { opening } = this.#parts;
+    return opening !== undefined && this.#head.round === 0
+      ? opening.inspect(bytes)
+      : inspect(bytes, this.#form());
+  }
+
   #form() {
     const { spec, parameterCount } = this.#parts;
     return { parameterCount, compressed: spec.compression !== undefined };
@@ -467,9 +512,10 @@ export class RoundRunner {
   }
 
   #spread(evidence: Evidence): void {
-    const { committee, signer } = this.#parts;
-    for (const peer of committee.members())
-      if (peer !== signer.peerId) this.#tell(peer, { kind: "evidence", evidence });
+    const { committee, signer, hasher } = this.#parts;
+    const self = signer.peerId;
+    const parts = { hasher, self, members: committee.members(), trainers: this.#trainers };
+    for (const peer of toldOf(evidence, parts)) this.#tell(peer, { kind: "evidence", evidence });
   }
 
   /** Says in the log what went wrong, where nothing else follows from it. */

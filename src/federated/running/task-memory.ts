@@ -1,5 +1,6 @@
 import type { KeyValueStore } from "../../platform/key-value-store.ts";
 import type { Signer } from "../../platform/signer.ts";
+import type { ReputationScore } from "../rounds/reputation.ts";
 import { decodeTalk, encodeTalk } from "../rounds/talk.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { TensorShelf } from "../tensors/tensor-shelf.ts";
@@ -7,6 +8,7 @@ import type { TensorShelf } from "../tensors/tensor-shelf.ts";
 const WORD_PREFIX = "l/word/";
 const SHEETS_PREFIX = "l/sheets/";
 const KEPT_PREFIX = "l/kept/";
+const REPUTATION_PREFIX = "l/reputation/";
 
 /** What it works with. */
 export interface TaskMemoryParts {
@@ -59,6 +61,22 @@ export class TaskMemory {
   /** @throws StoreError */
   keep(task: string, hashes: readonly string[]): Promise<void> {
     return this.#put(KEPT_PREFIX + task, Buffer.from(hashes.join(",")));
+  }
+
+  /** What is left of the reputation of whoever did wrong. @throws StoreError */
+  async reputation(task: string): Promise<readonly ReputationScore[]> {
+    const value = await this.#parts.store.get(REPUTATION_PREFIX + task);
+    const lines = value === undefined ? [] : Buffer.from(value).toString("utf8").split("\n");
+    return lines.flatMap((line) => {
+      const [peer = "", score] = line.split(" ");
+      return peer === "" ? [] : [{ peer, score: Number(score) }];
+    });
+  }
+
+  /** @throws StoreError */
+  keepReputation(task: string, scores: readonly ReputationScore[]): Promise<void> {
+    const lines = scores.map(({ peer, score }) => `${peer} ${score}`);
+    return this.#put(REPUTATION_PREFIX + task, Buffer.from(lines.join("\n")));
   }
 
   /** Takes from flash what none of these tasks wants there any more. @throws StoreError */

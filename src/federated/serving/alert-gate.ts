@@ -29,8 +29,12 @@ export class AlertGate {
   #sinceMs = 0;
   #suppressed = 0;
 
-  constructor(rules: AlertRules) {
+  /** @param raisedSinceMs when the alert began that is not over, where there is one */
+  constructor(rules: AlertRules, raisedSinceMs?: number) {
     this.#rules = rules;
+    if (raisedSinceMs === undefined) return;
+    this.#state = "raised";
+    this.#sinceMs = raisedSinceMs;
   }
 
   /** Whether there is an alert now, told or not. */

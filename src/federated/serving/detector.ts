@@ -22,6 +22,8 @@ export interface DetectorParts {
   readonly stepMs: number;
   /** Forecasts are told in the sensors' own units with it. */
   readonly normalization?: Normalization;
+  /** When the alert began that is not over, where there is one. */
+  readonly raisedSinceMs?: number;
 }
 
 /** What is published of each window that was judged, as JSON. */
@@ -90,7 +92,7 @@ export class StreamDetector {
 
   constructor(parts: DetectorParts) {
     this.#parts = parts;
-    this.#gate = new AlertGate(parts.alerts);
+    this.#gate = new AlertGate(parts.alerts, parts.raisedSinceMs);
   }
 
   /** The model that serves from now on; undefined: none. An alert at hand stays until windows are calm with it. */
@@ -106,6 +108,11 @@ export class StreamDetector {
   /** Whether there is an alert now. */
   get isRaised(): boolean {
     return this.#gate.isRaised;
+  }
+
+  /** When the alert at hand began; undefined without one. */
+  get raisedSinceMs(): number | undefined {
+    return this.#gate.isRaised ? this.#gate.sinceMs : undefined;
   }
 
   counts(): DetectorCounts {

@@ -37,6 +37,8 @@ export interface ServingParts {
   readonly labelAt?: (atMs: number) => number | undefined;
   /** As it was kept by `onVersions`. */
   readonly versions?: VersionBook;
+  /** When the alert began that was not over before a restart. */
+  readonly raisedSinceMs?: number;
   /** Makes the model with these parameters ready to answer. @throws whatever, when they can not be had: it is tried again with the next one */
   readonly load: (version: Pick<ModelVersion, "round" | "hash">) => Promise<ServingModel>;
   /** A label for people. */
@@ -78,13 +80,14 @@ export class ModelServing {
   constructor(parts: ServingParts) {
     this.#parts = parts;
     this.#book = parts.versions ?? noVersions;
-    const { task, binding, detection, normalization } = parts;
+    const { task, binding, detection, normalization, raisedSinceMs } = parts;
     this.#detector = new StreamDetector({
       task,
       goal: binding.goal.kind,
       alerts: detection,
       stepMs: binding.windowStep * binding.everyMs,
       ...(normalization !== undefined && { normalization }),
+      ...(raisedSinceMs !== undefined && { raisedSinceMs }),
     });
   }
 
@@ -95,6 +98,17 @@ export class ModelServing {
   /** Whether there is an alert now. */
   get isRaised(): boolean {
     return this.#detector.isRaised;
+  }
+
+  /** When the alert at hand began; undefined without one. */
+  get raisedSinceMs(): number | undefined {
+    return this.#detector.raisedSinceMs;
+  }
+
+  /** Whether a model is ready to judge. */
+  get isServing(): boolean {
+    const serving = servingOf(this.#book);
+    return serving !== undefined && this.#ready.has(serving.round);
   }
 
   counts(): DetectorCounts {
@@ -179,9 +193,9 @@ export class ModelServing {
     for (const { kind, version } of effects)
       if (kind === "serve") await this.#makeReady(version, this.#holdOut());
     const isNew = book !== this.#book;
-    this.#book = book;
+    this.#book = this.#withThresholds(book);
     this.#rearrange();
-    if (isNew) onVersions(book, effects);
+    if (isNew) onVersions(this.#book, effects);
     await this.#tryCanary();
     await this.#disposeOfOthers();
     return refusal;
@@ -210,7 +224,7 @@ export class ModelServing {
   }
 
   async #makeReady(
-    version: Pick<ModelVersion, "round" | "hash">,
+    version: Pick<ModelVersion, "round" | "hash" | "threshold">,
     holdOut: Samples,
   ): Promise<Ready> {
     const known = this.#ready.get(version.round);
@@ -220,7 +234,8 @@ export class ModelServing {
     try {
       const errors = await errorsOf(model, holdOut);
       const threshold =
-        binding.goal.kind === "classify" ? CLASS_THRESHOLD : thresholdOf(errors, detection);
+        version.threshold ??
+        (binding.goal.kind === "classify" ? CLASS_THRESHOLD : thresholdOf(errors, detection));
       const ready = { hash: version.hash, model, threshold, holdOutError: meanOf(errors) };
       this.#ready.set(version.round, ready);
       return ready;
@@ -228,6 +243,19 @@ export class ModelServing {
       await model.dispose();
       throw error;
     }
+  }
+
+  #withThresholds(book: VersionBook): VersionBook {
+    if (!book.versions.some((each) => this.#lacksThreshold(each))) return book;
+    const versions = book.versions.map((each) => {
+      const threshold = this.#ready.get(each.round)?.threshold;
+      return this.#lacksThreshold(each) && threshold !== undefined ? { ...each, threshold } : each;
+    });
+    return { ...book, versions };
+  }
+
+  #lacksThreshold({ round, threshold }: ModelVersion): boolean {
+    return threshold === undefined && this.#ready.has(round);
   }
 
   async #disposeOfOthers(): Promise<void> {

@@ -21,6 +21,7 @@ const bookForm = Type.Object(
           sinceMs: number,
           state: Type.Enum(["serving", "canary", "waiting", "retired", "rejected"]),
           holdOutError: number,
+          threshold: Type.Optional(number),
         },
         strict,
       ),
@@ -48,6 +49,8 @@ export interface ModelVersion {
   readonly state: "serving" | "canary" | "waiting" | "retired" | "rejected";
   /** Mean error on what this device holds out, when it came. */
   readonly holdOutError: number;
+  /** What it judges by since it was first ready: a restart in the middle of a failure must not take the failure for normal. */
+  readonly threshold?: number;
 }
 
 /** All that is known of a task's models on this device; immutable. */

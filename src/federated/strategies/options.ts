@@ -98,6 +98,24 @@ export const ruleOptions = {
     },
     closed("Updates are clipped around the last aggregate (Karimireddy et al. 2021)."),
   ),
+  custom: Type.Object(
+    {
+      kind: Type.Literal("custom"),
+      name: Type.String({ pattern: "^[a-z][a-z0-9-]{0,63}$", description: "As programs name it." }),
+      version: Type.String({
+        minLength: 1,
+        maxLength: 32,
+        description: "Another one is another rule.",
+      }),
+      options: Type.Optional(
+        Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), {
+          maxProperties: 32,
+          description: "What else its result follows from.",
+        }),
+      ),
+    },
+    closed("A rule that programs bring along; agents without it neither combine nor judge."),
+  ),
 } as const;
 
 /** What works on updates before the rule, by its `kind`. */

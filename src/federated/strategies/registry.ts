@@ -2,6 +2,7 @@ import { closest } from "fastest-levenshtein";
 import * as Type from "typebox";
 import { Clone, Default, Errors } from "typebox/value";
 import { type Aggregation, AggregationError, type PreAggregation } from "./aggregation.ts";
+import { type CustomRules, noCustomRules } from "./custom-rules.ts";
 import { preparationOptions, ruleOptions, serverOptions } from "./options.ts";
 import { Bulyan } from "./rules/bulyan.ts";
 import { CentredClipping } from "./rules/centred-clipping.ts";
@@ -36,8 +37,8 @@ export class StrategyRegistry {
   readonly #preparations = new Map<string, Entry<PreAggregation>>();
   readonly #servers = new Map<string, Entry<ServerOptimizer>>();
 
-  /** With everything that is built in. */
-  constructor() {
+  /** With everything that is built in. @param custom where rules of the kind `custom` are found */
+  constructor(custom: CustomRules = noCustomRules) {
     const rules = ruleOptions;
     this.addRule(rules.mean, () => new Mean());
     this.addRule(rules.qfedavg, (options) => new QFedAvg(options));
@@ -48,6 +49,10 @@ export class StrategyRegistry {
     this.addRule(rules["trimmed-mean"], (options) => new TrimmedMean(options));
     this.addRule(rules["geometric-median"], (options) => new GeometricMedian(options));
     this.addRule(rules["centred-clipping"], (options) => new CentredClipping(options));
+    this.addRule(rules.custom, (wanted) => {
+      const found = custom.find(wanted);
+      return typeof found === "string" ? missing(wanted.name, found) : found;
+    });
     const preparations = preparationOptions;
     put(
       this.#preparations,
@@ -115,6 +120,16 @@ export class StrategyRegistry {
       made(this.#servers, server, "server"),
     );
   }
+}
+
+/** A task may name a rule that is not here: it is known by its name all the same. */
+function missing(name: string, why: string): Aggregation {
+  return {
+    name,
+    aggregate() {
+      throw wrong(why);
+    },
+  };
 }
 
 function union(entries: ReadonlyMap<string, Entry<unknown>>): Type.TUnion {

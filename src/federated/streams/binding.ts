@@ -181,6 +181,17 @@ export function historyPointsMax({ historyMs, everyMs }: StreamBinding): number 
   return Math.ceil(historyMs / everyMs);
 }
 
+/**
+ * @returns bytes of memory that a binding takes at the most: its history, a copy of it while windows are cut, the windows, and once more as
+ * samples of them
+ */
+export function streamBytesMax(binding: StreamBinding): number {
+  const points = historyPointsMax(binding);
+  const windows = Math.min(binding.samplesMax, Math.ceil(points / binding.windowStep));
+  const history = points * (8 + 4 * columnsOf(binding).length);
+  return 2 * history + 2 * 4 * windows * spanOf(binding) * binding.channels.length;
+}
+
 /** @returns steps that a sample spans: the window, and with a forecast what comes after it */
 export function spanOf({ windowLength, goal }: StreamBinding): number {
   return windowLength + (goal.kind === "forecast" ? goal.horizon : 0);

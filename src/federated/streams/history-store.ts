@@ -13,6 +13,8 @@ import {
 const SLOT_DIGITS = 15;
 /** Blocks are written no more often: what fills faster waits, and goes together. */
 const WRITE_INTERVAL_MS_MIN = 60_000;
+/** Points wait no longer than this for their block to fill: a device that loses its power each evening has a history all the same. */
+const WAIT_MS_MAX = 3_600_000;
 /** Points that wait while the store does not take them; beyond, the oldest are given up. */
 const WAITING_POINTS_MAX = 64 * BLOCK_POINTS;
 const READ_BLOCKS_MAX = 64;
@@ -48,21 +50,23 @@ export function historyBytesPerDayMax(
   prefix: string,
 ): number {
   const points = Math.ceil(DAY_MS / everyMs);
-  const blocks = Math.ceil(points / BLOCK_POINTS);
+  const blocks = Math.ceil(points / BLOCK_POINTS) + Math.min(points, DAY_MS / WAIT_MS_MAX);
   const key = prefix.length + SLOT_DIGITS;
   // Each block is written, and one day removed by its key.
   return points * 4 * (columns + 1) + blocks * (BLOCK_HEADER_BYTES + FRAME_BYTES_MAX + 2 * key);
 }
 
 /**
- * Keeps a history on flash: points are gathered into blocks, which are written without waiting for the disk, at most once a minute.
- * A crash costs what was not written yet, 256 points or a minute; closing writes it all.
+ * Keeps a history on flash: points are gathered into blocks, which are written without waiting for the disk, at most once a minute, and what
+ * waits for an hour whether the block is full or not. A crash costs what was not written yet; closing writes it all.
  */
 export class HistoryStore {
   readonly #place: HistoryPlace;
   readonly #columns: number;
   readonly #pointsMax: number;
   #waiting: HistoryPoint[] = [];
+  /** When the oldest of them came. */
+  #waitingSinceMs = Number.NEGATIVE_INFINITY;
   #writtenAtMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> | undefined;
   /** Of blocks on disk, ascending. */
@@ -112,14 +116,19 @@ export class HistoryStore {
 
   /** Takes a point; once enough of them wait and the last write is long enough ago, they are written. */
   add(slot: number, row: Float32Array, monotonicMs: number): void {
-    this.#waiting.push({ slot, row: row.slice() });
-    this.#giveUpOldest();
     // After a boot the clock begins anew.
     if (monotonicMs < this.#writtenAtMs) this.#writtenAtMs = Number.NEGATIVE_INFINITY;
+    if (this.#waiting.length === 0 || monotonicMs < this.#waitingSinceMs)
+      this.#waitingSinceMs = monotonicMs;
+    this.#waiting.push({ slot, row: row.slice() });
+    this.#giveUpOldest();
     const isDue = monotonicMs - this.#writtenAtMs >= WRITE_INTERVAL_MS_MIN;
-    if (this.#waiting.length < BLOCK_POINTS || !isDue || this.#writing !== undefined) return;
+    const isOverdue = monotonicMs - this.#waitingSinceMs >= WAIT_MS_MAX;
+    const full = this.#waiting.length - (this.#waiting.length % BLOCK_POINTS);
+    const points = isOverdue ? this.#waiting.length : full;
+    if (points === 0 || !isDue || this.#writing !== undefined) return;
     this.#writtenAtMs = monotonicMs;
-    const points = Math.floor(this.#waiting.length / BLOCK_POINTS) * BLOCK_POINTS;
+    this.#waitingSinceMs = monotonicMs;
     void this.#write(points, false);
   }
 

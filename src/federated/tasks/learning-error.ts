@@ -10,6 +10,9 @@ export class LearningError extends Error {
     | "learning.off"
     | "learning.no-data"
     | "learning.no-model"
+    | "learning.no-streams"
+    | "learning.version"
+    | "learning.label"
     | "learning.busy";
   constructor(code: LearningError["code"], message: string, options?: ErrorOptions) {
     super(message, options);

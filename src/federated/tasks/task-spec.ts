@@ -3,12 +3,16 @@ import { Clone, Default } from "typebox/value";
 import { describeFaults } from "../../device/schema-faults.ts";
 import type { ModelSpec } from "../../platform/training-backend.ts";
 import { layOut } from "../../platform/training-layout.ts";
+import { topicMatcher } from "../../readings/topic-filter.ts";
 import { clientOptions } from "../clients/client-options.ts";
 import { compressionOptions } from "../compression/compression-options.ts";
 import { layerOptions } from "../options/model-options.ts";
 import { kind, size, strict } from "../options/schema-words.ts";
+import { personalFault, personalOptions } from "../personalization/personal-options.ts";
+import { servingFaults, servingOptions } from "../serving/serving-options.ts";
 import { AggregationError } from "../strategies/aggregation.ts";
 import { StrategyRegistry } from "../strategies/registry.ts";
+import { bindingFaults, sampleShapeOf, streamBindingOptions } from "../streams/binding.ts";
 import { LearningError } from "./learning-error.ts";
 
 /** The most contributions of a round. */
@@ -35,6 +39,7 @@ const dataOptions = Type.Union(
       },
       strict,
     ),
+    streamBindingOptions,
   ],
   { description: "Where each agent has its samples from." },
 );
@@ -100,6 +105,7 @@ export const taskSpecSchema = Type.Object(
     client: clientOptions,
     strategy: Type.Optional(new StrategyRegistry().schema()),
     compression: Type.Optional(compressionOptions),
+    personalization: Type.Optional(personalOptions),
     rounds: size(1_000_000),
     seed: Type.Integer({
       default: 1,
@@ -108,6 +114,7 @@ export const taskSpecSchema = Type.Object(
       description: "What the first weights and every later chance follow from.",
     }),
     pace: paceOptions,
+    serving: Type.Optional(servingOptions),
   },
   strict,
 );
@@ -120,7 +127,7 @@ export type TaskSpec = Type.Static<typeof taskSpecSchema>;
  * @throws LearningError `learning.spec` naming every wrong key, with the nearest known one, or why it can not be learned
  */
 export function completeSpec(document: unknown): TaskSpec {
-  const filled: unknown = Default(taskSpecSchema, Clone(document));
+  const filled: unknown = Default(taskSpecSchema, withServing(Clone(document)));
   const faults = describeFaults(taskSpecSchema, filled);
   if (faults.length > 0) throw new LearningError("learning.spec", faults.join("; "));
   // A union fills in its defaults only where it stands by itself.
@@ -133,6 +140,13 @@ export function completeSpec(document: unknown): TaskSpec {
 /** @returns the network as backends take it */
 export function modelOf({ model }: TaskSpec): ModelSpec {
   return model;
+}
+
+/** What is learned from streams is served, unless told otherwise by the defaults. */
+function withServing(document: unknown): unknown {
+  if (typeof document !== "object" || document === null || "serving" in document) return document;
+  const { data } = document as { readonly data?: { readonly kind?: unknown } | null };
+  return data?.kind === "streams" ? { ...document, serving: {} } : document;
 }
 
 function contradictionIn(spec: TaskSpec): string | undefined {
@@ -152,5 +166,30 @@ function contradictionIn(spec: TaskSpec): string | undefined {
     const where = error instanceof AggregationError ? "strategy" : "model";
     return `${where}: ${(error as Error).message}`;
   }
+  const { personalization } = spec;
+  return (personalization && personalFault(personalization, modelOf(spec))) ?? streamFaultIn(spec);
+}
+
+/** What a binding to streams asks of the rest. */
+function streamFaultIn({ data, model, pace, serving }: TaskSpec): string | undefined {
+  if (data.kind === "dataset")
+    return serving === undefined
+      ? undefined
+      : "serving: only what is learned from streams is served; leave it out with data.kind: dataset";
+  const faults = [
+    ...bindingFaults(data, topicMatcher),
+    ...(serving === undefined ? [] : servingFaults(serving)),
+  ];
+  if (faults.length > 0) return faults.join("; ");
+  const { inputShape, outputs, loss } = sampleShapeOf(data);
+  const { outputSize } = layOut(model);
+  if (model.inputShape.join() !== inputShape.join())
+    return `model.inputShape is [${model.inputShape.join(", ")}], windows of data are [${inputShape.join(", ")}] (windowLength, channels)`;
+  if (outputSize !== outputs)
+    return `model.layers give ${outputSize} numbers, data.goal ${data.goal.kind} wants ${outputs}: let the last layer have so many`;
+  if (model.loss !== loss)
+    return `model.loss is ${model.loss}, data.goal ${data.goal.kind} is learned with ${loss}`;
+  if (data.normalize === "federated" && pace.buffered !== undefined)
+    return "pace.buffered: agents agree on what to normalise by in round 1, which is synchronous; take data.normalize: window, or no buffer";
   return undefined;
 }

@@ -2,6 +2,11 @@
 export interface TensorShelfOptions {
   /** Of all tensors in memory, each with {@link ENTRY_BYTES} for its place. */
   readonly memoryBytesMax: number;
+  /**
+   * Tensors that stay in memory though nobody has pinned them: what was just put there may be about to be, and what lies there longer is
+   * of a round that is over. As many as there is room for unless given.
+   */
+  readonly looseTensorsMax?: number;
   /** Of all tensors in the store. */
   readonly storeBytesMax: number;
 }

@@ -47,7 +47,7 @@ export class TensorShelf {
   private constructor(options: TensorShelfOptions, hasher: Hasher, store: TensorStore) {
     this.#options = options;
     this.#hasher = hasher;
-    this.#memory = new TensorMemory(options.memoryBytesMax);
+    this.#memory = new TensorMemory(options.memoryBytesMax, options.looseTensorsMax);
     this.#store = store;
   }
 
@@ -110,6 +110,14 @@ export class TensorShelf {
    */
   pin(owner: string, hashes: Iterable<string>): void {
     this.#memory.pin(owner, hashes);
+  }
+
+  /**
+   * Counts something else that an owner holds in memory, such as a history, in place of what it held before.
+   * @returns false where there is no room for it beside what is pinned; nothing is changed then
+   */
+  reserve(owner: string, bytes: number): boolean {
+    return this.#memory.reserve(owner, bytes);
   }
 
   /**

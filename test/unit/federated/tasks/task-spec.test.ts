@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
+import { parse } from "yaml";
 import { completeSpec } from "../../../../src/federated/tasks/task-spec.ts";
 import { specWith } from "../../../support/learning/task-world.ts";
 
@@ -42,4 +44,79 @@ t.test("what can not be is refused by name", async (t) => {
     t.throws(() => specWith(changes), { code: "learning.spec", message }, name);
   for (const document of [undefined, null, 7, "rounds: 3", []])
     t.throws(() => completeSpec(document), { code: "learning.spec" });
+});
+
+/** A task on two channels of streams. */
+const streams = (data: object = {}, more: object = {}) => ({
+  model: {
+    inputShape: [6, 2],
+    layers: [{ kind: "flatten" }, { kind: "dense", units: 12 }],
+    loss: "mean-squared-error",
+  },
+  data: {
+    kind: "streams",
+    channels: [
+      { name: "t", topic: "plant/+/t" },
+      { name: "v", topic: "plant/+/v", combine: "max" },
+    ],
+    everyMs: 1_000,
+    windowLength: 6,
+    gapMsMax: 5_000,
+    historyMs: 3_600_000,
+    samplesMax: 1_000,
+    goal: { kind: "reconstruct" },
+    ...data,
+  },
+  ...more,
+});
+
+t.test("a task on streams is served unless told otherwise", async (t) => {
+  const { data, serving } = specWith(streams());
+  t.match(data, { normalize: "federated", fillMax: 0, channels: [{ combine: "mean" }, {}] });
+  t.match(serving, {
+    detector: { quantile: 0.99, raiseCount: 3, raiseOf: 5 },
+    canary: { shadowWindows: 32, worseShareMax: 0.1 },
+  });
+  t.equal(specWith().serving, undefined, "a dataset is not");
+});
+
+t.test("a model has to fit the windows that it is to learn from", async (t) => {
+  const faults: Record<string, [object, RegExp]> = {
+    "another window": [streams({ windowLength: 7 }), /model.inputShape is \[6, 2\].*\[7, 2\]/],
+    "another goal": [
+      streams({ goal: { kind: "forecast", horizon: 3 } }),
+      /model.layers give 12 numbers, data.goal forecast wants 6/,
+    ],
+    "classes with an error of squares": [
+      streams({ goal: { kind: "classify", classes: 12, labels: { kind: "hand" } } }),
+      /model.loss is mean-squared-error/,
+    ],
+    "a filter that is none": [
+      streams({ channels: [{ name: "t", topic: "plant/#/t" }] }),
+      /data.channels\[0\].topic: .*# stands alone/,
+    ],
+    "a history shorter than a window": [streams({ historyMs: 3_000 }), /data.historyMs/],
+    "an alert that can not be": [
+      streams({}, { serving: { detector: { raiseCount: 6 } } }),
+      /serving.detector.raiseCount \(6\) is above raiseOf \(5\)/,
+    ],
+    "serving a dataset": [{ serving: {} }, /serving: only what is learned from streams/],
+    "a scale and a buffer": [
+      streams({}, { pace: { buffered: { updates: 2 } } }),
+      /pace.buffered: .*data.normalize: window/,
+    ],
+    "a key that is none": [streams({ windowLenght: 3 }), /did you mean windowLength/],
+  };
+  for (const [name, [changes, message]] of Object.entries(faults))
+    t.throws(() => specWith(changes), { code: "learning.spec", message }, name);
+});
+
+t.test("examples can be learned", async (t) => {
+  const directory = new URL("../../../../examples/learn/tasks/", import.meta.url);
+  const files = readdirSync(directory);
+  t.ok(files.includes("anomaly.yaml"));
+  for (const file of files) {
+    const spec = completeSpec(parse(readFileSync(new URL(file, directory), "utf8")));
+    t.equal(`${spec.name}.yaml`, file);
+  }
 });

@@ -1,4 +1,5 @@
 import t, { type Test } from "tap";
+import type { TensorShelfOptions } from "../../../../src/federated/tensors/options.ts";
 import type { TensorError } from "../../../../src/federated/tensors/tensor-error.ts";
 import { TensorShelf } from "../../../../src/federated/tensors/tensor-shelf.ts";
 import { PIECE_BYTES } from "../../../../src/federated/tensors/tensor-store.ts";
@@ -18,7 +19,7 @@ const is = (some: Uint8Array | undefined, others: Uint8Array): boolean =>
 
 function open(
   disk = new VirtualDisk(),
-  over: { readonly memoryBytesMax?: number; readonly storeBytesMax?: number } = {},
+  over: Partial<TensorShelfOptions> = {},
 ): Promise<TensorShelf> {
   return TensorShelf.open(
     { store: new MemoryKeyValueStore(disk), hasher: nodeHasher, logger: silentLogger },
@@ -245,3 +246,20 @@ t.test(
     }
   },
 );
+
+t.test("of what nobody pinned only the last few stay, where that is asked for", async (t) => {
+  const shelf = await open(undefined, { looseTensorsMax: 2 });
+  const put = (text: string) => shelf.put(Uint8Array.from(Buffer.from(text)));
+  const pinned = put("pinned");
+  shelf.pin("owner", [pinned]);
+  const hashes = ["a", "b", "c", "d", "e"].map(put);
+  t.same(
+    hashes.map((hash) => shelf.sizeOf(hash)),
+    [undefined, undefined, 1, 1, 1],
+    "the newest, and two beside it",
+  );
+  t.equal(shelf.sizeOf(pinned), 6, "what is pinned stays");
+  shelf.pin("owner", []);
+  put("f");
+  t.equal(shelf.sizeOf(pinned), undefined, "until it is not any more");
+});
