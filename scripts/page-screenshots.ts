@@ -15,6 +15,7 @@ const LONG = `sensors/${"building-12-north-wing-".repeat(4)}floor-3/room-311/tem
 
 const SCENES: Readonly<Record<string, Partial<StubState>>> = {
   busy: { deadLetters: 2 },
+  anomaly: { learning: "anomaly" },
   "fleet-many": { mesh: "many" },
   "fleet-cut": { mesh: "cut" },
   outage: { updates: 10_000, uplink: "waiting", mode: "aggressive", deadLetters: 3 },
@@ -42,7 +43,7 @@ await buildPage(pageDirectory, { minify: false });
 
 for (const [width, height] of [
   [1440, 900],
-  [390, 844],
+  [360, 780],
 ] as const) {
   for (const colorScheme of ["light", "dark"] as const) {
     const browser = await launchBrowser({ width, height, colorScheme });
@@ -51,7 +52,7 @@ for (const [width, height] of [
       if (
         colorScheme === "dark" &&
         wanted.length === 0 &&
-        !["busy", "outage", "signed-out"].includes(name)
+        !["busy", "anomaly", "outage", "signed-out"].includes(name)
       )
         continue;
       const stub = await startPageStub({ pageDirectory, state: stubState(SCENES[name]) });

@@ -236,6 +236,26 @@ export const problemCatalogue = {
     title: "The model can not be run here, or not yet",
     fix: "The task's `activity` and `because` tell why; wait until the agent has fetched it.",
   },
+  "learning.no-streams": {
+    status: 409,
+    title: "The learning task is not on sensor streams, or this agent takes no part",
+    fix: "Only a task with `data.kind: streams` is served; the task's `activity` and `because` tell what this agent does.",
+  },
+  "learning.version": {
+    status: 409,
+    title: "That can not be done with this model",
+    fix: "See `detail`; GET /v1/learning/tasks/{task}/versions lists the models that are kept here.",
+  },
+  "learning.label": {
+    status: 400,
+    title: "This is no label",
+    fix: "See `detail`: a label has `fromMs`, `toMs` not before it, and a `class`.",
+  },
+  "learning.unknown-label": {
+    status: 404,
+    title: "There is no such label",
+    fix: "GET /v1/learning/tasks/{task}/labels lists them; it may have been taken back.",
+  },
   "tasks.off": {
     status: 409,
     title: "This agent takes no tasks",

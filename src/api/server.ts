@@ -16,6 +16,7 @@ import { addConsensus } from "./routes/consensus.ts";
 import { addDevice, addPower, addResources } from "./routes/device.ts";
 import { addEvents } from "./routes/events.ts";
 import { addLearning } from "./routes/learning.ts";
+import { addLearningServing } from "./routes/learning-serving.ts";
 import { addFleet, addMesh } from "./routes/mesh.ts";
 import { addDeadLetters, addQueue } from "./routes/queue.ts";
 import { addReadings } from "./routes/readings.ts";
@@ -147,6 +148,7 @@ export async function buildApp(
   addTrails(router);
   addConsensus(router);
   addLearning(router);
+  addLearningServing(router);
   addConfig(router);
   addTokens(router);
   const streams = addEvents(router, options.eventListenersMax);

@@ -1,15 +1,18 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { FetchOptions } from "./learn/data-commands.ts";
 import type { LabOptions } from "./learn/lab-command.ts";
+import { registerServing } from "./learn/serving-commands.ts";
+import type { SplitOptions } from "./learn/split-dataset.ts";
 import { registerLearningTasks } from "./learn/task-commands.ts";
 
-/** Adds `agent-mesh learn`: tasks of the fleet, `data list|fetch` and `lab`. */
+/** Adds `agent-mesh learn`: tasks of the fleet, `data list|fetch|split` and `lab`. */
 export function registerLearn(program: Command): void {
   const learn = program
     .command("learn")
     .description("learn models with many, try out how")
     .exitOverride();
   registerLearningTasks(learn);
+  registerServing(learn);
   const data = learn.command("data").description("datasets to try things out with").exitOverride();
   data
     .command("list")
@@ -37,6 +40,7 @@ installed, and no rights are needed. The data's SHA-256 has to be the known one.
       const { fetchDatasets } = await import("./learn/data-commands.ts");
       await fetchDatasets(names, options);
     });
+  registerSplit(data);
   learn
     .command("lab")
     .description("run a federated experiment in one process and compare its variants")
@@ -64,6 +68,47 @@ Examples:
       const { runLab } = await import("./learn/lab-command.ts");
       process.exitCode = await runLab(file, options);
     });
+}
+
+function registerSplit(data: Command): void {
+  data
+    .command("split")
+    .description("cut a dataset into files, one for each agent")
+    .argument("<dataset>", "name of a dataset that was fetched, or a file that ends in .dataset")
+    .requiredOption("--out <directory>", "where the files go")
+    .option("--parts <n>", "how many files; not with --by groups", count)
+    .addOption(
+      new Option("--by <way>", "how samples are dealt out")
+        .choices(["iid", "shards", "dirichlet", "groups"])
+        .default("iid"),
+    )
+    .option("--shards <n>", "pieces of one class for each part, with --by shards", count, 2)
+    .option("--alpha <x>", "with --by dirichlet: small for parts that differ", positive, 0.5)
+    .option("--samples-min <n>", "that each part has, with --by dirichlet", count, 10)
+    .option("--test <n>", "samples that each part is judged by (default: all)", count)
+    .option("--seed <n>", "what the dealing follows from", wholeNumber, 1)
+    .option("--into <directory>", "where datasets are kept (default: the user's cache)")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+The same dataset, options and seed give the same files. Ways to deal: docs/learning.md, "A fleet's samples".
+
+Examples:
+  agent-mesh learn data split mnist --parts 8 --test 2000 --out /tmp/parts
+  agent-mesh learn data split mnist --parts 20 --by dirichlet --alpha 0.3 --out /tmp/parts`,
+    )
+    .action(async (dataset: string, options: SplitOptions) => {
+      const { splitDataset } = await import("./learn/split-dataset.ts");
+      await splitDataset(dataset, options);
+    });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0 && Number.isFinite(value)))
+    throw new InvalidArgumentError("Give a number above 0.");
+  return value;
 }
 
 function wholeNumber(text: string): number {

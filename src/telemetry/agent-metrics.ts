@@ -3,6 +3,7 @@ import type { RolesView } from "../coordination/roles/view.ts";
 import type { TrailsView } from "../coordination/swarm/view.ts";
 import type { TasksView } from "../coordination/tasks/view.ts";
 import type { DeviceView, PowerMode } from "../device/view.ts";
+import type { LearningView } from "../federated/view.ts";
 import type { BridgeView } from "../mesh/bridge/view.ts";
 import type { RelayView } from "../mesh/relay/view.ts";
 import type { QueueView, WrittenStatus } from "../outbox/view.ts";
@@ -16,6 +17,7 @@ import type { UplinkStatus, UplinkView } from "../uplink/view.ts";
 import type { Add, Read } from "./add-metric.ts";
 import { addBridge } from "./bridge-metrics.ts";
 import { addConsensus } from "./consensus-metrics.ts";
+import { addLearning } from "./learning-metrics.ts";
 import { addRelay } from "./relay-metrics.ts";
 import { addRoles } from "./roles-metrics.ts";
 import { addTasks } from "./tasks-metrics.ts";
@@ -37,6 +39,7 @@ export interface MetricViews {
   readonly tasks: TasksView;
   readonly trails: TrailsView;
   readonly consensus: ConsensusView;
+  readonly learning: LearningView;
   readonly relay: RelayView;
   brokerStatus(): BrokerStatus;
 }
@@ -80,6 +83,7 @@ export function registerAgentMetrics(registry: MetricsRegistry, views: MetricVie
   addUplinks(gauge, counter, views.uplinks);
   addBridge(gauge, counter, views.bridge);
   addConsensus(gauge, counter, views.consensus);
+  addLearning(gauge, counter, views.learning);
   addRoles(gauge, counter, views.roles);
   addTasks(gauge, counter, views.tasks);
   addTrails(gauge, counter, views.trails);

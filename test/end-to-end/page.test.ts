@@ -168,16 +168,17 @@ t.test("the page in Chromium", { skip }, async (t) => {
         updates: 10_000,
         deadLetters: 9,
         agentId: "x".repeat(64),
+        learning: "anomaly",
       },
     ];
     for (const scene of scenes) {
       const { page, complaints } = await openPage(t, scene);
-      await page.setViewportSize({ width: 390, height: 844 });
-      t.equal(await page.evaluate("document.documentElement.scrollWidth"), 390, "signed out");
+      await page.setViewportSize({ width: 360, height: 780 });
+      t.equal(await page.evaluate("document.documentElement.scrollWidth"), 360, "signed out");
       await signIn(page);
       await page.locator("#events").waitFor();
       await page.locator(".plot canvas").first().waitFor();
-      t.equal(await page.evaluate("document.documentElement.scrollWidth"), 390, "signed in");
+      t.equal(await page.evaluate("document.documentElement.scrollWidth"), 360, "signed in");
       t.same(complaints, []);
     }
   });
@@ -234,6 +235,55 @@ t.test("the page in Chromium", { skip }, async (t) => {
     t.equal(await panel.locator("dl").count(), 0);
     t.same(complaints, []);
   });
+
+  t.test("what is learned is followed, paused and ended; an anomaly stands out", async (t) => {
+    const { page, stub, complaints } = await openPage(t);
+    await signIn(page);
+    const panel = page.locator("#learning");
+    const own = panel.locator("article", { hasText: "soil-anomaly" });
+    await own.getByText(/^Round 1\d of 40, started by this agent$/).waitFor();
+    t.match(await own.innerText(), /trains for round 1\d, step 90 of 150/);
+    t.match(await own.innerText(), /6 updates, put together by gateway-east in 1\smin 4\ss/);
+    t.match(await own.innerText(), /0\.312, within the 0\.96 that is normal/);
+    const curve = /^soil-anomaly: Loss by round: 0\.94 in round 1, 0\.\d+ in round 1\d/;
+    t.match(await own.getByRole("img").getAttribute("aria-label"), curve);
+    const others = panel.locator("article", { hasText: "pump-digits" });
+    t.match(await others.innerText(), /started by gateway-east[\s\S]*has no samples for it yet/);
+    t.equal(await others.getByRole("button").count(), 0, "only its author's agent is obeyed");
+
+    stub.state.learning = "anomaly";
+    stub.emit("learning.alert", { task: "0a".repeat(16), name: "soil-anomaly", state: "raised" });
+    await own.getByText("Anomaly now").waitFor();
+    await own.getByText(/^3\.1, above the 0\.96 that is normal/).waitFor();
+    const newest = panel.getByLabel("Anomalies, newest first").locator("li").first();
+    t.match(await newest.innerText(), /Anomaly: soil-anomaly\s+score 3\.12, normal up to 0\.96/);
+    await page.locator("#events").getByText("Anomaly", { exact: true }).waitFor();
+
+    await own.getByRole("button", { name: "Let it rest" }).click();
+    await own.getByText("Paused").waitFor();
+    await own.getByRole("button", { name: "Go on" }).click();
+    await own.getByText("Running").waitFor();
+    await own.getByRole("button", { name: "End soil-anomaly" }).click();
+    await own.getByRole("button", { name: "End soil-anomaly for good" }).click();
+    await own.getByText("Ended").waitFor();
+    t.equal(await own.getByRole("button").count(), 0);
+    t.same(
+      stub.deeds.map((deed) => deed.split("/").at(-1)),
+      ["pause", "resume", "stop"],
+    );
+    t.same(complaints, []);
+  });
+
+  t.test(
+    "an agent without a task says how to begin, one that does not learn says nothing",
+    async (t) => {
+      const { page, stub } = await openPage(t, { learning: "none" });
+      await signIn(page);
+      await page.locator("#learning").getByText("agent-mesh learn start").waitFor();
+      stub.state.learning = "off";
+      await page.locator("#learning").waitFor({ state: "detached" });
+    },
+  );
 
   t.test("an agent cut off says so, and one without a mesh how to get one", async (t) => {
     const cut = await openPage(t, { mesh: "cut" });

@@ -130,6 +130,38 @@ t.test("a task is started with its defaults, listed, seen and controlled", async
   });
 });
 
+t.test("rounds of all tasks come newest first, and metrics tell how far each is", async (t) => {
+  const { ask, world, context } = await start(t);
+  const first = await world.learning.start({ ...irisSpec, name: "one" });
+  const second = await world.learning.start({ ...irisSpec, name: "two" });
+  world.learning.decide(first.task, { loss: 0.5, accuracy: 0.75 });
+  world.learning.decide(second.task);
+  world.learning.decide(first.task, { loss: 0.25, accuracy: 0.875 });
+  const said = async (query: string) => {
+    const { document } = await ask("GET", `/v1/learning/rounds?${query}`);
+    const { items, nextCursor } = document as {
+      items: { name: string; round: number }[];
+      nextCursor?: string;
+    };
+    return { rounds: items.map(({ name, round }) => `${name} ${round}`), nextCursor };
+  };
+  const page = await said("limit=2");
+  const rest = await said(`limit=2&cursor=${page.nextCursor}`);
+  t.same([...page.rounds, ...rest.rounds], ["one 2", "one 1", "two 1"]);
+  t.equal(rest.nextCursor, undefined);
+
+  const { body: text } = await context.metrics.expose();
+  t.match(text, /agent_mesh_learning_tasks\{state="running"\} 2\n/);
+  t.match(text, /agent_mesh_learning_activity\{activity="training"\} 2\n/);
+  t.match(
+    text,
+    new RegExp(`learning_accuracy\\{name="one",task="${first.task.slice(0, 8)}"\\} 0.875`),
+  );
+  t.match(text, new RegExp(`learning_round\\{name="two",task="${second.task.slice(0, 8)}"\\} 1\n`));
+  t.notMatch(text, /learning_loss\{name="two"/, "what was not judged has no sample");
+  t.match(text, /agent_mesh_learning_rounds_total 2\n/);
+});
+
 t.test("pages of tasks are moved by nothing that comes meanwhile", async (t) => {
   const { ask, world } = await start(t);
   for (const name of ["one", "two", "three"]) await world.learning.start({ ...irisSpec, name });
@@ -240,9 +272,18 @@ t.test("the newest model is run", async (t) => {
     location: null,
     document: {
       round: 1,
+      model: "global",
       outputs: [world.learning.output, world.learning.output],
       classes: [1, 1],
     },
+  });
+  t.match(await ask("POST", url, { features: rows, model: "own" }), {
+    status: 200,
+    document: { model: "own" },
+  });
+  t.match(await ask("POST", url, { features: rows, model: "mine" }), {
+    status: 400,
+    document: { code: "request.invalid", detail: /body\.model/ },
   });
   for (const features of [[], [[]], [[1, 2, 3, "4"]], [[1, 2, 3, null]], [[1e39, 0, 0, 0]], 1])
     t.match(await ask("POST", url, { features }), {
@@ -262,7 +303,11 @@ t.test("the newest model is run", async (t) => {
   await world.learning.start({ ...irisSpec, model: { ...model, loss: "mean-squared-error" } });
   world.learning.output = [21.5];
   const regression = await ask("POST", `${URL_TASKS}/${SECOND}/predict`, { features: rows });
-  t.same(regression.document, { round: 0, outputs: [[21.5], [21.5]] }, "numbers are no classes");
+  t.same(
+    regression.document,
+    { round: 0, model: "global", outputs: [[21.5], [21.5]] },
+    "numbers are no classes",
+  );
 });
 
 t.test("tasks that are not there, and learning that is off", async (t) => {
@@ -429,7 +474,18 @@ t.test("samples from files are predicted", async (t) => {
   t.same(world.learning.asked.pop(), rows, "a heading and empty lines are no samples");
   const json = await run("predict", "iris", "--input", `${data}/rows.json`, "--json");
   const { output } = world.learning;
-  t.same(JSON.parse(json.out), { round: 0, outputs: [output, output], classes: [1, 1] });
+  t.same(JSON.parse(json.out), {
+    round: 0,
+    model: "global",
+    outputs: [output, output],
+    classes: [1, 1],
+  });
+  const own = await run("predict", "iris", "--input", `${data}/rows.json`, "--model", "own");
+  t.match(own.out, /by the agent's own model of round 0\n$/);
+  t.same(world.learning.asked.pop(), rows);
+  await t.rejects(run("predict", "iris", "--input", `${data}/rows.json`, "--model", "mine"), {
+    message: /own, global/,
+  });
   t.same(world.learning.asked.pop(), rows);
   await run("predict", "iris", "--input", `${data}/row.json`);
   t.same(world.learning.asked.pop(), [rows[0]], "one row need not be in a list");

@@ -3,6 +3,7 @@ import type {
   Device,
   FleetAgent,
   Health,
+  LearningTask,
   Mesh,
   MeshPeer,
   Power,
@@ -14,6 +15,8 @@ import type {
   Sample,
   Uplink,
 } from "../../src/api/page/model.ts";
+
+import { learningAnswers } from "./page-stub-learning.ts";
 
 const SAMPLE_INTERVAL_MS = 5000;
 const HOUR_MS = 3_600_000;
@@ -38,6 +41,9 @@ export interface StubState {
   mesh: "off" | "few" | "many" | "cut";
   /** How long the history reaches back. */
   historyMs: number;
+  /** Nothing is learned, a task on sensors and one of another agent's, or the same with an anomaly. */
+  learning: "off" | "none" | "calm" | "anomaly";
+  learningState: LearningTask["state"];
 }
 
 /** A healthy Raspberry Pi with a handful of sensors; change what a test is about. */
@@ -65,6 +71,8 @@ export function stubState(changes: Partial<StubState> = {}): StubState {
     scope: "admin",
     mesh: "few",
     historyMs: HOUR_MS,
+    learning: "calm",
+    learningState: "running",
     ...changes,
   };
 }
@@ -525,6 +533,7 @@ export function answersOf(state: StubState, query: URLSearchParams): Record<stri
     "/v1/fleet/agents": fleetPage(state, query),
     "/v1/roles": rolesOf(state),
     "/v1/consensus": consensusOf(state),
+    ...learningAnswers(state, query),
     "/v1/mqtt/mappings": {
       items: [],
       broker: { kind: "embedded", connected: true, url: "mqtt://127.0.0.1:1883", clients: 3 },

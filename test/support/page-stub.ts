@@ -14,6 +14,12 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
+const LEARNING_STATES: Readonly<Record<string, StubState["learningState"]>> = {
+  pause: "paused",
+  resume: "running",
+  stop: "stopped",
+};
+
 /** An agent as the page sees it: serves the built page, and moving figures made of `state`. */
 export interface PageStub {
   readonly url: string;
@@ -65,6 +71,11 @@ export async function startPageStub(options: {
       deeds.push(`${request.method} ${path}`);
       if (state.scope === "viewer") {
         sendProblem(response, 403, "auth.scope-missing", "This needs the scope operator.");
+        return;
+      }
+      if (path.startsWith("/v1/learning/tasks/")) {
+        state.learningState = LEARNING_STATES[path.split("/").at(-1) ?? ""] ?? state.learningState;
+        send(response, 200, {});
         return;
       }
       if (path.endsWith("/pause")) state.paused = true;

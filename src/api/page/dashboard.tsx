@@ -2,6 +2,7 @@ import { CommitteePanel } from "./committee-panel.tsx";
 import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { EventsPanel } from "./events-panel.tsx";
 import { FleetPanel } from "./fleet-panel.tsx";
+import { LearningPanel } from "./learning-panel.tsx";
 import { Masthead } from "./masthead.tsx";
 import { MeshPanel } from "./mesh-panel.tsx";
 import type { MeshVisit } from "./mesh-visit.ts";
@@ -59,6 +60,16 @@ export function Dashboard(props: {
             search={state.fleetSearch}
             browserNow={browserNow}
             fault={fault("fleet")}
+            session={session}
+          />
+        )}
+        {state.learning !== undefined && (
+          <LearningPanel
+            learning={state.learning}
+            now={now}
+            busy={state.busy !== undefined}
+            mayOperate={mayOperate}
+            fault={fault("learning") ?? fault("anomalies")}
             session={session}
           />
         )}

@@ -1,3 +1,4 @@
+import { formatScore } from "./format.ts";
 import type { AgentEvent } from "./model.ts";
 import { directionWords, shortPeer, transportWord, withoutPeer } from "./peer-words.ts";
 import type { Tone } from "./verdict.ts";
@@ -20,6 +21,9 @@ const TONES: Readonly<Record<string, Tone>> = {
   "mesh.agent-dead": "bad",
   "mesh.agent-back": "good",
   "consensus.lost": "bad",
+  "learning.failed": "bad",
+  "learning.evidence": "warn",
+  "learning.stream-fault": "warn",
 };
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -60,6 +64,15 @@ const TITLES: Readonly<Record<string, string>> = {
   "task.cancelled": "Task cancelled",
   "task.offered": "Work on a task begins",
   "task.worked": "Work on a task ended",
+  "learning.task-known": "Something new is to be learned",
+  "learning.task-state": "A learning task changed",
+  "learning.round": "A round of learning is decided",
+  "learning.held": "Training is held",
+  "learning.resumed": "Training goes on",
+  "learning.failed": "Training failed",
+  "learning.evidence": "An agent did not learn honestly",
+  "learning.version": "Another model judges the sensors",
+  "learning.stream-fault": "A sensor can not be learned from",
   "relay.guest-joined": "Relays for a neighbour",
   "relay.guest-left": "A neighbour is relayed for no more",
   "relay.refused": "A neighbour was told to come later",
@@ -78,12 +91,18 @@ const DETAIL_CHARACTERS_MAX = 200;
 
 /** @returns how much an event should stand out. */
 export function eventTone(event: AgentEvent): Tone {
+  if (event.type === "learning.alert") return isRaised(event) ? "bad" : "good";
   return TONES[event.type] ?? "idle";
 }
 
 /** @returns what happened, in words; the type itself for one this page does not know yet. */
 export function eventTitle(event: AgentEvent): string {
+  if (event.type === "learning.alert") return isRaised(event) ? "Anomaly" : "Anomaly is over";
   return TITLES[event.type] ?? event.type;
+}
+
+function isRaised({ data }: AgentEvent): boolean {
+  return data["state"] === "raised";
 }
 
 /** How some values are said; all others as `name value`. */
@@ -97,9 +116,13 @@ const SAID: Readonly<Record<string, (value: string) => string>> = {
 
 /** The event's data in one line: whom it is about first, then plain values, a `reason` last. */
 export function eventDetail(event: AgentEvent): string {
+  if (event.type === "learning.alert") return alertDetail(event);
   const parts: string[] = [];
   let reason = "";
+  const isNamed = "name" in event.data;
   for (const [name, value] of Object.entries(event.data)) {
+    // Who has a name is not told by the id too, and a hash tells people nothing.
+    if ((name === "task" && isNamed) || name.endsWith("Hash")) continue;
     if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
       continue;
     const said = SAID[name]?.(String(value)) ?? `${name} ${value}`;
@@ -110,4 +133,10 @@ export function eventDetail(event: AgentEvent): string {
   }
   const line = [parts.join(", "), reason].filter((part) => part !== "").join(" · ");
   return line.length > DETAIL_CHARACTERS_MAX ? `${line.slice(0, DETAIL_CHARACTERS_MAX)}…` : line;
+}
+
+function alertDetail({ data }: AgentEvent): string {
+  const { name, score, threshold } = data;
+  if (typeof score !== "number" || typeof threshold !== "number") return String(name);
+  return `${String(name)}: score ${formatScore(score)}, normal up to ${formatScore(threshold)}`;
 }

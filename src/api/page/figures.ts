@@ -1,6 +1,7 @@
 import { type AgentClient, ProblemError } from "./agent-client.ts";
 import { fleetFigures } from "./fleet-figures.ts";
 import { HISTORY_WINDOW_MS, pointOf, withPoint } from "./history.ts";
+import { learningFigures } from "./learning-figures.ts";
 import type {
   Broker,
   DeadLetter,
@@ -131,6 +132,12 @@ export class Figures {
       ...(roles && { roles: { answer: roles, atMs: Date.now() } }),
       ...(fleet && current && { fleet: { ...fleet, atMs: Date.now() } }),
     });
+    const learning = await learningFigures(
+      (part, path) => this.ask(part, path, signal),
+      this.store.get().learning,
+    );
+    if (learning !== undefined)
+      this.store.set({ learning: learning === "off" ? undefined : learning });
   }
 
   private async pollSlow(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ export interface Quantity {
 const MISSING: Quantity = { figure: "–", unit: "" };
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const score = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
@@ -104,4 +105,9 @@ export function formatDay(wallMs: number): string {
 /** The words with a capital first. */
 export function capitalized(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Three digits that matter: `0.0312`, `12.4`, `1,230`. */
+export function formatScore(value: number): string {
+  return Number.isFinite(value) ? score.format(value) : "–";
 }

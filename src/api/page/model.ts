@@ -375,6 +375,80 @@ export interface Consensus {
     | undefined;
 }
 
+/** What this agent does for a learning task. */
+export type LearningActivity =
+  | "fetching"
+  | "training"
+  | "held"
+  | "telling"
+  | "resting"
+  | "no-data"
+  | "failed"
+  | "following";
+
+/** An item of GET /v1/learning/tasks/{task}/rounds */
+export interface LearningRound {
+  readonly round: number;
+  readonly heardAtMs: number;
+  readonly tookMs?: number | undefined;
+  readonly aggregator: RoleHolder;
+  readonly updates: number;
+  readonly samples: number;
+  readonly evaluation?:
+    | { readonly loss?: number | undefined; readonly accuracy?: number | undefined }
+    | undefined;
+}
+
+/** An item of GET /v1/learning/tasks */
+export interface LearningTask {
+  readonly task: string;
+  readonly spec: {
+    readonly name: string;
+    readonly rounds: number;
+    readonly data: { readonly kind: string };
+  };
+  readonly author: RoleHolder;
+  readonly createdAtMs: number;
+  readonly state: "running" | "paused" | "stopped" | "finished";
+  readonly round: number;
+  readonly activity: LearningActivity;
+  readonly because?: string | undefined;
+  readonly progress?:
+    | { readonly round: number; readonly step: number; readonly steps: number }
+    | undefined;
+  readonly samples: number;
+  readonly latest?: LearningRound | undefined;
+}
+
+/** An item of GET /v1/learning/alerts */
+export interface LearningAlert {
+  readonly task: string;
+  readonly name: string;
+  readonly state: "raised" | "cleared";
+  readonly atMs: number;
+  readonly sinceMs: number;
+  readonly score: number;
+  readonly threshold: number;
+  readonly round: number;
+}
+
+/** GET /v1/learning/tasks/{task}/serving */
+export interface LearningServing {
+  readonly round?: number | undefined;
+  readonly threshold?: number | undefined;
+  readonly because?: string | undefined;
+  readonly newest?:
+    | { readonly atMs: number; readonly score: number; readonly isAnomalous: boolean }
+    | undefined;
+  readonly alert: { readonly raised: boolean; readonly sinceMs?: number | undefined };
+  readonly detector: { readonly judged: number; readonly alerts: number };
+}
+
+/** GET /v1/learning */
+export interface Learning {
+  readonly enabled: boolean;
+}
+
 /** A page of a list. */
 export interface Items<T> {
   readonly items: readonly T[];

@@ -1,3 +1,4 @@
+import type { LearningFigures } from "./learning-figures.ts";
 import type {
   AgentEvent,
   Broker,
@@ -76,6 +77,8 @@ export interface PageState {
     readonly atMs: number;
   };
   readonly consensus?: Consensus;
+  /** Absent where this agent does not learn. */
+  readonly learning?: LearningFigures | undefined;
   /** Newest first, bounded. */
   readonly events: readonly AgentEvent[];
   readonly self?: TokenSelf;

@@ -2,7 +2,7 @@ import { type AgentClient, ProblemError, UnreachableError } from "./agent-client
 import { backoffMs } from "./backoff.ts";
 import type { ServerSentEvent } from "./event-stream.ts";
 import { Figures } from "./figures.ts";
-import type { AgentEvent, DeadLetter } from "./model.ts";
+import type { AgentEvent, DeadLetter, LearningTask } from "./model.ts";
 import { type PageState, READINGS_STEP } from "./page-state.ts";
 import type { Store } from "./store.ts";
 
@@ -15,6 +15,8 @@ const STREAM_RETRY_MS = 30_000;
 const READINGS_PER_PAGE_MAX = 200;
 /** Frequent and shown elsewhere: these would drown the others in the feed. */
 const NOT_IN_FEED = new Set(["resources.sampled", "readings.received"]);
+/** What somebody who looks wants to see at once; rounds may be many, and are asked for anyway. */
+const LEARNING_NEWS = new Set(["learning.alert", "learning.task-known", "learning.task-state"]);
 
 /** What a session needs of the browser around it. */
 export interface Surroundings {
@@ -137,6 +139,17 @@ export class Session {
     void this.act(name, done, (signal) => this.client.post(`/v1/queue/${action}`, signal));
   }
 
+  learningAction({ task, spec }: LearningTask, action: "pause" | "resume" | "stop"): void {
+    const words = {
+      pause: ["Pause", `${spec.name} rests: no new round begins.`],
+      resume: ["Resume", `${spec.name} goes on.`],
+      stop: ["End", `${spec.name} is ended; its newest model stays in use.`],
+    } as const;
+    const [name, done] = words[action];
+    const path = `/v1/learning/tasks/${encodeURIComponent(task)}/${action}`;
+    void this.act(name, done, (signal) => this.client.post(path, signal));
+  }
+
   requeue(letter: DeadLetter): void {
     const path = `/v1/queue/dead-letters/${encodeURIComponent(letter.id)}`;
     const done = `${letter.topic} is back in the queue.`;
@@ -199,7 +212,7 @@ export class Session {
     if (typeof event.atMs !== "number") return;
     if (raw.type === "resources.sampled") void this.figures.sampled(signal).catch(() => {});
     if (raw.type === "power.mode-changed" || raw.type.startsWith("uplink.")) void this.refresh();
-    if (raw.type.startsWith("mesh.")) void this.refresh();
+    if (raw.type.startsWith("mesh.") || LEARNING_NEWS.has(raw.type)) void this.refresh();
     if (NOT_IN_FEED.has(raw.type)) return;
     const events = this.store
       .get()

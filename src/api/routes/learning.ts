@@ -1,6 +1,6 @@
 import * as Type from "typebox";
 import type { LearningRound, LearningTask } from "../../federated/view.ts";
-import { decodeCursor, encodeCursor, listQuery } from "../cursor.ts";
+import { decodeCursor, encodeCursor, listQuery, plainListQuery } from "../cursor.ts";
 import { ApiProblem } from "../problem.ts";
 import type { Router } from "../route.ts";
 import type { Body } from "../schemas/common.ts";
@@ -14,10 +14,13 @@ import {
   learningTask as learningTaskSchema,
   learningTaskSpec,
   learningTasks,
+  newestLearningRounds,
   prediction,
   predictRequest,
 } from "../schemas/learning.ts";
 
+/** Of each task. */
+const ROUNDS_KEPT = 1_024;
 const TASKS_URL = "/v1/learning/tasks";
 const TASK_URL = `${TASKS_URL}/:task`;
 const storeProblems = ["store.full", "store.failed", "store.closed"] as const;
@@ -132,8 +135,61 @@ export function addLearning(router: Router): void {
       };
     },
   });
+  addNewestRounds(router);
   addOrders(router);
   addPredict(router);
+}
+
+/** Rounds as they came, whatever task they are of. */
+function addNewestRounds({ add, context }: Router): void {
+  add({
+    method: "GET",
+    url: "/v1/learning/rounds",
+    operationId: "listNewestLearningRounds",
+    tag: "learning",
+    summary: "Rounds of all learning tasks, newest first",
+    description: "Of each task the newest 1,024 that this agent heard of since its start.",
+    scope: "viewer",
+    query: plainListQuery,
+    success: { status: 200, description: "A page of rounds.", schema: newestLearningRounds },
+    problems: ["request.cursor"],
+    handler({ query: { limit, cursor } }) {
+      const { seal } = context.tokens;
+      const list = "learning-newest-rounds";
+      const last = decodeCursor(seal, list, "", cursor, "string");
+      const all = context.learning
+        .tasks()
+        .flatMap(({ task, spec }) =>
+          (context.learning.rounds(task, 0, ROUNDS_KEPT) ?? []).map((round) => ({
+            task,
+            name: spec.name,
+            ...showRound(round),
+          })),
+        )
+        .toSorted(
+          (one, other) =>
+            other.heardAtMs - one.heardAtMs ||
+            other.round - one.round ||
+            (one.task < other.task ? -1 : 1),
+        );
+      const begin = all.findIndex((round) => placeOf(round) === last) + 1;
+      // A round that is kept no more marks no place.
+      if (last !== undefined && begin === 0) throw new ApiProblem("request.cursor");
+      const items = all.slice(begin, begin + limit);
+      const end = items.at(-1);
+      return {
+        items,
+        ...(end !== undefined &&
+          begin + items.length < all.length && {
+            nextCursor: encodeCursor(seal, list, "", placeOf(end)),
+          }),
+      };
+    },
+  });
+}
+
+function placeOf({ task, round }: { readonly task: string; readonly round: number }): string {
+  return `${task} ${round}`;
 }
 
 /** What changes what the fleet learns. */
@@ -224,8 +280,8 @@ function addPredict({ add, context }: Router): void {
     body: predictRequest,
     success: { status: 200, description: "What the model says.", schema: prediction },
     problems: ["learning.off", "learning.unknown-task", "learning.spec", "learning.no-model"],
-    async handler({ params: { task }, body: { features } }) {
-      const { round, outputs } = await context.learning.predict(task, features);
+    async handler({ params: { task }, body: { features, model: asked } }) {
+      const { round, model, outputs } = await context.learning.predict(task, features, asked);
       // JSON has no word for them; a model that diverged answers with nothing else.
       if (!outputs.flat().every(Number.isFinite))
         throw new ApiProblem(
@@ -233,7 +289,7 @@ function addPredict({ add, context }: Router): void {
           `The model of round ${round} gives numbers that are not finite for these samples.`,
         );
       const hasClasses = context.learning.task(task)?.spec.model.loss === "softmax-cross-entropy";
-      return { round, outputs, ...(hasClasses && { classes: outputs.map(largestOf) }) };
+      return { round, model, outputs, ...(hasClasses && { classes: outputs.map(largestOf) }) };
     },
   });
 }
@@ -253,8 +309,20 @@ function showTask({ latest, ...task }: LearningTask): Body<typeof learningTaskSc
   return { ...task, ...(latest !== undefined && { latest: showRound(latest) }) };
 }
 
-function showRound({ evaluation, ...round }: LearningRound): Body<typeof learningRound> {
-  if (evaluation === undefined) return round;
+function showRound({
+  evaluation,
+  ownEvaluation,
+  ...round
+}: LearningRound): Body<typeof learningRound> {
+  return {
+    ...round,
+    ...(evaluation !== undefined && { evaluation: finite(evaluation) }),
+    ...(ownEvaluation !== undefined && { ownEvaluation: finite(ownEvaluation) }),
+  };
+}
+
+/** JSON has no word for a loss that is not finite. */
+function finite(evaluation: NonNullable<LearningRound["evaluation"]>) {
   const { loss, ...rest } = evaluation;
-  return { ...round, evaluation: Number.isFinite(loss) ? evaluation : rest };
+  return Number.isFinite(loss) ? evaluation : rest;
 }

@@ -71,12 +71,39 @@ export const learningRound = Type.Object(
         { description: "Of the model on this agent's own held-out samples, where it judged it." },
       ),
     ),
+    ownEvaluation: Type.Optional(
+      Type.Object(
+        {
+          loss: Type.Optional(Type.Number({ description: "Absent where it is not finite." })),
+          accuracy: Type.Optional(
+            Type.Number({ minimum: 0, maximum: 1, description: "Absent without classes." }),
+          ),
+        },
+        {
+          description:
+            "Of this agent's own model after the round, on the same samples; only with `personalization`.",
+        },
+      ),
+    ),
   },
   { $id: "LearningRound" },
 );
 
 /** GET /v1/learning/tasks/{task}/rounds. */
 export const learningRounds = list("LearningRounds", learningRound, {});
+
+/** A round, and of which task. */
+export const newestLearningRound = Type.Object(
+  {
+    task: learningTaskId,
+    name: Type.String({ description: "Of the task, for people." }),
+    ...learningRound.properties,
+  },
+  { $id: "NewestLearningRound" },
+);
+
+/** GET /v1/learning/rounds. */
+export const newestLearningRounds = list("NewestLearningRounds", newestLearningRound, {});
 
 /** GET /v1/learning/tasks/{task}. */
 export const learningTask = Type.Object(
@@ -160,6 +187,12 @@ export const predictRequest = Type.Object(
       maxItems: ROWS_MAX,
       description: "Samples, each with as many values as the model's input has.",
     }),
+    model: Type.Optional(
+      Type.Enum(["own", "global"], {
+        description:
+          "Which model answers, where the task has `personalization`; as the task says unless given.",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -168,6 +201,9 @@ export const predictRequest = Type.Object(
 export const prediction = Type.Object(
   {
     round: count("That the model came of; 0 for the weights that the task began with."),
+    model: Type.Enum(["own", "global"], {
+      description: "Which one answered: this agent's own, or the fleet's.",
+    }),
     outputs: Type.Array(Type.Array(Type.Number()), {
       description:
         "Of each sample, in their order. Logits with `softmax-cross-entropy` and `sigmoid-cross-entropy`.",

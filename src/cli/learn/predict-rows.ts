@@ -12,6 +12,8 @@ const BATCH_BYTES_MAX = 60_000;
 export interface Predicted {
   /** That the model came of. */
   readonly round: number;
+  /** The agent's own model, or the fleet's. */
+  readonly model: "own" | "global";
   /** Where a newer model came on the way: the round of the first row's. */
   readonly firstRound?: number;
   readonly outputs: readonly (readonly number[])[];
@@ -22,21 +24,29 @@ export interface Predicted {
 /**
  * Runs the newest model on rows, in as many requests as they need.
  * @param rows one at least
+ * @param model as the task has it unless given
  * @throws RestError
  */
 export async function predictRows(
   client: RestClient,
   task: string,
   rows: readonly (readonly number[])[],
+  model?: "own" | "global",
 ): Promise<Predicted> {
   const said: Body<typeof prediction>[] = [];
   for (const features of batchesOf(rows))
-    said.push(await client.post(`${pathOf(task)}/predict`, { features }));
+    said.push(
+      await client.post(`${pathOf(task)}/predict`, {
+        features,
+        ...(model !== undefined && { model }),
+      }),
+    );
   const firstRound = said[0]?.round ?? 0;
   const round = said.at(-1)?.round ?? 0;
   const classes = said.flatMap((part) => part.classes ?? []);
   return {
     round,
+    model: said.at(-1)?.model ?? "global",
     ...(firstRound !== round && { firstRound }),
     outputs: said.flatMap(({ outputs }) => outputs),
     ...(classes.length > 0 && { classes }),

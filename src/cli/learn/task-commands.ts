@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Body } from "../../api/schemas/common.ts";
 import type { learning, learningRounds } from "../../api/schemas/learning.ts";
 import { print, printJson, printTable } from "../output.ts";
@@ -128,13 +128,24 @@ function addControl(learn: Command, verb: string, description: string): void {
   });
 }
 
+interface PredictOptions extends RestOptions {
+  readonly input: string;
+  readonly model?: "own" | "global";
+}
+
 function addPredict(learn: Command): void {
   withRestOptions(
     learn
       .command("predict")
       .description("run the newest model of a task on samples, on the agent that is asked")
       .argument("<task>", TASK_WORDS)
-      .requiredOption("--input <file>", "rows of numbers, JSON or CSV; - for standard input"),
+      .requiredOption("--input <file>", "rows of numbers, JSON or CSV; - for standard input")
+      .addOption(
+        new Option(
+          "--model <which>",
+          "with personalization: the agent's own model, or the fleet's",
+        ).choices(["own", "global"]),
+      ),
   )
     .addHelpText(
       "after",
@@ -147,12 +158,13 @@ Examples:
   agent-mesh learn predict digits --input samples.csv
   echo '[[5.1, 3.5, 1.4, 0.2]]' | agent-mesh learn predict iris --input - --json`,
     )
-    .action(async (words: string, { input, ...options }: RestOptions & { input: string }) => {
+    .action(async (words: string, { input, model, ...options }: PredictOptions) => {
       const client = await RestClient.open(options);
       const rows = await readRows(input);
-      const predicted = await predictRows(client, await findTask(client, words), rows);
+      const predicted = await predictRows(client, await findTask(client, words), rows, model);
       if (options.json === true) return printJson(predicted);
       const { round, firstRound, outputs, classes } = predicted;
+      const whose = predicted.model === "own" ? "the agent's own model" : "the model";
       printTable(
         ["ROW", "CLASS", "OUTPUTS"],
         outputs.map((values, at) => [
@@ -164,8 +176,8 @@ Examples:
       );
       print(
         firstRound === undefined
-          ? `by the model of round ${round}`
-          : `by the models of rounds ${firstRound} to ${round}: a newer one came on the way`,
+          ? `by ${whose} of round ${round}`
+          : `by ${whose}s of rounds ${firstRound} to ${round}: a newer one came on the way`,
       );
     });
 }

@@ -56,12 +56,23 @@ export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
     ["state", `${task.state}, round ${task.round} of ${spec.rounds}`],
     ["author", `${author.agentId ?? author.peerId}${author.self ? " (this agent)" : ""}`],
     ["started", time(task.createdAtMs)],
-    ["data", `${spec.data.name}, ${plural(samples, "sample")} here`],
+    ["data", `${dataOf(spec)}, ${plural(samples, "sample")} here`],
     ...(activity === "" ? [] : ([["here", activity]] as const)),
   ]);
   print("");
+  const hasOwn = spec.personalization !== undefined;
   printTable(
-    ["ROUND", "HEARD", "TOOK", "UPDATES", "SAMPLES", "ACCURACY", "LOSS", "BY"],
+    [
+      "ROUND",
+      "HEARD",
+      "TOOK",
+      "UPDATES",
+      "SAMPLES",
+      "ACCURACY",
+      "LOSS",
+      ...(hasOwn ? ["OWN"] : []),
+      "BY",
+    ],
     rounds.map((round) => [
       String(round.round),
       time(round.heardAtMs),
@@ -70,6 +81,7 @@ export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
       String(round.samples),
       accuracyOf(round),
       round.evaluation?.loss?.toFixed(4) ?? "",
+      ...(hasOwn ? [shareOf(round.ownEvaluation?.accuracy)] : []),
       round.aggregator.agentId ?? round.aggregator.peerId,
     ]),
     "no rounds were heard of since this agent's start",
@@ -78,7 +90,7 @@ export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
 
 /** @returns a round as `learn watch` tells of it */
 export function roundLine(round: Round, rounds: number): string {
-  const { aggregator, evaluation, own } = round;
+  const { aggregator, evaluation, ownEvaluation, own } = round;
   const loss = evaluation?.loss === undefined ? "" : `loss ${evaluation.loss.toFixed(4)}`;
   return [
     `round ${round.round} of ${rounds}`,
@@ -86,6 +98,7 @@ export function roundLine(round: Round, rounds: number): string {
     plural(round.samples, "sample"),
     accuracyOf(round),
     loss,
+    ownEvaluation?.accuracy === undefined ? "" : `own model ${percent(ownEvaluation.accuracy)}`,
     `by ${aggregator.agentId ?? aggregator.peerId}`,
     own === true ? "with this agent's" : "",
   ]
@@ -104,6 +117,17 @@ export function activityOf({ state, activity, because, progress }: TaskDocument)
   return `${activity}${steps}${because === undefined ? "" : `: ${because}`}`;
 }
 
+/** @returns what is learned from, in short */
+function dataOf({ data }: TaskDocument["spec"]): string {
+  if (data.kind === "dataset") return data.name;
+  const channels = data.channels.map(({ name, topic }) => `${name} from ${topic}`);
+  return channels.join(", ");
+}
+
 function accuracyOf({ evaluation }: Round): string {
-  return evaluation?.accuracy === undefined ? "" : percent(evaluation.accuracy);
+  return shareOf(evaluation?.accuracy);
+}
+
+function shareOf(accuracy: number | undefined): string {
+  return accuracy === undefined ? "" : percent(accuracy);
 }

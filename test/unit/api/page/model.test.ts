@@ -3,6 +3,15 @@ import type * as page from "../../../../src/api/page/model.ts";
 import type { Body } from "../../../../src/api/schemas/common.ts";
 import type { device } from "../../../../src/api/schemas/device.ts";
 import type { event } from "../../../../src/api/schemas/events.ts";
+import type {
+  learning,
+  learningRounds,
+  learningTasks,
+} from "../../../../src/api/schemas/learning.ts";
+import type {
+  learningAlerts,
+  learningServing,
+} from "../../../../src/api/schemas/learning-serving.ts";
 import type { fleetAgents, mesh, meshPeers } from "../../../../src/api/schemas/mesh.ts";
 import type { power } from "../../../../src/api/schemas/power.ts";
 import type { deadLetters, queue } from "../../../../src/api/schemas/queue.ts";
@@ -31,6 +40,11 @@ interface Served {
   peers: Body<typeof meshPeers>;
   fleet: Body<typeof fleetAgents>;
   roles: Body<typeof roles>;
+  learning: Body<typeof learning>;
+  learningTasks: Body<typeof learningTasks>;
+  learningRounds: Body<typeof learningRounds>;
+  learningServing: Body<typeof learningServing>;
+  learningAlerts: Body<typeof learningAlerts>;
 }
 
 interface Read {
@@ -50,6 +64,11 @@ interface Read {
   peers: page.Items<page.MeshPeer>;
   fleet: page.FleetPage;
   roles: page.Roles;
+  learning: page.Learning;
+  learningTasks: page.Items<page.LearningTask>;
+  learningRounds: page.Items<page.LearningRound>;
+  learningServing: page.LearningServing;
+  learningAlerts: page.Items<page.LearningAlert>;
 }
 
 t.test("every answer the page reads fits the schema it is served by", async (t) => {
