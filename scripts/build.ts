@@ -2,6 +2,7 @@
  * Makes `dist/`: everything that a device needs besides a Node.js binary. It may be copied anywhere.
  *
  *     main.js               entry: switches the compile cache on, then loads the bundle
+ *     agent.js              the agent as a library (`agent-mesh/agent`)
  *     mesh.js               a node of the mesh as a library (`agent-mesh/mesh`)
  *     receiver.js           the receiver as a library (`agent-mesh/receiver`)
  *     agent-mesh.js         the agent, with chunk-*.js for what is only loaded when it is asked for
@@ -152,6 +153,7 @@ async function bundle(outdir: string, main: string): Promise<Metafile> {
     absWorkingDir: root,
     entryPoints: {
       "agent-mesh": main,
+      agent: join(root, "src/agent/production-library.ts"),
       receiver: join(root, "src/receiver/production.ts"),
       mesh: join(root, "src/mesh/production.ts"),
       // Started as a file by the thread's own side, whichever of the others that is in.
