@@ -8,7 +8,11 @@ export function registerSimulate(program: Command): void {
     .description(
       "run a fleet of agents, with their production code, in a simulated world: virtual time, network, disks and batteries, and everything that goes wrong with them",
     )
-    .option("--scenario <name|file>", "calm, scale, everything, or a YAML file", "everything")
+    .option(
+      "--scenario <name|file>",
+      "calm, scale, everything, committee, learning, or a YAML file",
+      "everything",
+    )
     .option("--agents <n>", "agents at the beginning", count)
     .option("--hours <h>", "virtual hours of faults, before the healing", amount)
     .option("--intensity <x>", "faults come about x times as often", amount)

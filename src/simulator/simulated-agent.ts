@@ -13,6 +13,7 @@ import { SeededRandom } from "../platform/seeded-random.ts";
 import type { ServiceManager } from "../platform/service-manager.ts";
 import type { Signer } from "../platform/signer.ts";
 import { DeviceClock, ProcessClock } from "./device-clock.ts";
+import type { LearningWorld } from "./learning-world.ts";
 import { VirtualDisk } from "./memory-key-value-store.ts";
 import { type DiskManners, SimulatedStore } from "./simulated-store.ts";
 import type { Trace } from "./trace.ts";
@@ -40,6 +41,8 @@ export interface SharedGround {
   readonly verifier: RecordVerifier;
   readonly syncMs: readonly [least: number, most: number];
   readonly trace: Trace;
+  /** What agents learn; undefined where they do not. */
+  readonly learning: LearningWorld | undefined;
   /** Hears what agents log at `warn` and `error`. */
   logged(index: number, level: "warn" | "error", message: string, fields: unknown): void;
   /** A process came up, or could not. @param damaged it found its disk damaged */
@@ -199,7 +202,7 @@ export class SimulatedAgent {
   }
 
   #platform(process: Process): AgentPlatform {
-    const { hasher, profiles, receiver, seed } = this.#ground;
+    const { hasher, profiles, receiver, seed, learning } = this.#ground;
     const { clock, broker } = process;
     const random = new SeededRandom(`${seed}/${this.agentId}/${this.#starts}`);
     return {
@@ -235,6 +238,9 @@ export class SimulatedAgent {
         return uplink;
       },
       openMesh: () => Promise.resolve(this.#mesh()),
+      ...(learning !== undefined && {
+        openLearning: () => Promise.resolve(learning.ground(this.index, this.agentId, clock)),
+      }),
       keepFirstToken: () => Promise.resolve(),
       announce: () => Promise.resolve(),
     };
@@ -242,7 +248,7 @@ export class SimulatedAgent {
 
   #mesh(): MeshGround {
     const { ether, verifier } = this.#ground;
-    const { messageBytesMax, queueBytesMax } = this.config.mesh.limits;
+    const { messageBytesMax, queueBytesMax, connectionsMax } = this.config.mesh.limits;
     return {
       signer: this.signer,
       verifier: new WitnessingVerifier(verifier, (record) =>
@@ -255,6 +261,7 @@ export class SimulatedAgent {
             gate,
             messageBytesMax,
             queueBytesMax,
+            connectionsMax,
             bulkIdleTimeoutMs: BULK_IDLE_TIMEOUT_MS,
             clock: this.clock,
           }),

@@ -5,10 +5,11 @@ import { refreshMs } from "../mesh/membership/refresh.ts";
 import { CachingVerifier } from "../mesh/records/record-verifier.ts";
 import type { Random } from "../platform/random.ts";
 import { SeededRandom } from "../platform/seeded-random.ts";
-import type { PeerId } from "../platform/signer.ts";
+import type { PeerId, Signer } from "../platform/signer.ts";
 import { Burials } from "./checkers/burials.ts";
 import { ReadingLedger } from "./checkers/reading-ledger.ts";
 import { Violations } from "./checkers/violation.ts";
+import { LearningWorld } from "./learning-world.ts";
 import { plainHasher } from "./plain-hasher.ts";
 import type { FleetConfigs } from "./run/fleet-configs.ts";
 import type { Scenario } from "./run/scenario.ts";
@@ -46,6 +47,10 @@ export class SimulatedFleet {
   readonly ether: VirtualEther;
   readonly agents: SimulatedAgent[] = [];
   readonly logs: LogCounts = new Map();
+  /** What the agents learn; undefined where they do not. */
+  readonly learning: LearningWorld | undefined;
+  /** Hears whom an agent blames for what, where they learn. */
+  onLearningEvidence: ((by: string, data: Readonly<Record<string, unknown>>) => void) | undefined;
   /** No fault was planned, so that nobody has any excuse. */
   undisturbed = false;
   /** Processes that came up. */
@@ -87,8 +92,14 @@ export class SimulatedFleet {
       onArrival: (from, to, payload) => this.#arrived(from, to, payload),
     });
     this.calm();
+    const { learning, agents } = scenario;
+    this.learning =
+      learning.trains === "nothing"
+        ? undefined
+        : new LearningWorld(learning, agents, seed, plainHasher);
     this.#ground = {
       seed,
+      learning: this.learning,
       clock: this.clock,
       ether: this.ether,
       receiver: this.receiver,
@@ -99,7 +110,7 @@ export class SimulatedFleet {
           budget: { memoryBytesMax: 268_435_456, cpuPercentMax: 50 },
         }),
       ],
-      hasher: plainHasher,
+      hasher: this.learning?.witness.hasher() ?? plainHasher,
       verifier: new CachingVerifier(
         this.#keys.signer(`${seed}/verifier`),
         Math.max(10_000, RECORDS_PER_AGENT * scenario.agents),
@@ -120,6 +131,11 @@ export class SimulatedFleet {
   /** Something happened, for the trace. @param who index of an agent, or -1 */
   note(kind: string, who: number, ...detail: readonly number[]): void {
     this.trace.note(kind, this.clock.monotonicMs(), who, ...detail);
+  }
+
+  /** Checks signatures of agents, and is none of them. */
+  get outsider(): Signer {
+    return this.#keys.signer(`${this.#ground.seed}/outsider`);
   }
 
   /** The agent whose key that is; undefined when it is gone for good. */
@@ -248,6 +264,7 @@ export class SimulatedFleet {
       if (type === "mesh.agent-dead") this.#buried(agentId, peer);
       if (type === "mesh.agent-dead" || type === "mesh.agent-left")
         this.#burials.buried(index, peer);
+      if (type === "learning.evidence") this.onLearningEvidence?.(agentId, data);
       if (type === "queue.shed" || type === "queue.lost")
         this.ledger.shed(agentId, Number(data["updates"]));
     });

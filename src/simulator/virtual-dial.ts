@@ -42,7 +42,8 @@ export function dial(
         ether.at(tripMs(), () => fail("network.unreachable", "nobody listens there"));
         return;
       }
-      if (!far.settings.gate.admits(near.self)) {
+      const { gate, connectionsMax = Number.POSITIVE_INFINITY } = far.settings;
+      if (!gate.admits(near.self) || far.all().length >= connectionsMax) {
         ether.at(tripMs(), () => fail("network.unreachable", "it hung up"));
         return;
       }

@@ -13,6 +13,8 @@ export interface VirtualNodeSettings {
   /** Most that is on the way to one neighbour in topics. */
   readonly queueBytesMax: number;
   readonly bulkIdleTimeoutMs: number;
+  /** With so many links it takes nobody in who dials; without a bound unless given. */
+  readonly connectionsMax?: number;
   /** Its own, where that is not the time of the space. */
   readonly clock?: Pick<Clock, "monotonicMs">;
   /** Behind a NAT: it dials, but nobody can dial it. */

@@ -13,19 +13,25 @@ const LANES = 16;
  */
 export class VirtualKeys {
   readonly #secrets = new Map<string, string>();
+  /** Of identities that are there: the way from one to the other is long. */
+  readonly #peers = new Map<string, PeerId>();
+  readonly #publicKeys = new Map<PeerId, Uint8Array>();
 
   /** @returns the signer of one identity; the same seed gives the same key */
   signer(seed: string): Signer {
     const publicKey = new SeededRandom(`${seed}/public`).bytes(KEY_BYTES);
     const secret = latin1(new SeededRandom(`${seed}/secret`).bytes(KEY_BYTES));
     this.#secrets.set(latin1(publicKey), secret);
+    const peerId = peerIdOf(publicKey);
+    this.#peers.set(latin1(publicKey), peerId);
+    this.#publicKeys.set(peerId, publicKey);
     return {
-      peerId: peerIdOf(publicKey),
+      peerId,
       publicKey,
       sign: (purpose, bytes) => signatureOf(secret, purpose, bytes),
       verify: (key, purpose, bytes, signature) => this.#verify(key, purpose, bytes, signature),
-      peerIdOf,
-      publicKeyOf,
+      peerIdOf: (key) => this.#peers.get(latin1(key)) ?? peerIdOf(key),
+      publicKeyOf: (peer) => this.#publicKeys.get(peer)?.slice() ?? publicKeyOf(peer),
     };
   }
 

@@ -1,3 +1,5 @@
+import { learningBugs } from "./learning-bugs.ts";
+
 /** One text in the place of another. */
 export interface Edit {
   /** Source below `src/`. */
@@ -242,4 +244,5 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: "if (input.monotonicMs - betterSinceMs < 1e12) {",
     options: ["--scenario=SCENARIOS/batteries.yaml", "--hours=1", "--intensity=1"],
   },
+  ...learningBugs,
 ];

@@ -76,6 +76,7 @@ export function summaryOf(result: SimulationResult, realMs: number) {
     bytesPerAgentMinute: result.bytesPerAgentMinute,
     readings: result.readings,
     ...(result.decisions !== undefined && { decisions: result.decisions }),
+    ...(result.learned !== undefined && { learned: result.learned }),
     faults: Object.values(result.faults).reduce((sum, times) => sum + times, 0),
     violations: violationCount,
     ...(violationCount > 0 && { first: result.violations[0] }),
@@ -83,7 +84,7 @@ export function summaryOf(result: SimulationResult, realMs: number) {
 }
 
 function tell(result: SimulationResult, realMs: number): void {
-  const { readings, healedInMs } = result;
+  const { readings, healedInMs, learned } = result;
   const faults = Object.entries(result.faults).map(([kind, times]) => `${kind} ${times}`);
   printPairs([
     ["seed", result.seed],
@@ -98,12 +99,25 @@ function tell(result: SimulationResult, realMs: number): void {
       "readings",
       `${readings.acknowledged} acknowledged, ${readings.arrived} arrived, ${readings.repeats} repeats, ${readings.refused} refused`,
     ],
+    ...(learned === undefined
+      ? []
+      : [
+          [
+            "learning",
+            `${plural(learned.rounds, "round")} of ${plural(learned.updates, "update")}${accuracyIn(learned)}`,
+          ] as const,
+        ]),
     ["faults", faults.length === 0 ? "none" : faults.join(", ")],
     ["healed", healedInMs === undefined ? "never" : `${duration(healedInMs)} after the last fault`],
     ["violations", String(result.violationCount)],
   ]);
   for (const { atMs, promise, what } of result.violations)
     print(`  ${(atMs / 1_000).toFixed(3)} s  ${promise}: ${what}`);
+}
+
+function accuracyIn({ accuracy, undisturbed }: NonNullable<SimulationResult["learned"]>): string {
+  if (accuracy === undefined || undisturbed === undefined) return "";
+  return `, accuracy ${accuracy.toFixed(3)}, undisturbed ${undisturbed.toFixed(3)}`;
 }
 
 async function tellOfShrunk(

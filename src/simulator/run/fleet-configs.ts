@@ -18,7 +18,7 @@ const UPLINK = [
 
 /** @returns what the agents of the scenario are configured with; what it does not speak of is as by default */
 export function fleetConfigs(scenario: Scenario): FleetConfigs {
-  const { membersMax, outboxBytesMax, outboxEvict, consensus } = scenario;
+  const { membersMax, outboxBytesMax, outboxEvict, consensus, learning } = scenario;
   const base = [
     "mesh.enabled=true",
     `mesh.limits.membersMax=${membersMax}`,
@@ -26,6 +26,9 @@ export function fleetConfigs(scenario: Scenario): FleetConfigs {
     `outbox.evict=${outboxEvict}`,
     `outbox.updateBytesMax=${Math.min(UPDATE_BYTES_MAX, Math.floor(outboxBytesMax / 4))}`,
     ...(consensus === "off" ? [] : ["consensus.enabled=true", `consensus.protocol=${consensus}`]),
+    ...(learning.trains === "nothing"
+      ? []
+      : ["learning.enabled=true", `learning.gatherMs=${1_000 * learning.gatherSeconds}`]),
   ];
   return {
     withUplink: resolveConfig({ sets: [...base, ...UPLINK] }),

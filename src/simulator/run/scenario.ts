@@ -1,6 +1,7 @@
 import * as Type from "typebox";
 import { Clone, Default } from "typebox/value";
 import { describeFaults } from "../../device/schema-faults.ts";
+import { learningScenario } from "./learning-scenario.ts";
 
 const share = (value: number, description: string) =>
   Type.Number({ default: value, minimum: 0, maximum: 1, description });
@@ -101,6 +102,7 @@ const scenarioSchema = Type.Object(
       description:
         "`consensus.protocol` of every agent; people then put values before the committee and vote on them.",
     }),
+    learning: learningScenario,
     batteries: share(0, "Share of the agents that run on a battery."),
     network: Type.Object(
       {
@@ -238,6 +240,20 @@ export const scenarios: Readonly<
       faults: { ...everyFault, diskDamaged: 0.3 },
     },
   },
+  learning: {
+    about: "every fault, and a fleet that learns meanwhile",
+    document: {
+      ...everything,
+      agents: 12,
+      hours: 0.1,
+      intensity: 6,
+      consensus: "raft",
+      readings: { perHour: 6, streams: 1 },
+      batteries: 0.2,
+      churnPercentPerHour: 30,
+      learning: { trains: "model", faultyAgents: 1 },
+    },
+  },
 };
 
 /** @returns the scenario of a document, with defaults filled in @throws ScenarioError */
@@ -249,6 +265,8 @@ export function resolveScenario(document: unknown, source: string): Scenario {
   const scenario = filled as Scenario;
   if (faults.length === 0 && scenario.network.latencyMsMin > scenario.network.latencyMsMax)
     faults.push("network.latencyMsMin is more than network.latencyMsMax");
+  if (faults.length === 0 && scenario.learning.trains !== "nothing" && scenario.consensus === "off")
+    faults.push("learning.trains needs a committee: set consensus to raft, pbft or tendermint");
   if (faults.length > 0)
     throw new ScenarioError(
       [`${source} can not be used:`, ...faults.map((each) => `  ${each}`)].join("\n"),

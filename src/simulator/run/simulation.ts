@@ -3,6 +3,7 @@ import { undecided } from "../checkers/agreement.ts";
 import { unconverged } from "../checkers/convergence.ts";
 import { Deliberation } from "../checkers/deliberation.ts";
 import { Invariants } from "../checkers/invariants.ts";
+import { type Learned, LearningWatch } from "../checkers/learning.ts";
 import { untrueTable } from "../checkers/table.ts";
 import type { Violation } from "../checkers/violation.ts";
 import { FaultInjector } from "../faults/injector.ts";
@@ -75,6 +76,8 @@ export interface SimulationResult {
   };
   /** Of the committee; absent where there is none. */
   readonly decisions?: number;
+  /** What came of learning; absent where nothing is learned. */
+  readonly learned?: Learned;
   readonly faults: Readonly<Record<string, number>>;
   readonly faultIndexes: readonly number[];
   readonly frames: number;
@@ -110,6 +113,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
     scenario.consensus === "off"
       ? undefined
       : new Deliberation(fleet, new SeededRandom(`${seed}/deliberation`));
+  const learning = fleet.learning && new LearningWatch(fleet, fleet.learning);
   const samples: Sample[] = [];
   const untilMs = JOIN_MS + scenario.hours * HOUR_MS;
   const tell = (phase: Progress["phase"]): void => {
@@ -122,6 +126,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   const before = { frames: fleet.frames, frameBytes: fleet.frameBytes };
   const fromMs = fleet.clock.monotonicMs();
   deliberation?.start();
+  learning?.start();
   injector.start();
   while (fleet.clock.monotonicMs() < untilMs) {
     const leftMs = untilMs - fleet.clock.monotonicMs();
@@ -136,7 +141,8 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   const bytesPerAgentMinute = perAgentMinute(fleet.frameBytes - before.frameBytes);
   fleet.silence();
   injector.heal();
-  const healedInMs = await heal(fleet, deliberation, () => tell("healing"));
+  const healedInMs = await heal(fleet, { deliberation, learning }, () => tell("healing"));
+  const learned = learning?.close();
   fleet.ledger.close(fleet.clock.monotonicMs());
   const { violations, ledger, trace } = fleet;
   return {
@@ -155,6 +161,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
       repeats: ledger.repeats,
     },
     ...(deliberation !== undefined && { decisions: deliberation.decisions }),
+    ...(learned !== undefined && { learned }),
     faults: Object.fromEntries(injector.counts),
     faultIndexes: faults.map(({ index }: Fault) => index),
     frames: fleet.frames,
@@ -203,13 +210,17 @@ function checkJoined(fleet: SimulatedFleet): void {
 /** @returns how long it took; undefined when it did not become whole in time, which is a violation */
 async function heal(
   fleet: SimulatedFleet,
-  deliberation: Deliberation | undefined,
+  {
+    deliberation,
+    learning,
+  }: { deliberation: Deliberation | undefined; learning: LearningWatch | undefined },
   tell: () => void,
 ): Promise<number | undefined> {
   const withinMs = fleet.scenario.healWithinMinutes * 60_000;
   const fromMs = fleet.clock.monotonicMs();
   for (;;) {
-    const why = unconverged(fleet) ?? undecided(fleet, deliberation, fromMs);
+    const why =
+      unconverged(fleet) ?? undecided(fleet, deliberation, fromMs) ?? learning?.lacking(fromMs);
     const tookMs = fleet.clock.monotonicMs() - fromMs;
     if (why === undefined) return tookMs;
     if (tookMs >= withinMs) {
