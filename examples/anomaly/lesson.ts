@@ -1,0 +1,164 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Crew, Post } from "./crew.ts";
+import { COMMAND, type FleetAgent, until } from "./fleet-agent.ts";
+
+const run = promisify(execFile);
+const TASK_FILE = join(import.meta.dirname, "task.yaml");
+const MEET_WITHIN_MS = 120_000;
+const LEARN_WITHIN_MS = 240_000;
+
+/** What an agent tells of the task. */
+interface Task {
+  readonly task: string;
+  readonly state: string;
+  readonly round: number;
+  readonly samples: number;
+  readonly latest?: Round;
+}
+
+/** A round, as an agent tells of it. */
+export interface Round {
+  readonly round: number;
+  readonly updates: number;
+  readonly modelHash: string;
+  readonly tookMs?: number;
+  readonly aggregator: { readonly agentId?: string };
+  readonly evaluation?: { readonly loss?: number };
+}
+
+/** What the fleet learned, and what happened meanwhile. */
+export interface Lesson {
+  readonly task: string;
+  readonly rounds: readonly Round[];
+  readonly killed: string;
+  readonly killedAfter: number;
+  readonly added: string;
+  readonly addedAfter: number;
+  /** Updates that the agent that came late delivered. */
+  readonly addedUpdates: number;
+}
+
+/** Waits until all know all: nobody told them. @returns how many milliseconds it took */
+export async function meet(crew: Crew): Promise<number> {
+  const beganMs = performance.now();
+  const wanted = crew.living.length;
+  await until(
+    "the agents to find each other; is multicast let through on this machine's network?",
+    async () => {
+      const fleets = await Promise.all(
+        crew.living.map(({ agent }) =>
+          agent.get<{ counts: { alive: number } }>("/v1/fleet/agents?limit=1"),
+        ),
+      );
+      return fleets.every((fleet) => fleet?.counts.alive === wanted);
+    },
+    MEET_WITHIN_MS,
+  );
+  return performance.now() - beganMs;
+}
+
+/** Waits until a committee is there. @returns its members' names */
+export async function committee(agent: FleetAgent): Promise<readonly string[]> {
+  return until(
+    "a committee",
+    async () => {
+      const status = await agent.get<{
+        committee?: { members: readonly { agentId?: string }[] };
+      }>("/v1/consensus");
+      return status?.committee?.members.map(({ agentId }) => agentId ?? "?");
+    },
+    MEET_WITHIN_MS,
+  );
+}
+
+/** Gives the fleet the task, kills one agent on the way, and adds one. @param tell what happens, as it does */
+export async function learn(
+  crew: Crew,
+  rounds: number,
+  tell: (line: string) => void,
+): Promise<Lesson> {
+  const [first] = crew.posts;
+  if (first === undefined) throw new Error("nobody is there");
+  const words = ["learn", "start", TASK_FILE, "--set", `rounds=${rounds}`, "--json"];
+  const { stdout } = await run(COMMAND, [...words, "--data", first.agent.data]);
+  const { task } = JSON.parse(stdout) as Task;
+  tell(`${first.agent.name} has the task "machine" (${task}); it goes around by itself`);
+  const shown = ({ agent }: Post) => agent.get<Task>(`/v1/learning/tasks/${task}`);
+
+  let told = 0;
+  const reach = (round: number): Promise<Task> =>
+    until(
+      `round ${round}`,
+      async () => {
+        const now = await shown(first);
+        if (now?.latest !== undefined && now.round > told) {
+          told = now.round;
+          tell(roundLine(now.latest, rounds));
+        }
+        return now !== undefined && now.round >= round && now;
+      },
+      LEARN_WITHIN_MS,
+    );
+
+  const early = await reach(Math.ceil(rounds / 4));
+  const victim =
+    crew.living.find(
+      ({ agent }) => agent !== first.agent && agent.name === early.latest?.aggregator.agentId,
+    ) ?? crew.living.at(-1);
+  if (victim === undefined) throw new Error("nobody is left");
+  await victim.agent.kill();
+  const killedAfter = early.round;
+  tell(`${victim.agent.name} is killed with -9 after round ${killedAfter}`);
+  const later = await reach(killedAfter + 2);
+  const added = await crew.hire();
+  tell(`${added.agent.name} starts after round ${later.round}, and nobody tells it of the others`);
+  await reach(rounds);
+  await until(
+    "all to have the last model",
+    async () => {
+      const all = await Promise.all(crew.living.map(shown));
+      const hashes = new Set(all.map((each) => each?.latest?.modelHash));
+      return hashes.size === 1 && all.every((each) => each?.round === rounds);
+    },
+    LEARN_WITHIN_MS,
+  );
+  const roundsPath = `/v1/learning/tasks/${task}/rounds?limit=500`;
+  const decided = await first.agent.get<{ items: readonly Round[] }>(roundsPath);
+  const status = await added.agent.get<{ counters: { updatesSent: number } }>("/v1/learning");
+  return {
+    task,
+    rounds: decided?.items ?? [],
+    killed: victim.agent.name,
+    killedAfter,
+    added: added.agent.name,
+    addedAfter: later.round,
+    addedUpdates: status?.counters.updatesSent ?? 0,
+  };
+}
+
+/** Waits until every agent judges what its sensor says. @returns the model's round at each */
+export async function serving(crew: Crew, task: string): Promise<readonly string[]> {
+  return until(
+    "all to judge their sensors",
+    async () => {
+      const all = await Promise.all(
+        crew.living.map(async ({ agent }) => {
+          const path = `/v1/learning/tasks/${task}/serving`;
+          const state = await agent.get<{ round?: number; threshold?: number }>(path);
+          return state?.threshold === undefined
+            ? undefined
+            : `${agent.name} by round ${state.round}, above ${state.threshold.toPrecision(3)}`;
+        }),
+      );
+      return all.every((each) => each !== undefined) && all;
+    },
+    LEARN_WITHIN_MS,
+  );
+}
+
+function roundLine({ round, updates, aggregator, evaluation }: Round, rounds: number): string {
+  const loss = evaluation?.loss === undefined ? "" : `, loss ${evaluation.loss.toPrecision(3)}`;
+  return `round ${round} of ${rounds}: ${updates} updates, put together by ${aggregator.agentId ?? "?"}${loss}`;
+}
