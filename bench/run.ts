@@ -21,6 +21,7 @@ const suites = [
   "coordination",
   "training",
   "aggregation",
+  "learning",
   "byzantine",
   "consensus",
   "pbft",

@@ -90,7 +90,17 @@ async function lab(
   const file = join(out, "byzantine.yaml");
   writeFileSync(file, stringify(experiment));
   await command("learn", "lab", file, "--out", out, "--json");
-  return fromRounds(readFileSync(join(out, "rounds.csv"), "utf8"));
+  return fromRounds(
+    readFileSync(join(out, "rounds.csv"), "utf8"),
+    JSON.parse(readFileSync(join(out, "runs.json"), "utf8")) as readonly EndedRun[],
+  );
+}
+
+/** A run as `runs.json` has it. */
+interface EndedRun {
+  readonly labels: { readonly rule: string; readonly attack: string };
+  readonly seed: number;
+  readonly accuracy: number;
 }
 
 async function command(...words: readonly string[]): Promise<void> {
@@ -100,23 +110,26 @@ async function command(...words: readonly string[]): Promise<void> {
   });
 }
 
-/** Reads `rounds.csv` of the lab: a line for each round of each run. */
-function fromRounds(text: string): Table {
+/** Reads `rounds.csv` of the lab, a line for each round of each run; of a run that diverged sooner its accuracy in the end. */
+function fromRounds(text: string, ended: readonly EndedRun[]): Table {
   const [head = "", ...lines] = text.trim().split("\n");
   const columns = head.split(",");
-  const runs = new Map<string, { cell: string; accuracies: number[] }>();
+  const runs = new Map<string, { accuracies: number[] }>();
   for (const line of lines) {
     const fields = line.split(",");
     const of = (name: string): string => fields[columns.indexOf(name)] ?? "";
     if (of("accuracy") === "" || Number(of("round")) < FROM_ROUND) continue;
-    const cell = `${of("rule")}/${of("attack")}`;
-    const key = `${cell}/${of("seed")}`;
-    const run = runs.get(key) ?? { cell, accuracies: [] };
+    const key = `${of("rule")}/${of("attack")}/${of("seed")}`;
+    const run = runs.get(key) ?? { accuracies: [] };
     runs.set(key, run);
     run.accuracies.push(Number(of("accuracy")));
   }
   const table: Table = new Map();
-  for (const { cell, accuracies } of runs.values()) add(table, cell, mean(accuracies));
+  for (const { labels, seed, accuracy } of ended) {
+    const cell = `${labels.rule}/${labels.attack}`;
+    const run = runs.get(`${cell}/${seed}`);
+    add(table, cell, run === undefined ? accuracy : mean(run.accuracies));
+  }
   return table;
 }
 

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** @returns the thread of a process that has a processor most of the time now */
+export async function busiestThread(pid: number): Promise<number> {
+  const before = new Map(threadsOf(pid).map((thread) => [thread, threadMs(pid, thread)]));
+  await sleep(400);
+  const [busiest = pid] = [...before]
+    .map(([thread, usedMs]) => [thread, threadMs(pid, thread) - usedMs] as const)
+    .toSorted(([, one], [, other]) => other - one)
+    .map(([thread]) => thread);
+  return busiest;
+}
+
+function threadsOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).map(Number);
+}
+
+/** @returns how long a thread has had a processor, in ms */
+function threadMs(pid: number, thread: number): number {
+  try {
+    return (
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e6
+    );
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Looks at a thread until it has had no more than a trace of a processor for so long.
+ * @returns after how many ms from the call on it had come to rest
+ */
+export async function restsAfterMs(pid: number, thread: number, quietMs: number): Promise<number> {
+  const fromMs = performance.now();
+  let usedMs = threadMs(pid, thread);
+  let restedMs = 0;
+  for (;;) {
+    await sleep(5);
+    const nowMs = performance.now() - fromMs;
+    const used = threadMs(pid, thread);
+    // Messages that wake it for a moment are no training.
+    if (used - usedMs > 1) restedMs = nowMs;
+    usedMs = used;
+    if (nowMs - restedMs > quietMs) return restedMs;
+    if (nowMs > 60_000) throw new Error("the thread works on");
+  }
+}
