@@ -1,6 +1,4 @@
 import type { Config } from "../config/schema.ts";
-import type { Agreement } from "../consensus/agreement/agreement.ts";
-import { encodeDecision } from "../consensus/agreement/certificate.ts";
 import { quorumOf } from "../consensus/ordering/quorum.ts";
 import { AgreementError } from "../consensus/ordering/waiting.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
@@ -28,6 +26,7 @@ import type { KeyValueStore } from "../platform/key-value-store.ts";
 import { NetworkError, type Protocol, Refused } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
+import { BeforeCommittee } from "./before-committee.ts";
 import type { ConsensusPart } from "./consensus-part.ts";
 import { findingsOver } from "./findings.ts";
 import type { MeshPart } from "./mesh-part.ts";
@@ -191,8 +190,9 @@ export async function createLearningPart(
     "membership",
   );
   await book.load();
+  const before = new BeforeCommittee(desk, signer, TOPIC);
   consensus.onChange((seated) => {
-    if (seated !== undefined) follow(seated, desk, signer);
+    if (seated !== undefined) before.follow(seated);
     desk.committeeChanged();
   });
   mesh.onNetwork((event) => {
@@ -206,6 +206,7 @@ export async function createLearningPart(
   let timer: ReturnType<typeof clock.setTimer> | undefined;
   const look = (): void => {
     timer = clock.setTimer("learning.look", LOOK_EVERY_MS, look);
+    before.sweep();
     desk.rolesChanged();
     desk.mayTrain(device.power().mode === "normal");
   };
@@ -226,28 +227,6 @@ export async function createLearningPart(
       exchange.stop();
     },
   };
-}
-
-/** Passes on what a seat's committee has before it, and what it decided. */
-function follow(agreement: Agreement, desk: LearningDesk, signer: MeshPart["signer"]): void {
-  const values = new Map<string, Uint8Array>();
-  agreement.onProposal(({ id, topic, value, proposer }) => {
-    if (topic === TOPIC && !values.has(id)) {
-      values.set(id, value);
-      desk.proposed(id, value, proposer);
-    }
-  });
-  agreement.onDecision(({ proposalId, topic, value, outcome }) => {
-    if (topic !== TOPIC) return;
-    values.delete(proposalId);
-    desk.ended(proposalId, value, outcome === "accepted");
-  });
-  agreement.onCertificate(({ topic, value, certificate }) => {
-    if (topic !== TOPIC || certificate === undefined) return;
-    const record = readRecord(signer, value);
-    if (typeof record !== "string")
-      desk.certified(record, encodeDecision(signer, { value, certificate }));
-  });
 }
 
 /** The committee as it is known here, with the own seat where there is one. */

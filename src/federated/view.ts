@@ -44,8 +44,6 @@ export interface LearningRound {
   readonly samplesTotal: number;
   /** SHA-256 of the model that came of it. */
   readonly modelHash: string;
-  /** This agent's own update is in it; absent where that is not known. */
-  readonly own?: boolean;
   /** Of the model on this agent's own held-out samples, where it has judged it. */
   readonly evaluation?: { readonly loss: number; readonly accuracy?: number };
   /** Of this agent's own model after the round, on the same samples, where the task gives it one. */

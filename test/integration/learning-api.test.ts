@@ -240,7 +240,6 @@ t.test("rounds come in pages, oldest first", async (t) => {
     updates: 2,
     samplesTotal: 600,
     tookMs: 5_000,
-    own: true,
     evaluation: { loss: 0.25, accuracy: 0.96 },
   });
   t.notOk("evaluation" in first.items[0], "a model that was not judged has no figures");

@@ -114,7 +114,6 @@ export class StillLearning implements LearningView {
       samples: 300,
       samplesTotal: 300 * (task.round + 1),
       modelHash: "0123456789abcdef".repeat(4),
-      own: true,
       ...(evaluation !== undefined && { evaluation }),
     };
     this.#rounds.set(id, [...(this.#rounds.get(id) ?? []), latest]);

@@ -53,11 +53,6 @@ export const learningRound = Type.Object(
     samples: count("Samples that these were trained on."),
     samplesTotal: count("Of all rounds so far."),
     modelHash: hash("SHA-256 of the model that came of it."),
-    own: Type.Optional(
-      Type.Boolean({
-        description: "Whether this agent's update is in it; absent where that is not known.",
-      }),
-    ),
     evaluation: Type.Optional(
       Type.Object(
         {

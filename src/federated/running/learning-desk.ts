@@ -220,6 +220,12 @@ export class LearningDesk implements LearningView {
     if (accepted) this.accepted(record);
   }
 
+  /** It is not any more, and how it ended is not known here; a head that comes of it gets here in other ways. */
+  withdrawn(id: string, value: Uint8Array): void {
+    const record = readRecord(this.#parts.signer, value);
+    if (typeof record !== "string") this.#get(record.task)?.ended(id, false);
+  }
+
   /** Another committee, or another member of it, is known now. */
   committeeChanged(): void {
     for (const taken of this.#parts.book.judgeAgain()) {
