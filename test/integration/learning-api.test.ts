@@ -434,7 +434,7 @@ t.test("a task is watched until it ends", async (t) => {
         .split(" ")
         .map(
           (accuracy, at) =>
-            `round ${at + 1} of 3, 2 updates, 300 samples, ${accuracy} %, loss 1.0000, by agent-2, with this agent's`,
+            `round ${at + 1} of 3, 2 updates, 300 samples, ${accuracy} %, loss 1.0000, by agent-2`,
         ),
       "iris is finished",
       "",

@@ -90,7 +90,7 @@ export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
 
 /** @returns a round as `learn watch` tells of it */
 export function roundLine(round: Round, rounds: number): string {
-  const { aggregator, evaluation, ownEvaluation, own } = round;
+  const { aggregator, evaluation, ownEvaluation } = round;
   const loss = evaluation?.loss === undefined ? "" : `loss ${evaluation.loss.toFixed(4)}`;
   return [
     `round ${round.round} of ${rounds}`,
@@ -100,7 +100,6 @@ export function roundLine(round: Round, rounds: number): string {
     loss,
     ownEvaluation?.accuracy === undefined ? "" : `own model ${percent(ownEvaluation.accuracy)}`,
     `by ${aggregator.agentId ?? aggregator.peerId}`,
-    own === true ? "with this agent's" : "",
   ]
     .filter((part) => part !== "")
     .join(", ");
