@@ -1,6 +1,5 @@
 import type { PeerId } from "../../platform/signer.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
-import { type Combined, inspect } from "../combining/combine.ts";
 import { weightsOfBytes } from "../combining/weights-codec.ts";
 import { RoundAggregator } from "../rounds/aggregator.ts";
 import type { AggregatorEffect, AggregatorInput } from "../rounds/aggregator-effects.ts";
@@ -10,16 +9,17 @@ import { toldOf } from "../rounds/evidence-spread.ts";
 import { RoundJudge } from "../rounds/judge.ts";
 import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
 import { Reputation } from "../rounds/reputation.ts";
-import type { Counted, FetchEffect, HoldEffect } from "../rounds/step.ts";
+import type { FetchEffect } from "../rounds/step.ts";
 import type { Base, RoundsTalk } from "../rounds/talk.ts";
 import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
+import { HeldTensors, type Machine } from "./held-tensors.ts";
 import { ReputationKeeper } from "./reputation-keeper.ts";
+import { RoundCombining } from "./round-combining.ts";
 import type { RoundParts } from "./round-parts.ts";
 import { RoundTensors } from "./round-tensors.ts";
 
 type Untimed<Input> = Input extends { nowMs: number } ? Omit<Input, "nowMs"> : never;
-type Machine = "trainer" | "aggregator" | "judge";
 
 /** Performs what the three machines of one task want: the shelf and the exchange of tensors, training, combining, the committee. */
 export class RoundRunner {
@@ -30,16 +30,14 @@ export class RoundRunner {
   readonly #wakeUps: Readonly<Record<Machine, WakeUp>>;
   readonly #stopping = new AbortController();
   readonly #tensors: RoundTensors;
+  readonly #combining: RoundCombining;
+  readonly #held: HeldTensors;
   readonly #reputation: ReputationKeeper;
   /** Everybody who could train. */
   #trainers: readonly PeerId[] = [];
   #head: RoundHead;
   #training: Base | undefined;
   #isOver = false;
-  readonly #durable = new Map<Machine, readonly string[]>();
-  /** That outlast a restart. */
-  #sheets: ReadonlySet<string>;
-  #keeping: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RoundParts) {
     const { task, spec, signer, hasher, clock, times, head, trainer, keptWord } = parts;
@@ -50,6 +48,8 @@ export class RoundRunner {
       modelBytes: 4 * parts.parameterCount,
       signal: this.#stopping.signal,
     });
+    this.#combining = new RoundCombining(parts, this.#tensors);
+    this.#held = new HeldTensors(parts);
     this.#head = head;
     const common = { task, signer, hasher, pace: spec.pace, times };
     const reputation = new Reputation(parts.keptReputation);
@@ -63,7 +63,6 @@ export class RoundRunner {
       trainer === undefined ? undefined : new RoundTrainer({ ...common, ...(kept && { kept }) });
     const startMs = clock.monotonicMs();
     const sheets = parts.keptSheets;
-    this.#sheets = new Set(sheets.keys());
     this.#aggregator = new RoundAggregator({ ...common, reputation, head, sheets, startMs });
     this.#judge = new RoundJudge({ ...common, reputation, head, sheets });
     const wakeUp = (machine: Machine): WakeUp =>
@@ -99,14 +98,13 @@ export class RoundRunner {
     this.#stopping.abort();
     this.#rest();
     await this.#reputation.stop();
-    await this.#keeping;
+    await this.#held.kept();
   }
 
   #rest(): void {
     this.#isOver = true;
     for (const wakeUp of Object.values(this.#wakeUps)) wakeUp.cancel();
-    for (const machine of ["trainer", "aggregator", "judge"] as const)
-      this.#parts.shelf.pin(this.#owner(machine), []);
+    this.#held.letGo();
     this.#parts.trainer?.abandon();
   }
 
@@ -252,7 +250,7 @@ export class RoundRunner {
         this.#tell(effect.to, effect.talk);
         break;
       case "hold":
-        this.#hold("trainer", effect);
+        this.#held.hold("trainer", effect);
         break;
       case "event":
         onEvent({ by: "trainer", event: effect.event });
@@ -269,7 +267,7 @@ export class RoundRunner {
         void this.#fetchForAggregator(effect);
         break;
       case "hold":
-        this.#hold("aggregator", effect);
+        this.#held.hold("aggregator", effect);
         break;
       case "aggregate":
         void this.#aggregate(effect);
@@ -313,7 +311,7 @@ export class RoundRunner {
         void this.#fetchForJudge(effect);
         break;
       case "hold":
-        this.#hold("judge", effect);
+        this.#held.hold("judge", effect);
         break;
       case "recompute":
         void this.#recompute(effect);
@@ -390,7 +388,12 @@ export class RoundRunner {
     const bytes = await this.#tensors.wanted(effect);
     if (bytes === undefined) this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
     else if (what === "sheet") this.#toAggregator({ kind: "sheet", hash, bytes });
-    else this.#toAggregator({ kind: "had", hash, is: this.#inspect(bytes) });
+    else
+      this.#toAggregator({
+        kind: "had",
+        hash,
+        is: this.#combining.inspect(bytes, this.#head.round),
+      });
   }
 
   async #fetchForJudge(effect: FetchEffect): Promise<void> {
@@ -406,9 +409,9 @@ export class RoundRunner {
     head,
     counted,
   }: Extract<AggregatorEffect, { kind: "aggregate" }>): Promise<void> {
-    const combined = await this.#combine(head, counted);
+    const combined = await this.#combining.combine(head, counted);
     if (combined.kind === "combined")
-      this.#toAggregator({ kind: "aggregated", attempt, ...this.#shelved(combined) });
+      this.#toAggregator({ kind: "aggregated", attempt, ...this.#combining.shelved(combined) });
     else {
       if (combined.kind === "lacking" && combined.hash !== undefined)
         this.#toAggregator({ kind: "lost", hash: combined.hash });
@@ -422,80 +425,13 @@ export class RoundRunner {
     head,
     counted,
   }: Extract<JudgeEffect, { kind: "recompute" }>): Promise<void> {
-    const combined = await this.#combine(head, counted);
+    const combined = await this.#combining.combine(head, counted);
     if (combined.kind === "combined")
-      this.#toJudge({ kind: "recomputed", id, ...this.#shelved(combined) });
+      this.#toJudge({ kind: "recomputed", id, ...this.#combining.shelved(combined) });
     else {
       const lacking = combined.kind === "lacking";
       this.#toJudge({ kind: "not-recomputed", id, reason: combined.reason, lacking });
     }
-  }
-
-  async #combine(head: RoundHead, counted: readonly Counted[]): Promise<Combined | Lacking> {
-    const { task, spec, shelf, combine } = this.#parts;
-    const base = await this.#tensors.model(head.modelHash, head.aggregator);
-    if (base === undefined) return lacking("the model that the round begins with can not be had");
-    const state =
-      head.stateHash === undefined
-        ? undefined
-        : await this.#tensors.state(head.stateHash, head.aggregator);
-    if (head.stateHash !== undefined && state === undefined)
-      return lacking("what the strategy remembers can not be had");
-    const updates = [];
-    for (const { peer, updateHash, weight, loss } of counted) {
-      const bytes = await shelf.get(updateHash);
-      if (bytes === undefined) return lacking(`the update of ${peer} is gone`, updateHash);
-      updates.push({ sender: peer, bytes, weight, loss });
-    }
-    const strategy = spec.strategy ?? {};
-    // Everybody knows it, and nobody before the round began.
-    const seed = `${task}/${head.round}/${head.modelHash}`;
-    return combine({ ...this.#form(), strategy, base, updates, ...(state && { state }) }, seed);
-  }
-
-  #shelved({ model, state }: Extract<Combined, { kind: "combined" }>) {
-    const { shelf } = this.#parts;
-    return {
-      modelHash: shelf.put(model),
-      stateHash: state === undefined ? undefined : shelf.put(state),
-    };
-  }
-
-  #inspect(bytes: Uint8Array) {
-    const { opening } = this.#parts;
-    return opening !== undefined && this.#head.round === 0
-      ? opening.inspect(bytes)
-      : inspect(bytes, this.#form());
-  }
-
-  #form() {
-    const { spec, parameterCount } = this.#parts;
-    return { parameterCount, compressed: spec.compression !== undefined };
-  }
-
-  /** What both the aggregator and the judge want durable is written once, and goes when neither wants it. */
-  #hold(machine: Machine, { hashes, durable }: HoldEffect): void {
-    const { shelf, keepSheets } = this.#parts;
-    shelf.pin(this.#owner(machine), hashes);
-    this.#durable.set(machine, durable);
-    const wanted = new Set([...this.#durable.values()].flat());
-    const isSame =
-      wanted.size === this.#sheets.size && [...wanted].every((hash) => this.#sheets.has(hash));
-    if (isSame) return;
-    const gone = [...this.#sheets].filter((hash) => !wanted.has(hash));
-    const isNew = [...wanted].filter((hash) => !this.#sheets.has(hash));
-    this.#sheets = wanted;
-    this.#keeping = this.#keeping
-      .then(async () => {
-        for (const hash of isNew) await shelf.keep(hash);
-        await keepSheets([...wanted]);
-        for (const hash of gone) await shelf.release(hash);
-      })
-      .catch((error: unknown) => this.#parts.logger.warn("sheets were not kept", { error }));
-  }
-
-  #owner(machine: Machine): string {
-    return `${this.#parts.task}/${machine}`;
   }
 
   #tell(to: PeerId, talk: RoundsTalk): void {
@@ -522,16 +458,4 @@ export class RoundRunner {
   #quietly(work: Promise<unknown> | undefined): void {
     work?.catch((error: unknown) => this.#parts.logger.warn("rounds", { error }));
   }
-}
-
-/** This agent has not what it takes: nobody's fault. */
-interface Lacking {
-  readonly kind: "lacking";
-  readonly reason: string;
-  /** Of an update that is gone. */
-  readonly hash?: string;
-}
-
-function lacking(reason: string, hash?: string): Lacking {
-  return { kind: "lacking", reason, ...(hash !== undefined && { hash }) };
 }
