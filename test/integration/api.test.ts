@@ -145,6 +145,15 @@ const happy: Readonly<Record<string, { path?: string; body?: string; endless?: t
     path: `${LEARNING_URL}/predict`,
     body: '{"features":[[5.1,3.5,1.4,0.2]]}',
   },
+  getLearningServing: { path: `${LEARNING_URL}/serving` },
+  listLearningVersions: { path: `${LEARNING_URL}/versions` },
+  promoteLearningVersion: { path: `${LEARNING_URL}/versions/9/promote` },
+  pinLearningVersion: { path: `${LEARNING_URL}/versions/9/pin` },
+  rollBackLearningVersion: { path: `${LEARNING_URL}/versions/rollback` },
+  unpinLearningVersion: { path: `${LEARNING_URL}/versions/unpin` },
+  listLearningLabels: { path: `${LEARNING_URL}/labels` },
+  addLearningLabel: { path: `${LEARNING_URL}/labels`, body: '{"fromMs":1,"toMs":2,"class":1}' },
+  removeLearningLabel: { path: `${LEARNING_URL}/labels/LABEL` },
   depositOnTrail: { path: "/v1/trails/ways%2Fnorth/deposits", body: '{"amount":2}' },
   chooseTrail: { body: '{"options":[{"trail":"ways/north"},{"trail":"ways/south"}]}' },
   createToken: { body: '{"name":"dashboard","scope":"viewer"}' },
@@ -158,6 +167,7 @@ t.test("every operation answers as the document says, for its scope and above", 
   const { id: firstId } = await meshAccess.issue({ subject, roles: ["trainer"] }, "test");
   await context.mesh.survey(0);
   const carried = JSON.stringify({ text: meshAccess.grants.export(firstId) });
+  const versions = world.learning.serving.book;
   for (const { path, method, operation } of operations) {
     const { operationId } = operation;
     const { path: happyPath = path, body, endless } = happy[operationId] ?? {};
@@ -168,6 +178,9 @@ t.test("every operation answers as the document says, for its scope and above", 
     learning.kept.length = 0;
     const { task } = await learning.start(irisSpec);
     learning.decide(task, { loss: 0.25, accuracy: 0.96 });
+    const isPinned = operationId === "unpinLearningVersion";
+    learning.serving.book = { ...versions, ...(isPinned && { pinnedRound: 7 }) };
+    const label = await learning.serving.addLabel(task, { fromMs: 1, toMs: 2, class: 1, who: "a" });
     world.readings = [
       {
         stream: "sensors/room/temp",
@@ -185,6 +198,7 @@ t.test("every operation answers as the document says, for its scope and above", 
     const grant = await meshAccess.issue({ subject, roles: ["validator"] }, "test");
     await meshAccess.ban(subject, { reason: "test", by: "test" });
     const target = happyPath
+      .replace("LABEL", String(label.id))
       .replace("/v1/tokens/{id}", `/v1/tokens/${info.id}`)
       .replace("/v1/mesh/grants/{id}", `/v1/mesh/grants/${grant.id}`)
       .replace("/v1/mesh/bans/{peerId}", `/v1/mesh/bans/${subject}`);
