@@ -81,6 +81,7 @@ export const learningBugs: readonly PlantedBug[] = [
     file: "federated/rounds/candidates.ts",
     find: "return rankOfOne === 0 ? 0 : deadlineMs + rankOfOne * takeoverMs;",
     replace: "return rankOfOne === 0 ? 0 : 1e12 + deadlineMs + rankOfOne * takeoverMs;",
-    options: WORLD,
+    // So few that the device that computes wrongly gets its turn.
+    options: [...WORLD, "--agents=4"],
   },
 ];
