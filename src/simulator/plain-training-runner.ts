@@ -14,6 +14,7 @@ import type {
   TrainingRunner,
 } from "../platform/training-runner.ts";
 import { PlainTrainingBackend } from "./plain-training-backend.ts";
+import { TrainingPause } from "./training-pause.ts";
 
 /** Steps that are computed at once. */
 const SLICE_STEPS = 16;
@@ -52,7 +53,7 @@ export class PlainTrainingRunner implements TrainingRunner {
 class PlainRunnableModel implements RunnableModel {
   readonly #model: TrainableModel;
   readonly #wait: () => Promise<void>;
-  #paused: PromiseWithResolvers<void> | undefined;
+  readonly #pause = new TrainingPause();
 
   constructor(model: TrainableModel, wait: () => Promise<void>) {
     this.#model = model;
@@ -106,7 +107,7 @@ class PlainRunnableModel implements RunnableModel {
       step = until;
       onProgress?.({ step, steps });
       await this.#wait();
-      await this.#paused?.promise;
+      await this.#pause.over();
     }
     const weights = this.#weights();
     const checkpoint = { step, weights, velocity: velocity ?? new Float32Array(0), lossSum };
@@ -119,14 +120,11 @@ class PlainRunnableModel implements RunnableModel {
   }
 
   pause(): Promise<void> {
-    this.#paused ??= Promise.withResolvers();
-    return Promise.resolve();
+    return this.#pause.pause();
   }
 
   resume(): Promise<void> {
-    this.#paused?.resolve();
-    this.#paused = undefined;
-    return Promise.resolve();
+    return this.#pause.resume();
   }
 
   checkpoint(): Promise<never> {

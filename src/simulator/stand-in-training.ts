@@ -13,6 +13,7 @@ import type {
   RunOutcome,
   TrainingRunner,
 } from "../platform/training-runner.ts";
+import { TrainingPause } from "./training-pause.ts";
 
 /** Largest step of a weight. */
 const STEP = 0.01;
@@ -51,7 +52,7 @@ class StandInModel implements RunnableModel {
   readonly #random: Random;
   readonly #wait: () => Promise<void>;
   #weights: Float32Array;
-  #paused: PromiseWithResolvers<void> | undefined;
+  readonly #pause = new TrainingPause();
 
   constructor(spec: ModelSpec, random: Random, wait: () => Promise<void>) {
     this.spec = spec;
@@ -81,7 +82,7 @@ class StandInModel implements RunnableModel {
   ): Promise<RunOutcome> {
     const isStopped = (): boolean => control.signal?.aborted === true;
     await this.#wait();
-    await this.#paused?.promise;
+    await this.#pause.over();
     const steps = Math.ceil(samples.count / plan.batchSize);
     if (!isStopped()) {
       this.#weights = this.#weights.map((value) => value + STEP * (this.#random.next() - 0.5));
@@ -97,14 +98,11 @@ class StandInModel implements RunnableModel {
   }
 
   pause(): Promise<void> {
-    this.#paused ??= Promise.withResolvers();
-    return Promise.resolve();
+    return this.#pause.pause();
   }
 
   resume(): Promise<void> {
-    this.#paused?.resolve();
-    this.#paused = undefined;
-    return Promise.resolve();
+    return this.#pause.resume();
   }
 
   checkpoint(): Promise<never> {

@@ -1,12 +1,11 @@
 // Learning tasks over REST and on the command line, in front of a view whose rounds are decided by hand.
-import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
-import { registerLearn } from "../../src/cli/learn.ts";
 import { LearningError } from "../../src/federated/tasks/learning-error.ts";
 import { noLearning } from "../../src/federated/view.ts";
 import { createTestContext, testOptions } from "../support/api-context.ts";
 import { irisSpec } from "../support/learning-tasks.ts";
+import { runLearn } from "../support/run-learn.ts";
 
 const URL_TASKS = "/v1/learning/tasks";
 const FIRST = `1${"a".repeat(31)}`;
@@ -60,32 +59,7 @@ async function start(t: Test) {
       document: text === "" ? undefined : JSON.parse(text),
     };
   };
-  return { ...made, data, ask, run: (...words: string[]) => run([...words, "--data", data]) };
-}
-
-/** Runs one command line in this process. @returns what it printed and the exit code it set */
-async function run(words: readonly string[]) {
-  const program = new Command("agent-mesh").exitOverride();
-  registerLearn(program);
-  const quiet = (command: Command): void => {
-    command.exitOverride();
-    command.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-    command.commands.forEach(quiet);
-  };
-  quiet(program);
-  let out = "";
-  const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = (text: unknown) => {
-    out += String(text);
-    return true;
-  };
-  try {
-    await program.parseAsync(["node", "agent-mesh", "learn", ...words]);
-    return { out, exitCode: Number(process.exitCode ?? 0) };
-  } finally {
-    process.stdout.write = write;
-    process.exitCode = 0;
-  }
+  return { ...made, data, ask, run: (...words: string[]) => runLearn([...words, "--data", data]) };
 }
 
 t.test("a task is started with its defaults, listed, seen and controlled", async (t) => {

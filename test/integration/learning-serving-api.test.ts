@@ -1,10 +1,9 @@
 // Models on a device's own streams over REST and on the command line, in front of a view that stands still.
-import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
-import { registerLearn } from "../../src/cli/learn.ts";
 import { createTestContext, testOptions } from "../support/api-context.ts";
 import { irisSpec } from "../support/learning-tasks.ts";
+import { runLearn } from "../support/run-learn.ts";
 
 const NOBODYS = "f".repeat(32);
 
@@ -38,32 +37,8 @@ async function start(t: Test) {
     task,
     path: `/v1/learning/tasks/${task}`,
     ask,
-    run: (...words: string[]) => run([...words, "--data", data]),
+    run: async (...words: string[]) => (await runLearn([...words, "--data", data])).out,
   };
-}
-
-/** Runs one command line in this process. @returns what it printed */
-async function run(words: readonly string[]): Promise<string> {
-  const program = new Command("agent-mesh").exitOverride();
-  registerLearn(program);
-  const quiet = (command: Command): void => {
-    command.exitOverride();
-    command.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-    command.commands.forEach(quiet);
-  };
-  quiet(program);
-  let out = "";
-  const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = (text: unknown) => {
-    out += String(text);
-    return true;
-  };
-  try {
-    await program.parseAsync(["learn", ...words], { from: "user" });
-  } finally {
-    process.stdout.write = write;
-  }
-  return out;
 }
 
 t.test("how a device's streams are judged is told", async (t) => {

@@ -263,9 +263,8 @@ export class JoinedTask {
     this.#goOnWithStreams();
     this.#note(record, taken.kind === "next");
     this.#personal?.follow(record.round);
-    const { committee, signer, clock } = this.#parts;
-    const isMember = committee.members().includes(signer.peerId);
-    this.#keeping.at(isMember ? clock.monotonicMs() : this.#keeper.headAtMs + KEEP_EVERY_MS);
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#keeping.at(this.#isMember ? nowMs : this.#keeper.headAtMs + KEEP_EVERY_MS);
     return true;
   }
 
@@ -327,6 +326,11 @@ export class JoinedTask {
     this.#isScaleOld = false;
     await streams.normalizeBy(scale);
     this.#allow();
+  }
+
+  get #isMember(): boolean {
+    const { committee, signer } = this.#parts;
+    return committee.members().includes(signer.peerId);
   }
 
   get #isOver(): boolean {
@@ -407,9 +411,7 @@ export class JoinedTask {
 
   /** A member has what it takes to go on, whoever falls out. */
   #keep(): void {
-    const { committee, signer } = this.#parts;
-    const isMember = committee.members().includes(signer.peerId);
-    const had = isMember
+    const had = this.#isMember
       ? Promise.all([this.#runner.model(), this.#runner.state()])
       : Promise.resolve();
     void this.#keeper.keepHead(() => this.head, had);
@@ -452,10 +454,10 @@ export class JoinedTask {
   async #judge(round: number): Promise<void> {
     if (!("trainer" in this.#data)) return;
     const { trainer, samples } = this.#data;
-    const bytes = await this.#runner.model();
-    const weights = bytes && weightsOfBytes(bytes, this.#parts.parameterCount);
-    if (weights === undefined || this.head.round !== round) return;
-    this.#judged(round, { evaluation: shown(await trainer.evaluate(weights, samples.test)) });
+    const newest = await this.#newest();
+    if (newest === undefined || this.head.round !== round) return;
+    const evaluation = await trainer.evaluate(newest.weights, samples.test);
+    this.#judged(round, { evaluation: shown(evaluation) });
   }
 
   #judged(round: number, by: Pick<HeardRound, "evaluation" | "ownEvaluation">): void {
