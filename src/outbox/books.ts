@@ -103,7 +103,8 @@ export function booksOf(
     const isEmpty = lane.count === 0 && first !== undefined;
     const head = isEmpty ? first.block.first : lane.head;
     const headBlock = isEmpty ? first.block.first : lane.headBlock;
-    return [{ priority, head, count, bytes, headBlock, gone: lane.prune() }];
+    const gone = lane.prune().filter((ordinal) => ordinal >= head);
+    return [{ priority, head, count, bytes, headBlock, gone }];
   });
   const { nextOrdinal, generation, deadLetterNextOrdinal, deadLetterCount, deadLetterBytes } =
     ledger;

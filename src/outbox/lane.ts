@@ -210,7 +210,8 @@ export class Lane {
   /** Forgets what left so long ago that {@link head} says so. @returns what is to be kept on disk. */
   prune(): readonly number[] {
     if (this.gone.size === 0) return [];
-    if (this.count === 0) {
+    // What is being dropped is there again should its deletion fail: the place of it must be known until then.
+    if (this.count === 0 && !this.shedding) {
       // Whatever was read meanwhile has left.
       this.generation++;
       this.cursor = this.end;
