@@ -19,6 +19,8 @@ export function raftSeed(running: Running): void {
     checkQuorum,
     asyncStorage: random.next() < 0.5,
     leases: checkQuorum && random.next() < 0.4,
+    // Drawn aside, so that seeds of before go as they went otherwise.
+    fewerMessages: random.fork("fewer messages").next() < 0.5,
     writeFailures: random.next() < 0.3 ? 0.05 : 0,
   });
   try {

@@ -17,6 +17,7 @@ const plans: fc.Arbitrary<WorldPlan> = fc
     checkQuorum: fc.boolean(),
     asyncStorage: fc.boolean(),
     leases: fc.boolean(),
+    fewerMessages: fc.boolean(),
   })
   .map((plan) => ({ ...plan, leases: plan.leases && plan.checkQuorum }));
 

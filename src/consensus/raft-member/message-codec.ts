@@ -162,9 +162,9 @@ function bodyOf(message: Message): NonNullable<Init["body"]> {
       return { case: name, value: { reject, committed: index, committedTerm: term } };
     }
     case "append": {
-      const { index, logTerm, commit, entries } = message;
+      const { index, logTerm, commit, entries, quiet = false } = message;
       const place = { index: BigInt(index), logTerm: BigInt(logTerm), commit: BigInt(commit) };
-      return { case: "append", value: { ...place, entries: encodeEntries(entries) } };
+      return { case: "append", value: { ...place, entries: encodeEntries(entries), quiet } };
     }
     case "append-response": {
       const { index, reject, rejectHint, logTerm } = message;
@@ -224,7 +224,8 @@ function messageOf(
       const entries = decodeEntries(body.value.entries, index + 1, ENTRIES_MAX);
       if (entries === undefined) return undefined;
       const [logTerm, commit] = [numberOf(body.value.logTerm), numberOf(body.value.commit)];
-      return { ...envelope, kind: "append", index, logTerm, commit, entries };
+      const quiet = body.value.quiet && { quiet: true };
+      return { ...envelope, kind: "append", index, logTerm, commit, entries, ...quiet };
     }
     case "appendResponse": {
       const { index, reject, rejectHint, logTerm } = body.value;

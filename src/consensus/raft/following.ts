@@ -19,14 +19,15 @@ export function obey(state: RaftState, message: LeaderMessage): Refusal | undefi
 function append(state: RaftState, message: AppendRequest): Refusal | undefined {
   const { log } = state;
   const { index, logTerm, entries, commit, from } = message;
+  const isQuiet = message.quiet === true && entries.length === 0;
   if (index < log.committed) {
-    acknowledge(state, from, log.committed);
+    if (!isQuiet) acknowledge(state, from, log.committed);
     return undefined;
   }
   const result = log.tryAppend({ previous: { index, term: logTerm }, entries, commit });
   if (result === "conflict") return "conflicts-with-committed";
   if (result !== "mismatch") {
-    acknowledge(state, from, result);
+    if (!isQuiet) acknowledge(state, from, result);
     return undefined;
   }
   // What has a later term than the leader has there can not be in its log, so the hint skips it.

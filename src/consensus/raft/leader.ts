@@ -69,7 +69,7 @@ function retryFurtherBack(state: RaftState, progress: Progress, response: Append
   const hint = logTerm > 0 ? state.log.lastWithin(rejectHint, logTerm).index : rejectHint;
   if (!progress.decrease(index, hint)) return;
   if (progress.mode === "replicate") progress.becomeProbe();
-  sendAppend(state, from, progress, true);
+  sendAppend(state, from, progress, "to-ask");
 }
 
 function advanceFollower(state: RaftState, progress: Progress, response: AppendResponse): void {
@@ -82,9 +82,10 @@ function advanceFollower(state: RaftState, progress: Progress, response: AppendR
   else if (progress.match + 1 >= log.firstIndex) progress.becomeReplicate();
   const isOwn = from === state.id;
   if (tryCommit(state)) broadcastAppend(state);
-  else if (!isOwn && progress.canLearnOf(log.committed)) sendAppend(state, from, progress, true);
+  else if (!isOwn && progress.canLearnOf(log.committed))
+    sendAppend(state, from, progress, "to-tell");
   if (isOwn) return;
-  while (sendAppend(state, from, progress, false));
+  while (sendAppend(state, from, progress, "not-empty"));
   if (from === state.transferee && progress.match === log.lastIndex) sendTimeoutNow(state, from);
 }
 
@@ -100,7 +101,7 @@ export function takeHeartbeatResponse(
   progress.answeredTick = Math.max(progress.answeredTick, sentTick);
   progress.release();
   if (progress.match < log.lastIndex || progress.mode === "probe")
-    sendAppend(state, from, progress, true);
+    sendAppend(state, from, progress, "to-ask");
   if (readRound === 0) return undefined;
   reads.acknowledge(from, readRound);
   answerConfirmed(state);
@@ -126,7 +127,7 @@ export function startTransfer(state: RaftState, target: number): Refusal | undef
   state.electionElapsed = 0;
   state.transferee = target;
   if (progress.match === state.log.lastIndex) sendTimeoutNow(state, target);
-  else sendAppend(state, target, progress, true);
+  else sendAppend(state, target, progress, "to-ask");
   return undefined;
 }
 

@@ -37,6 +37,8 @@ export interface AppendRequest extends TermEnvelope {
   readonly logTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
+  /** It only tells of a commit: a follower that has what is before it need not say so. */
+  readonly quiet?: boolean;
 }
 
 /** What the follower has on disk, or where its log may agree with that of the leader. */

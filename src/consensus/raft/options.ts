@@ -28,6 +28,11 @@ export interface RaftOptions {
   readonly disableChangeValidation: boolean;
   /** What is persisted and applied is acknowledged by messages, not by `advance`. */
   readonly asyncStorage: boolean;
+  /**
+   * Leaves out what says nothing new: answers to appends that only tell of a commit, and heartbeats to whom
+   * an append was sent instead that wants an answer. Members that know nothing of it answer all the same.
+   */
+  readonly fewerMessages: boolean;
   /** Bytes of entries in an append message. One entry always fits. */
   readonly messageBytesMax: number;
   /** Bytes of entries that are handed out to be applied before the next ones are. */
@@ -56,6 +61,7 @@ export const defaultRaftOptions: Omit<RaftOptions, "id"> = {
   disableForwarding: false,
   disableChangeValidation: false,
   asyncStorage: false,
+  fewerMessages: false,
   messageBytesMax: 1024 * 1024,
   applyingBytesMax: 1024 * 1024,
   uncommittedBytesMax: 16 * 1024 * 1024,

@@ -28,6 +28,9 @@ export class Progress {
   /** When the last heartbeat that it answered was sent, in ticks of the leader. */
   answeredTick = Number.NEGATIVE_INFINITY;
 
+  /** When it was last sent an append that it answers, in ticks of the leader. */
+  askedTick = Number.NEGATIVE_INFINITY;
+
   /** @param next the first entry to send it */
   constructor(limits: InflightLimits, next: number, isActive: boolean) {
     this.#inflights = new Inflights(limits.inflightMessagesMax, limits.inflightBytesMax);
@@ -75,6 +78,7 @@ export class Progress {
     this.#sentCommit = 0;
     this.isActive = false;
     this.answeredTick = Number.NEGATIVE_INFINITY;
+    this.askedTick = Number.NEGATIVE_INFINITY;
   }
 
   becomeProbe(): void {

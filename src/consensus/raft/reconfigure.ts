@@ -18,7 +18,7 @@ export function reconfigure(state: RaftState, configuration: Configuration): voi
   if (tryCommit(state)) broadcastAppend(state);
   else
     for (const [id, progress] of tracker.members)
-      if (id !== state.id) sendAppend(state, id, progress, false);
+      if (id !== state.id) sendAppend(state, id, progress, "not-empty");
   if (!isVoter(configuration, state.transferee)) state.transferee = 0;
 }
 

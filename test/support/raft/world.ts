@@ -25,6 +25,8 @@ export interface WorldPlan {
   readonly asyncStorage: boolean;
   /** Clocks run alike, and reads rely on that. Wants `checkQuorum`. */
   readonly leases: boolean;
+  /** All but the second node leave out what says nothing new. */
+  readonly fewerMessages: boolean;
   readonly faults?: Faults;
   /** Chance that a write fails; it is made again. */
   readonly writeFailures?: number;
@@ -131,13 +133,15 @@ export class RaftWorld {
   }
 
   #newNode(id: number, members: Configuration): WorldNode {
-    const { preVote, checkQuorum, asyncStorage, leases } = this.#plan;
+    const { preVote, checkQuorum, asyncStorage, leases, fewerMessages } = this.#plan;
     const options: RaftOptions = {
       ...defaultRaftOptions,
       id,
       preVote,
       checkQuorum,
       asyncStorage,
+      fewerMessages: fewerMessages && id !== 2,
+      heartbeatTicks: fewerMessages ? 2 : 1,
       readMode: leases ? "lease-based" : "safe",
       electionTicks: ELECTION_TICKS,
       // Small, so that every bound is met often.

@@ -40,9 +40,11 @@ const append = fc
     logTerm: number,
     commit: number,
     entries: fc.array(fc.record({ term: number, kind, data: bytes }), { maxLength: 6 }),
+    isQuiet: fc.boolean(),
   })
-  .map((message) => ({
+  .map(({ isQuiet, ...message }) => ({
     ...message,
+    ...(isQuiet && { quiet: true }),
     entries: message.entries.map((entry, at) => ({ ...entry, index: message.index + 1 + at })),
   }));
 const message: fc.Arbitrary<Message> = fc.oneof(
