@@ -57,7 +57,7 @@ export class Agreement {
     parts: AgreementParts,
     made: { box: BallotBox; news: NewsDesk; ordering: Ordering; votes: VoteMemory },
   ) {
-    const { signer, clock, logger, options } = parts;
+    const { signer, logger, options } = parts;
     const { box, news, ordering, votes } = made;
     this.#parts = parts;
     this.#box = box;
@@ -75,7 +75,7 @@ export class Agreement {
       this.#answered(key, answer);
     this.#speaker = new Speaker({ ...parts, ordering, keys: signer, answered });
     const [judges, speaker] = [this.#judges, this.#speaker];
-    this.#duties = new Duties({ signer, box, votes, clock, logger, judges, speaker });
+    this.#duties = new Duties({ ...parts, box, votes, judges, speaker });
   }
 
   /** Opens this member of the group. @throws Error what the ordering throws @throws StoreError */

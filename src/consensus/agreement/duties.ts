@@ -1,7 +1,9 @@
 import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Signer } from "../../platform/signer.ts";
-import { statementOf } from "./archive.ts";
+import type { OrderingProtocol } from "../ordering/ordering.ts";
+import { quorumOf } from "../ordering/quorum.ts";
+import { type Kept, statementOf } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { BallotBox } from "./ballot-box.ts";
 import { signStatement } from "./certificate.ts";
@@ -16,6 +18,7 @@ import { type Choice, reasonOf, signWord, type WordBody } from "./word.ts";
 /** What the duties of a member are done with. */
 export interface DutiesParts {
   readonly signer: Signer;
+  readonly protocol: OrderingProtocol;
   readonly box: BallotBox;
   readonly votes: VoteMemory;
   readonly judges: Judges;
@@ -27,6 +30,9 @@ export interface DutiesParts {
 /** What a member says about a proposal, by its key. */
 export type WordKey = `${"propose" | "vote" | "expire" | "cancel" | "vouch"}/${string}`;
 
+/** How long vouching is left to a quorum of the members, before the others do it too. */
+const VOUCHED_WITHIN_MS = 500;
+
 /** What is said about a ballot while it is open. */
 const KINDS = ["propose", "vote", "expire", "cancel"] as const;
 
@@ -34,6 +40,8 @@ const KINDS = ["propose", "vote", "expire", "cancel"] as const;
 export class Duties {
   readonly #parts: DutiesParts;
   readonly #deadlines = new Deadlines();
+  /** Decisions that others vouch for, until that has taken them too long. */
+  readonly #leftToOthers = new Deadlines();
   /** Open ballots on which this member's judge is at work, or was. */
   readonly #judged = new Set<string>();
   /** Keys of words that the group refused: to say them again would change nothing. */
@@ -46,7 +54,7 @@ export class Duties {
 
   /** Nothing waits for time to go by. */
   get isIdle(): boolean {
-    return this.#deadlines.isEmpty;
+    return this.#deadlines.isEmpty && this.#leftToOthers.isEmpty;
   }
 
   stop(): void {
@@ -82,6 +90,7 @@ export class Duties {
   }
 
   certified({ proposalId }: Decision): void {
+    this.#leftToOthers.end(proposalId);
     this.#parts.speaker.drop(`vouch/${proposalId}`);
   }
 
@@ -102,6 +111,11 @@ export class Duties {
   tick(nowMs: number): void {
     const { box, signer } = this.#parts;
     this.considerAll();
+    for (const id of this.#leftToOthers.due(nowMs)) {
+      this.#leftToOthers.end(id);
+      const kept = box.archive.get(id);
+      if (kept !== undefined && this.#mayVouch(kept)) this.#sayVoucher(kept.decision);
+    }
     if (!box.present.members.includes(signer.peerId)) return;
     for (const id of this.#deadlines.due(nowMs))
       if (box.open.get(id)?.expired.has(signer.peerId) === false)
@@ -177,13 +191,30 @@ export class Duties {
     }
   }
 
-  #vouch(decision: Decision): void {
-    const { box, signer, speaker } = this.#parts;
-    const { proposalId, outcome } = decision;
+  /**
+   * A quorum of signatures is enough, so members take turns: the others leave it to those whose turn it is, and what none of them has to
+   * put into the order, and onto every member's flash, is left out.
+   */
+  #vouch({ proposalId }: Decision): void {
+    const { box, signer, protocol, clock } = this.#parts;
     const kept = box.archive.get(proposalId);
-    if (outcome !== "accepted" || kept === undefined) return;
-    const isDone = kept.decision.certificate !== undefined || kept.signatures.has(signer.peerId);
-    if (isDone || !kept.list.members.includes(signer.peerId)) return;
+    if (kept === undefined || !this.#mayVouch(kept)) return;
+    const { decision, list } = kept;
+    const { length } = list.members;
+    const turn = (list.members.indexOf(signer.peerId) + decision.number) % length;
+    if (turn < quorumOf(protocol, length)) this.#sayVoucher(decision);
+    else this.#leftToOthers.begin(proposalId, clock.monotonicMs(), VOUCHED_WITHIN_MS);
+  }
+
+  #mayVouch({ decision, signatures, list }: Kept): boolean {
+    const { peerId } = this.#parts.signer;
+    if (decision.outcome !== "accepted" || decision.certificate !== undefined) return false;
+    return !signatures.has(peerId) && list.members.includes(peerId);
+  }
+
+  #sayVoucher(decision: Decision): void {
+    const { signer, speaker } = this.#parts;
+    const { proposalId } = decision;
     speaker.say(`vouch/${proposalId}`, () => ({
       kind: "voucher",
       voucher: { proposalId, ...signStatement(signer, statementOf(decision)) },

@@ -1,6 +1,8 @@
 import t, { type Test } from "tap";
 import { Agreement } from "../../../../src/consensus/agreement/agreement.ts";
 import type { AgreementParts } from "../../../../src/consensus/agreement/agreement-parts.ts";
+import { statementOf } from "../../../../src/consensus/agreement/archive.ts";
+import { signStatement } from "../../../../src/consensus/agreement/certificate.ts";
 import { defaultAgreementOptions } from "../../../../src/consensus/agreement/options.ts";
 import type { Ordered, Ordering } from "../../../../src/consensus/ordering/ordering.ts";
 import type { StateMachine } from "../../../../src/consensus/ordering/state-machine.ts";
@@ -343,4 +345,58 @@ t.test("nobody hears of a proposal after its end, however much comes at once", a
     [`open ${idOf(3)}`, `over ${idOf(3)}`],
     "one that begins and ends in a turn is told in order",
   );
+});
+
+t.test(
+  "members take turns to vouch; whoever is not asked does it after all where it takes long",
+  async (t) => {
+    const { agreement, gate, clock, keys } = await open(t, ["one", "other"]);
+    const others = new BoxUnderTest("raft", "", keys);
+    agreement.judge("notes", () => "accept");
+    const [atOnce, later] = [[], []] as [number[], number[]];
+    for (let round = 0; round < 6; round++) {
+      const value = `${round}`;
+      const proposal = await settled(clock, agreement.propose(bytes(value), terms), 100);
+      await clock.advance(100);
+      gate.machine.apply(others.entry(others.ballotVote("one", proposal.id, "accept", value)));
+      const entries = gate.ids.length;
+      await clock.advance(300);
+      const { number } = await agreement.finalize(proposal.id);
+      const said = gate.ids.length - entries;
+      t.ok(said <= 1);
+      (said === 1 ? atOnce : later).push(number);
+      await clock.advance(300);
+      t.equal(gate.ids.length - entries, 1, "nobody else did");
+    }
+    t.same([atOnce.length, later.length], [4, 2], "a quorum is two of three");
+  },
+);
+
+t.test("whoever leaves it to others says nothing once they have vouched", async (t) => {
+  const { agreement, gate, clock, keys } = await open(t, ["one", "other"]);
+  const others = new BoxUnderTest("raft", "one", keys);
+  agreement.judge("notes", () => "accept");
+  let left = 0;
+  for (let round = 0; round < 3; round++) {
+    const value = `${round}`;
+    const proposal = await settled(clock, agreement.propose(bytes(value), terms), 100);
+    await clock.advance(100);
+    gate.machine.apply(others.entry(others.ballotVote("one", proposal.id, "accept", value)));
+    const entries = gate.ids.length;
+    const decision = await agreement.finalize(proposal.id);
+    await clock.advance(100);
+    const isLeft = gate.ids.length === entries;
+    if (isLeft) left++;
+    for (const name of isLeft ? ["one", "other"] : ["one"]) {
+      const voucher = {
+        proposalId: proposal.id,
+        ...signStatement(keys.signer(name), statementOf(decision)),
+      };
+      gate.machine.apply(others.entry({ kind: "voucher", voucher }));
+    }
+    await settled(clock, agreement.finalize(proposal.id, { certified: true }), 100);
+    await clock.advance(2_000);
+    t.equal(gate.ids.length, isLeft ? entries : entries + 1);
+  }
+  t.equal(left, 1);
 });
