@@ -6,8 +6,7 @@
  *     mesh.js               a node of the mesh as a library (`agent-mesh/mesh`)
  *     receiver.js           the receiver as a library (`agent-mesh/receiver`)
  *     agent-mesh.js         the agent, with chunk-*.js for what is only loaded when it is asked for
- *     training-worker.js    the thread that models are trained in
- *     combining-worker.js   the thread that updates are put together in
+ *     learning-worker.js    the thread that models are trained in, and updates are put together
  *     native/               addons of LevelDB, QUIC and WebRTC
  *     page/                 the web page
  *     docs/                 the REST reference's viewer
@@ -157,8 +156,7 @@ async function bundle(outdir: string, main: string): Promise<Metafile> {
       receiver: join(root, "src/receiver/production.ts"),
       mesh: join(root, "src/mesh/production.ts"),
       // Started as a file by the thread's own side, whichever of the others that is in.
-      "training-worker": join(root, "src/platform/simd/training-worker.ts"),
-      "combining-worker": join(root, "src/agent/production-combining.ts"),
+      "learning-worker": join(root, "src/agent/production-learning-worker.ts"),
     },
     outdir,
     bundle: true,

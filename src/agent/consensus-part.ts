@@ -106,7 +106,7 @@ export function createConsensusPart(
     },
   });
   const ask = async (peer: PeerId, question: CommitteeQuestion): Promise<CommitteeReply> => {
-    const bytes = await node.request(peer, COMMITTEE_PROTOCOL, encodeRequest(question), {
+    const bytes = await node.errand(peer, COMMITTEE_PROTOCOL, encodeRequest(question), {
       timeoutMs: ASK_TIMEOUT_MS,
     });
     const answer = decodeAnswer(bytes);
@@ -114,7 +114,9 @@ export function createConsensusPart(
     access.gate.offence(peer, "malformed");
     throw new NetworkError("network.refused", `${peer} answered what nobody understands`);
   };
-  const committee = new Committee({
+  /** Everybody has to know who decides, also where the fleet is larger than its tables. */
+  const seek = (): void => node.seek("committee", committee.known?.members ?? []);
+  const committee: Committee = new Committee({
     signer,
     store,
     clock,
@@ -131,6 +133,7 @@ export function createConsensusPart(
     sight: sightOf(node, roles, featureOf(protocol)),
     onChange: (change) => {
       tell(events, change);
+      seek();
       desk.changed(change);
       for (const listener of listeners) listener(undefined);
     },
@@ -159,6 +162,7 @@ export function createConsensusPart(
     onChange: (listener) => void listeners.push(listener),
     async start() {
       await committee.open();
+      seek();
       committee.start();
     },
     stop: () => committee.stop(),

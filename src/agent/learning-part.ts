@@ -6,11 +6,15 @@ import type { ResourceMonitor } from "../device/resource-monitor.ts";
 import { MESSAGE_BYTES_MAX } from "../federated/rounds/limits.ts";
 import { defaultRoundTimes } from "../federated/rounds/options.ts";
 import { readRecord } from "../federated/rounds/round-record.ts";
-import { decodeTalk, encodeTalk } from "../federated/rounds/talk.ts";
+import { decodeTalk, encodeTalk, type RoundsTalk } from "../federated/rounds/talk.ts";
 import { LearningDesk } from "../federated/running/learning-desk.ts";
 import type { LearningPrograms } from "../federated/running/learning-programs.ts";
 import type { ReadingsSource } from "../federated/running/readings-source.ts";
-import type { ProposalEnd, RoundsCommittee } from "../federated/running/round-parts.ts";
+import type {
+  LearningRoles,
+  ProposalEnd,
+  RoundsCommittee,
+} from "../federated/running/round-parts.ts";
 import { type HeadVerdict, TaskBook } from "../federated/tasks/task-book.ts";
 import { LEARNING_TASKS_PROTOCOL, TaskCourier } from "../federated/tasks/task-courier.ts";
 import { TaskGossip } from "../federated/tasks/task-gossip.ts";
@@ -19,7 +23,6 @@ import { TENSORS_PROTOCOL, TensorExchange } from "../federated/tensors/tensor-ex
 import { TENSORS_BULK_ID } from "../federated/tensors/tensor-server.ts";
 import { TensorShelf } from "../federated/tensors/tensor-shelf.ts";
 import type { LearningView } from "../federated/view.ts";
-import { isLiving } from "../mesh/membership/table.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
@@ -29,10 +32,9 @@ import type { AgentPlatform } from "./agent-platform.ts";
 import { BeforeCommittee } from "./before-committee.ts";
 import type { ConsensusPart } from "./consensus-part.ts";
 import { findingsOver } from "./findings.ts";
+import { LEARNING_FEATURE, Learners, learns, livingNews } from "./learners.ts";
 import type { MeshPart } from "./mesh-part.ts";
 
-/** What an agent tells the fleet that it does. */
-export const LEARNING_FEATURE = "learning";
 const TOPIC = "learning/round";
 const ROUNDS_PROTOCOL: Protocol = {
   id: "/agent-mesh/learning-rounds/1.0.0",
@@ -41,6 +43,10 @@ const ROUNDS_PROTOCOL: Protocol = {
   requestsInFlightMax: 64,
 };
 const TELL_TIMEOUT_MS = 10_000;
+/** An aggregator of a large fleet has no room for all at once. Less than what is told again waits for. */
+const TELL_PATIENCE_MS = 4_000;
+/** A link over which a long tensor is to come stays for so long, also in a large fleet. */
+const LONG_LINGER_MS = 30_000;
 /** How long members may take to judge a record; they fetch and compute in that time. */
 const VOTE_WITHIN_MS = 600_000;
 /** Enough for what a round puts on the shelf before it is pinned; all of an older round may go. */
@@ -98,7 +104,8 @@ export async function createLearningPart(
     {
       self: node.id,
       network,
-      reach: (peer, question) => node.request(peer, TENSORS_PROTOCOL, question),
+      reach: (peer, question, isLong) =>
+        node.errand(peer, TENSORS_PROTOCOL, question, isLong ? { lingerMs: LONG_LINGER_MS } : {}),
       shelf,
       hasher,
       clock,
@@ -134,6 +141,7 @@ export async function createLearningPart(
     offence: (peer, kind) => access.gate.offence(peer, kind),
     onNews: (task, news) => desk.heard(task, news),
   });
+  const learners = new Learners(node, clock);
   const courier = new TaskCourier({ network, clock, logger, gate: access.gate, gossip });
   const committee = new CommitteeDoor(consensus, (error) => logger.debug("rounds", { error }));
   const desk: LearningDesk = new LearningDesk({
@@ -161,7 +169,11 @@ export async function createLearningPart(
     tell: async (to, talk) => {
       if (to === node.id) desk.hear(to, talk);
       else
-        await node.request(to, ROUNDS_PROTOCOL, encodeTalk(talk), { timeoutMs: TELL_TIMEOUT_MS });
+        await node.errand(to, ROUNDS_PROTOCOL, encodeTalk(talk), {
+          timeoutMs: TELL_TIMEOUT_MS,
+          lingerMs: lingerMsAfter(talk),
+          patienceMs: TELL_PATIENCE_MS,
+        });
     },
     announce: (news) => courier.announce(news),
     nameOf: (peer) => {
@@ -172,14 +184,22 @@ export async function createLearningPart(
         self: peer === node.id,
       };
     },
-    roles: () => rolesIn(node, roles, committee.members()),
+    roles: () => rolesIn(learners, roles, committee.members()),
+    neighbours: () =>
+      node
+        .peers()
+        .flatMap(({ id, member }) => (member !== undefined && learns(member) ? [id] : [])),
   });
   node.serve(
     ROUNDS_PROTOCOL,
     {
       request: (from, bytes) => {
         const talk = decodeTalk(signer, bytes);
-        if (talk === undefined) {
+        const isOther =
+          talk?.kind === "word" &&
+          talk.update !== undefined &&
+          hasher.sha256Hex(talk.update) !== talk.word.updateHash;
+        if (talk === undefined || isOther) {
           access.gate.offence(from, "malformed");
           throw new Refused("learning.malformed", "nobody understands that");
         }
@@ -199,9 +219,9 @@ export async function createLearningPart(
     courier.take(event);
     exchange.take(event);
   });
-  node.onMember(({ peer }) => {
-    const member = node.member(peer);
-    desk.living(peer, member !== undefined && isLiving(member.state));
+  node.onMember((change) => {
+    const alive = livingNews(change);
+    if (alive !== undefined) desk.living(change.peer, alive);
   });
   let timer: ReturnType<typeof clock.setTimer> | undefined;
   const look = (): void => {
@@ -227,6 +247,11 @@ export async function createLearningPart(
       exchange.stop();
     },
   };
+}
+
+/** Whoever was told has nothing to ask back, but for an update that did not go along. */
+function lingerMsAfter(talk: RoundsTalk): number {
+  return talk.kind === "word" && talk.update === undefined ? LONG_LINGER_MS : 0;
 }
 
 /** The committee as it is known here, with the own seat where there is one. */
@@ -285,15 +310,13 @@ class CommitteeDoor implements RoundsCommittee {
  * Who aggregates, and who could train. A member of the committee fetches all updates to judge a round, so it is a member that puts them
  * together; where fewer than two members learn, those with the role of an aggregator do so as well.
  */
-function rolesIn(node: MeshPart["node"], roles: RolesView, members: readonly PeerId[]) {
-  const trainers: PeerId[] = [];
-  for (const { record, state } of node.members())
-    if (isLiving(state) && record.capabilities?.features.includes(LEARNING_FEATURE) === true)
-      trainers.push(record.peerId);
-  const { assignment } = roles.summary();
-  const assigned = assignment?.aggregators.map(({ peerId }) => peerId) ?? [];
-  const able = new Set(trainers);
-  const seated = members.filter((peer) => able.has(peer));
-  const others = seated.length < 2 ? assigned.filter((peer) => able.has(peer)) : [];
-  return { aggregators: [...new Set([...seated, ...others])], trainers };
+function rolesIn(learners: Learners, roles: RolesView, members: readonly PeerId[]): LearningRoles {
+  const seated = members.filter((peer) => learners.has(peer));
+  const assigned = seated.length < 2 ? (roles.summary().assignment?.aggregators ?? []) : [];
+  const others = assigned.map(({ peerId }) => peerId).filter((peer) => learners.has(peer));
+  return {
+    aggregators: [...new Set([...seated, ...others])],
+    trainers: learners.all(),
+    trainersInFleet: learners.inFleet(),
+  };
 }

@@ -121,8 +121,8 @@ function platformOf(
             logger: logger.child("mqtt"),
           }),
     openLearning: async (options) => {
-      const { openLearningThreads } = await import("./production-learning.ts");
-      return openLearningThreads(options);
+      const { openLearningThread } = await import("./production-learning.ts");
+      return openLearningThread(options);
     },
     openMesh: async (options) => {
       const { openLibp2pMesh } = await import("./production-mesh.ts");

@@ -77,6 +77,7 @@ export function createRolesPart(
     options: { ...defaultRoleOptions, ...options },
     onChange: (change) => {
       if (change.kind === "roles") changes++;
+      node.seek("roles", holdersIn(runner));
       tell(events, change, runner);
     },
   });
@@ -99,6 +100,14 @@ export function createRolesPart(
     start: () => runner.start(),
     stop: () => runner.stop(),
   };
+}
+
+/** Everybody has to know those that have roles for all, also where the fleet is larger than its tables. */
+function holdersIn(runner: RolesRunner): readonly PeerId[] {
+  const assignment = runner.inForce()?.assignment;
+  if (assignment === undefined) return [];
+  const { maker, validators, aggregators } = assignment;
+  return [...new Set([maker, ...validators, ...aggregators])];
 }
 
 function tell(events: EventSink, change: RoleChange, runner: RolesRunner): void {

@@ -22,8 +22,7 @@ import { CachingVerifier } from "./records/record-verifier.ts";
 
 const SEED_KEY = "identity";
 const MEMBERS_MAX = 2_048;
-const LIMITS = { messageBytesMax: 65_536, queueBytesMax: 1_048_576 };
-const LINKS_MAX = 16;
+const LIMITS = { messageBytesMax: 65_536, queueBytesMax: 1_048_576, connectionsMax: 16 };
 /** Characters of the peer id's end that name the browser. */
 const SHORT_ID_LENGTH = 6;
 
@@ -70,7 +69,6 @@ export const openBrowserNode: BrowserNodeModule["openBrowserNode"] = async (opti
     mdnsIntervalMs: 0,
     directory: undefined,
     relay: { use: false, serve: false },
-    connectionsMax: LINKS_MAX,
     inboundPerSecondMax: 1,
     ...LIMITS,
     bulkIdleTimeoutMs: 30_000,

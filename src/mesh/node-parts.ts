@@ -25,6 +25,8 @@ export interface Peer {
 export interface MessageLimits {
   readonly messageBytesMax: number;
   readonly queueBytesMax: number;
+  /** Links at once. */
+  readonly connectionsMax: number;
 }
 
 /** What a node is made of. */

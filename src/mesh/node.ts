@@ -13,6 +13,7 @@ import type { PeerId } from "../platform/signer.ts";
 import { EventListeners } from "./event-listeners.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
 import { wantsBootstrap } from "./fleet/bootstrap-need.ts";
+import type { ErrandOptions } from "./fleet/errands.ts";
 import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
 import type { MembershipPace } from "./membership/options.ts";
@@ -47,6 +48,8 @@ export class MeshNode implements ChannelOpener {
   readonly #content: Content;
   #acceptChannel: ((channel: SecureChannel) => void) | undefined;
   #self: SelfDescription;
+  /** By who wants to know them. */
+  readonly #sought = new Map<string, readonly PeerId[]>();
   #running: RunningNode | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -100,6 +103,7 @@ export class MeshNode implements ChannelOpener {
     await network.start((event) => this.#take(event));
     this.#describe(false);
     running.fleet.start();
+    this.#seek();
     for (const address of bootstrap) this.#bootstrap.add(address).catch(() => undefined);
   }
 
@@ -153,6 +157,16 @@ export class MeshNode implements ChannelOpener {
   /** @returns what is known of one agent */
   member(peer: PeerId): Member | undefined {
     return this.#running?.fleet.member(peer);
+  }
+
+  /**
+   * Says whom this node has to know, however large the fleet is, in place of what the same owner said before.
+   * @param peers few: everybody keeps a place in the table for them
+   */
+  seek(owner: string, peers: readonly PeerId[]): void {
+    if ((this.#sought.get(owner) ?? []).join() === peers.join()) return;
+    this.#sought.set(owner, [...peers]);
+    this.#seek();
   }
 
   /** Hears what happens to members, this agent's own news among it. @returns what ends it */
@@ -212,6 +226,28 @@ export class MeshNode implements ChannelOpener {
   ): Promise<Uint8Array> {
     await this.#linkTo(peer);
     return this.#parts.network.request(peer, protocol, payload, { timeoutMs });
+  }
+
+  /**
+   * As {@link MeshNode.request}, for what everybody in the fleet may ask of few: a link that is opened for it is closed again, where the
+   * fleet is too large for everybody to stay.
+   * @throws NetworkError
+   */
+  errand(
+    peer: PeerId,
+    protocol: Protocol,
+    payload: Uint8Array,
+    {
+      timeoutMs = REQUEST_TIMEOUT_MS,
+      ...options
+    }: ErrandOptions & { readonly timeoutMs?: number } = {},
+  ): Promise<Uint8Array> {
+    const { network } = this.#parts;
+    return this.#require().errands.run(
+      peer,
+      () => network.request(peer, protocol, payload, { timeoutMs }),
+      options,
+    );
   }
 
   /**
@@ -338,6 +374,10 @@ export class MeshNode implements ChannelOpener {
     this.#bootstrap.stop();
     await this.#running?.stop();
     await this.#parts.network.stop();
+  }
+
+  #seek(): void {
+    this.#running?.fleet.seek([...new Set([...this.#sought.values()].flat())]);
   }
 
   #require(): RunningNode {

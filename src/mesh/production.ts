@@ -57,7 +57,7 @@ export interface OpenMeshOptions {
   readonly logger?: Logger;
 }
 
-const LIMITS = { messageBytesMax: 1_048_576, queueBytesMax: 4_194_304 };
+const LIMITS = { messageBytesMax: 1_048_576, queueBytesMax: 4_194_304, connectionsMax: 128 };
 
 /**
  * Makes a node of the mesh, to be started. Its `stop()` closes the store too.
@@ -90,7 +90,6 @@ export async function openMeshNode(options: OpenMeshOptions): Promise<MeshNode> 
       mdnsIntervalMs: 10_000,
       directory: options.dht === true ? directoryRules(verifier) : undefined,
       relay: { use: false, serve: false },
-      connectionsMax: 128,
       inboundPerSecondMax: 64,
       ...LIMITS,
       bulkIdleTimeoutMs: 30_000,

@@ -1,5 +1,6 @@
 import type { NetworkEvent } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
+import { Errands } from "./fleet/errands.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import type { MemberChange } from "./membership/member.ts";
 import { Channels } from "./messaging/channels.ts";
@@ -28,6 +29,7 @@ export class RunningNode {
   readonly topics: Topics;
   readonly channels: Channels;
   readonly surveys: SurveyRunner;
+  readonly errands: Errands;
 
   constructor(parts: MeshParts, start: Start) {
     const { network, clock, random, limits, membership } = parts;
@@ -37,6 +39,13 @@ export class RunningNode {
     this.topics = new Topics(network, epoch, onFault);
     this.fleet = new Fleet({ ...parts, options: membership, epoch, remembered, onChange });
     const { fleet } = this;
+    this.errands = new Errands({
+      clock,
+      random: random.fork("errands"),
+      open: (peer) => fleet.linkFor(peer),
+      part: (peer) => fleet.part(peer),
+      hasRoom: () => fleet.size().agents <= limits.connectionsMax,
+    });
     this.surveys = new SurveyRunner({ ...parts, random: random.fork("survey"), fleet });
   }
 
@@ -44,7 +53,10 @@ export class RunningNode {
   take(event: NetworkEvent): void {
     this.fleet.take(event);
     if (event.kind === "link-up") this.mail.linked(event.link.peer);
-    if (event.kind === "link-down") this.channels.unlinked(event.peer);
+    if (event.kind === "link-down") {
+      this.channels.unlinked(event.peer);
+      this.errands.linkDown(event.peer);
+    }
   }
 
   /** What came and was not taken, by kind. */
@@ -59,6 +71,7 @@ export class RunningNode {
     this.mail.close();
     this.channels.close();
     this.surveys.stop();
+    this.errands.stop();
     await this.fleet.stop();
   }
 }

@@ -1,4 +1,4 @@
-import { combine } from "../federated/combining/combine.ts";
+import { combine, inspect } from "../federated/combining/combine.ts";
 import type { Dataset } from "../federated/data/dataset.ts";
 import type { LearningGround } from "../federated/running/learning-ground.ts";
 import { PlainVectorMath } from "../federated/strategies/plain-vector-math.ts";
@@ -19,6 +19,7 @@ export function plainLearningGround(
   return {
     training,
     combine: (job, seed) => Promise.resolve(combine(job, { math, random: new SeededRandom(seed) })),
+    inspect: (bytes, form) => Promise.resolve(inspect(bytes, form)),
     dataset: (name) => Promise.resolve(dataset(name)),
     close: () => training.close(),
   };

@@ -35,7 +35,7 @@ import { SeededRandom } from ${JSON.stringify(join(repository, "src/platform/see
 import { samplesFor } from ${JSON.stringify(join(repository, "test/support/training/models.ts"))};
 const spec = ${JSON.stringify(spec)};
 const plan = { ...${JSON.stringify({ ...plan, order: undefined })}, order: Int32Array.from(${JSON.stringify([...plan.order])}) };
-const thread = new TrainingThread();
+const thread = new TrainingThread(new URL("./learning-worker.js", import.meta.url));
 const model = await thread.build(spec, new SeededRandom("bundle"));
 const { steps } = await model.train(samplesFor(spec, 64, new SeededRandom("bundle")), plan);
 console.log(steps, createHash("sha256").update(await model.read()).digest("hex"));

@@ -15,6 +15,7 @@ const spec: ModelSpec = {
   ],
   loss: "softmax-cross-entropy",
 };
+const file = new URL("../../src/agent/production-learning-worker.ts", import.meta.url);
 const random = () => new SeededRandom("thread");
 const samples = samplesFor(spec, 64, random());
 const planOf = (steps: number): TrainPlan => ({
@@ -38,7 +39,7 @@ function alone(plan: TrainPlan): Float32Array {
 }
 
 t.test("a run in the thread comes to the same bits as without one", async (t) => {
-  const thread = new TrainingThread();
+  const thread = new TrainingThread(file);
   t.teardown(() => thread.close());
   const model = await thread.build(spec, random());
   const told: number[] = [];
@@ -60,7 +61,7 @@ t.test("a run in the thread comes to the same bits as without one", async (t) =>
 });
 
 t.test("paused, stopped, and gone on with in another thread: the same bits", async (t) => {
-  const [first, second] = [new TrainingThread(), new TrainingThread()];
+  const [first, second] = [new TrainingThread(file), new TrainingThread(file)];
   t.teardown(() => Promise.all([first.close(), second.close()]));
   const model = await first.build(spec, random());
   const plan = planOf(20_000);
@@ -97,7 +98,7 @@ t.test("paused, stopped, and gone on with in another thread: the same bits", asy
 });
 
 t.test("errors cross over with their codes, and the weights are as they came", async (t) => {
-  const thread = new TrainingThread({ memoryBytesMax: 4 * 2 ** 20 });
+  const thread = new TrainingThread(file, { memoryBytesMax: 4 * 2 ** 20 });
   t.teardown(() => thread.close());
   await t.rejects(thread.build({ ...spec, layers: [] }, random()), { code: "training.model" });
   const wide: ModelSpec = { ...spec, layers: [{ kind: "dense", units: 100_000 }] };
@@ -126,7 +127,7 @@ t.test("errors cross over with their codes, and the weights are as they came", a
 });
 
 t.test("memory does not grow over 10,000 steps", async (t) => {
-  const thread = new TrainingThread();
+  const thread = new TrainingThread(file);
   t.teardown(() => thread.close());
   const model = await thread.build(spec, random());
   await model.train(samples, planOf(1_000));
@@ -138,7 +139,7 @@ t.test("memory does not grow over 10,000 steps", async (t) => {
 });
 
 t.test("closing ends what is under way", async (t) => {
-  const thread = new TrainingThread();
+  const thread = new TrainingThread(file);
   const model = await thread.build(spec, random());
   const run = model.train(samples, planOf(1_000_000));
   const refused = t.rejects(run, { code: "training.disposed" });

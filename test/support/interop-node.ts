@@ -36,7 +36,7 @@ export async function interopNode(
     verifier,
     memory: new FleetMemory(new MemoryKeyValueStore()),
     membership: defaultMembershipOptions,
-    limits: { messageBytesMax: settings.messageBytesMax, queueBytesMax: settings.queueBytesMax },
+    limits: settings,
     self: { agentId: "interop", version: "0.0.0", addresses: [] },
     bootstrap: [],
     remember: false,

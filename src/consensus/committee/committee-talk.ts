@@ -7,6 +7,7 @@ import type { PeerId, Signer } from "../../platform/signer.ts";
 import {
   CommitteeLossSchema,
   type CommitteeRecord,
+  type CommitteeRecordWanted,
   CommitteeRecordWantedSchema,
 } from "../../wire/agent_mesh/v1/committee_pb.ts";
 import type { FleetSight } from "./fleet-sight.ts";
@@ -14,7 +15,6 @@ import type { CommitteeQuestion, CommitteeReply } from "./message-codec.ts";
 import type { CommitteeOptions } from "./options.ts";
 import { type KnownCommittee, recordOf } from "./record.ts";
 
-const WANTED = create(CommitteeRecordWantedSchema);
 /** Neighbours that are asked before a committee is founded. */
 const ASKED_MAX = 8;
 
@@ -59,15 +59,13 @@ export class CommitteeTalk {
     if (peer !== undefined) this.compare(peer);
   }
 
-  /** Asks somebody which committee it goes by, and says which one is known here. */
+  /**
+   * Asks somebody for the committee that it goes by, unless it is the one that is known here. Whether the other one is further behind it
+   * finds out in the same way: both sides of a new link ask, and everybody does now and then.
+   */
   compare(peer: PeerId): void {
-    const { ask, logger, signer } = this.#parts;
-    const known = this.#known();
-    const question: CommitteeQuestion =
-      known === undefined
-        ? { case: "recordWanted", value: WANTED }
-        : { case: "record", value: recordOf(signer, known) };
-    ask(peer, question)
+    const { ask, logger } = this.#parts;
+    ask(peer, { case: "recordWanted", value: wantedBy(this.#known()) })
       .then(async (reply) => {
         if (reply.case === "record") await this.#heard(reply.value, peer);
       })
@@ -82,7 +80,7 @@ export class CommitteeTalk {
     const { sight, ask } = this.#parts;
     const asked = sight.neighbours().slice(0, ASKED_MAX);
     const answers = await Promise.allSettled(
-      asked.map((peer) => ask(peer, { case: "recordWanted", value: WANTED })),
+      asked.map((peer) => ask(peer, { case: "recordWanted", value: wantedBy(undefined) })),
     );
     for (const [at, answer] of answers.entries()) {
       const peer = asked[at];
@@ -93,15 +91,13 @@ export class CommitteeTalk {
     }
   }
 
-  /** Tells neighbours and members of what is new. @param from who told it */
+  /** Tells neighbours of what is new; members tell the members too: of a whole fleet these could not hear it. @param from who told it */
   spread(known: KnownCommittee, from: PeerId | undefined): void {
     const { sight, ask, signer } = this.#parts;
     const value = recordOf(signer, known);
-    for (const peer of new Set([
-      ...sight.neighbours(),
-      ...known.members,
-      ...known.founding.founders,
-    ]))
+    const involved = new Set([...known.members, ...known.founding.founders]);
+    const others = involved.has(sight.self) ? involved : [];
+    for (const peer of new Set([...sight.neighbours(), ...others]))
       if (peer !== from && peer !== sight.self)
         // Who was not reached hears of it from others, or when it asks.
         ask(peer, { case: "record", value }).catch(() => undefined);
@@ -119,4 +115,12 @@ export class CommitteeTalk {
     for (const peer of new Set([...known.members, ...sight.wanted()]))
       if (peer !== sight.self) ask(peer, { case: "loss", value }).catch(() => undefined);
   }
+}
+
+/** A record is of news to who knows that. */
+function wantedBy(known: KnownCommittee | undefined): CommitteeRecordWanted {
+  return create(
+    CommitteeRecordWantedSchema,
+    known && { group: fromHex(known.founding.group), changes: known.changes.length },
+  );
 }

@@ -5,7 +5,11 @@ import type { Logger } from "../../platform/logger.ts";
 import { Refused } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
-import type { CommitteeAdmission, CommitteeRecord } from "../../wire/agent_mesh/v1/committee_pb.ts";
+import type {
+  CommitteeAdmission,
+  CommitteeRecord,
+  CommitteeRecordWanted,
+} from "../../wire/agent_mesh/v1/committee_pb.ts";
 import type { OrderingStatus } from "../ordering/ordering.ts";
 import { CommitteeTalk } from "./committee-talk.ts";
 import { FitnessWatch, type FleetSight } from "./fleet-sight.ts";
@@ -160,7 +164,7 @@ export class Committee {
         await this.#adopt(question.value, from);
         return this.#reply();
       case "recordWanted":
-        return this.#reply();
+        return this.#isKnownTo(question.value) ? NOTHING : this.#reply();
       case "admission":
         return { case: "ticket", value: await this.#admit(from, question.value) };
       case "loss":
@@ -189,6 +193,12 @@ export class Committee {
     if (this.#keeper.seat === undefined)
       throw new Refused("committee.not-a-member", "this agent has no seat in the committee");
     return this.#keeper.seat;
+  }
+
+  /** Whether the asker is as far as this agent, or further: it is no news to it then. */
+  #isKnownTo({ group, changes }: CommitteeRecordWanted): boolean {
+    const known = this.#known.newest;
+    return known?.founding.group === toHex(group) && known.changes.length <= changes;
   }
 
   #reply(): CommitteeReply {

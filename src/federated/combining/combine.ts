@@ -52,6 +52,12 @@ export type Combined =
   | { readonly kind: "blamed"; readonly sender: string; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string };
 
+/** What an update is before it is put together with others; `empty` changes nothing. */
+export type Inspected = "good" | "empty" | "malformed";
+
+/** The form of a task's updates. */
+export type UpdateForm = Pick<CombineJob, "parameterCount" | "compressed">;
+
 /**
  * Makes the next model of a round's updates. Synchronous and long for large models.
  * @param tools `random`: that all who recompute the round share; `rules`: of programs, where the strategy names one
@@ -99,11 +105,8 @@ export function combine(
   }
 }
 
-/** @returns what an update is, before it is put together with others; `empty` changes nothing */
-export function inspect(
-  bytes: Uint8Array,
-  form: Pick<CombineJob, "parameterCount" | "compressed">,
-): "good" | "empty" | "malformed" {
+/** Looks at an update, which for a large one takes as long as to read all of it. Never throws. */
+export function inspect(bytes: Uint8Array, form: UpdateForm): Inspected {
   const values = valuesOf(bytes, form);
   if (typeof values === "string") return "malformed";
   const is = lookedAt(values);
@@ -111,7 +114,7 @@ export function inspect(
   return is;
 }
 
-function lookedAt(values: Float32Array): "good" | "empty" | "malformed" {
+function lookedAt(values: Float32Array): Inspected {
   let isEmpty = true;
   for (const value of values) {
     // NaN and infinities.
@@ -124,7 +127,7 @@ function lookedAt(values: Float32Array): "good" | "empty" | "malformed" {
 /** @returns in words why it is no update of this model */
 function valuesOf(
   bytes: Uint8Array,
-  { parameterCount, compressed }: Pick<CombineJob, "parameterCount" | "compressed">,
+  { parameterCount, compressed }: UpdateForm,
 ): Float32Array | string {
   if (!compressed)
     return (

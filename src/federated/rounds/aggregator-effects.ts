@@ -17,17 +17,22 @@ export type AggregatorInput = { readonly nowMs: number } & (
   /** Everybody with the role of an aggregator, in any order. */
   | { readonly kind: "aggregators"; readonly peers: readonly PeerId[] }
   /** Everybody who could train at this task, as far as is known. */
-  | { readonly kind: "trainers"; readonly peers: readonly PeerId[] }
+  | {
+      readonly kind: "trainers";
+      readonly peers: readonly PeerId[];
+      /** How many there are in the fleet, where more than are known. */
+      readonly inFleet?: number;
+    }
   /** Who decides; this agent proposes by itself where it is one of them. */
   | { readonly kind: "committee"; readonly members: readonly PeerId[] }
   /** A trainer trains on that base, says the trainer itself. */
   | { readonly kind: "begun"; readonly from: PeerId; readonly base: Base }
-  /** A trainer's word, from anybody. */
-  | { readonly kind: "word"; readonly word: TrainerWord }
+  /** A trainer's word, from anybody. `isHere`: its update came along and is being looked at; `had` or `unfetchable` follows. */
+  | { readonly kind: "word"; readonly word: TrainerWord; readonly isHere?: boolean }
   | { readonly kind: "evidence"; readonly evidence: Evidence }
   /** Whether an agent is there; who was never spoken of is. */
   | { readonly kind: "living"; readonly peer: PeerId; readonly alive: boolean }
-  /** An update was fetched and looked at. `empty`: it changes nothing; `malformed`: it is none of this model. */
+  /** An update was fetched, or came along with its word, and was looked at. `empty`: it changes nothing; `malformed`: it is none of this model. */
   | {
       readonly kind: "had";
       readonly hash: string;

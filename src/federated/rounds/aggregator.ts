@@ -58,7 +58,8 @@ export class RoundAggregator {
   #saidTurn = false;
   /** What the newest head is made of, where this agent put it together: others may still ask for it. */
   #before: readonly string[] = [];
-  #held = "";
+  /** As of when it was said what is held. */
+  #held: string;
   #effects: AggregatorEffect[] = [];
 
   constructor(parts: AggregatorParts) {
@@ -73,6 +74,8 @@ export class RoundAggregator {
     const collection = { task, self: this.#self, pace, times, reputation, effect };
     this.#collection = new Collection(collection, head);
     if (parts.sheets !== undefined) this.#collection.restore(signer, parts.sheets);
+    // What was on disk is to stay there.
+    this.#held = this.#collection.sheets().length > 0 ? "" : this.#heldKey();
   }
 
   /** Takes one input. */
@@ -98,7 +101,7 @@ export class RoundAggregator {
         this.#candidates.set(input.peers);
         break;
       case "trainers":
-        this.#sample.set(input.peers);
+        this.#sample.set(input.peers, input.inFleet);
         break;
       case "committee":
         this.#members = [...input.members];
@@ -107,7 +110,8 @@ export class RoundAggregator {
         this.#collection.begun(input.from, input.base);
         break;
       case "word":
-        if (input.word.task === this.#parts.task) this.#collection.word(input.word);
+        if (input.word.task === this.#parts.task)
+          this.#collection.word(input.word, input.isHere ?? false);
         break;
       case "evidence":
         this.#collection.evidence(input.evidence);
@@ -206,7 +210,7 @@ export class RoundAggregator {
       if (nowMs < this.#learnedAtMs + times.gatherMs) return false;
       const isAsked = (peer: PeerId): boolean =>
         this.#sample.isAsked(peer, this.#head.round + 1, 0);
-      return collection.expected(isAsked).length === 0;
+      return !collection.isExpecting(isAsked);
     }
     // What is on its way is waited for a little.
     if (collection.isFetching() && nowMs < deadlineAtMs + pace.takeoverMs / 2) return false;
@@ -278,13 +282,18 @@ export class RoundAggregator {
   }
 
   #hold(): void {
-    const attempt = this.#attempt?.hashes() ?? [];
-    const hashes = [...new Set([...this.#before, ...this.#collection.held(), ...attempt])];
-    const durable = this.#parts.pace.buffered === undefined ? [] : this.#collection.sheets();
-    const held = [...hashes, ...durable].join();
+    const held = this.#heldKey();
     if (held === this.#held) return;
     this.#held = held;
+    const ofAttempt = this.#attempt?.hashes() ?? [];
+    const hashes = [...new Set([...this.#before, ...this.#collection.held(), ...ofAttempt])];
+    const durable = this.#parts.pace.buffered === undefined ? [] : this.#collection.sheets();
     this.#effects.push({ kind: "hold", hashes, durable });
+  }
+
+  #heldKey(): string {
+    const { number, sheetHash } = this.#attempt ?? {};
+    return [this.#collection.heldVersion, this.#head.round, number, sheetHash].join("/");
   }
 
   #nextTickAtMs(nowMs: number): number {

@@ -40,6 +40,13 @@ export class Collection {
   #sheetRetryAtMs = Number.NEGATIVE_INFINITY;
   #sheetFailures = 0;
   #sheetWanted: string | undefined;
+  /** What can be counted, and as of when. */
+  #countable: { readonly of: string; readonly words: readonly TrainerWord[] } = {
+    of: "",
+    words: [],
+  };
+  /** Somebody who is still waited for: most likely it still is. */
+  #waitedFor: PeerId | undefined;
 
   constructor(parts: CollectionParts, head: RoundHead) {
     this.#parts = parts;
@@ -83,7 +90,8 @@ export class Collection {
     return this.#gone.has(peer);
   }
 
-  word(word: TrainerWord): void {
+  /** @param isHere its update came along, and is being looked at */
+  word(word: TrainerWord, isHere: boolean): void {
     const { reputation, effect } = this.#parts;
     const { trainer } = word;
     const refuse = (reason: Extract<AggregatorEvent, { kind: "refused" }>["reason"]): void =>
@@ -98,12 +106,12 @@ export class Collection {
     const put = this.#box.put(word);
     switch (put.kind) {
       case "new":
-        if (this.#evidence.convicts(word)) put.waiting.state = "left-out";
+        if (this.#evidence.convicts(word)) this.#box.change(put.waiting, "left-out");
         break;
       case "known":
         // It says so again: perhaps it can be reached now.
         if (put.waiting.state === "missing" && put.waiting.failures < TRIES_MAX)
-          put.waiting.state = "told";
+          this.#box.change(put.waiting, "told");
         break;
       case "copy":
         this.#blame(trainer, "free-riding");
@@ -116,6 +124,9 @@ export class Collection {
       default:
         put satisfies never;
     }
+    if (!isHere || !("waiting" in put)) return;
+    if (put.waiting.state === "told" || put.waiting.state === "missing")
+      this.#box.arrived(put.waiting);
   }
 
   /** Somebody lied, here is the proof. */
@@ -124,7 +135,7 @@ export class Collection {
     this.#parts.effect({ kind: "gossip", evidence });
     this.#blame(evidence.accused, "equivocation");
     for (const waiting of this.#box.of(evidence.accused))
-      if (this.#evidence.convicts(waiting.word)) waiting.state = "left-out";
+      if (this.#evidence.convicts(waiting.word)) this.#box.change(waiting, "left-out");
   }
 
   had(hash: string, is: "good" | "empty" | "malformed"): void {
@@ -132,18 +143,18 @@ export class Collection {
     if (waiting?.state !== "fetching") return;
     const { trainer } = waiting.word;
     if (is === "good") {
-      waiting.state = "held";
+      this.#box.change(waiting, "held");
       this.#event({ kind: "delivered", round: this.#head.round + 1, peer: trainer });
       return;
     }
-    waiting.state = "left-out";
+    this.#box.change(waiting, "left-out");
     this.#blame(trainer, is === "empty" ? "free-riding" : "wrong-bytes");
   }
 
   /** What was here is gone. */
   lost(hash: string): void {
     const waiting = this.#box.ofUpdate(hash);
-    if (waiting?.state === "held") waiting.state = "told";
+    if (waiting?.state === "held") this.#box.change(waiting, "told");
   }
 
   unfetchable(hash: string, wrongBytes: boolean, nowMs: number): void {
@@ -158,11 +169,11 @@ export class Collection {
     waiting.failures++;
     waiting.retryAtMs = nowMs + pauseAfter(waiting.failures, this.#parts.times.retryMs);
     if (wrongBytes) {
-      waiting.state = "left-out";
+      this.#box.change(waiting, "left-out");
       this.#blame(trainer, "wrong-bytes");
-    } else if (waiting.failures < TRIES) waiting.state = "told";
+    } else if (waiting.failures < TRIES) this.#box.change(waiting, "told");
     else {
-      waiting.state = "missing";
+      this.#box.change(waiting, "missing");
       // Who is gone is not silent. Later tries change nothing more.
       if (waiting.failures === TRIES && !this.#gone.has(trainer)) this.#blame(trainer, "silence");
     }
@@ -171,7 +182,7 @@ export class Collection {
   /** An update did not fit into the aggregate. */
   spoiled(peer: PeerId): void {
     for (const waiting of this.#box.of(peer))
-      if (waiting.state === "held") waiting.state = "left-out";
+      if (waiting.state === "held") this.#box.change(waiting, "left-out");
     this.#blame(peer, "wrong-bytes");
   }
 
@@ -212,10 +223,10 @@ export class Collection {
       });
     }
     if (!isActive) return;
-    for (const waiting of this.#box.all()) {
-      const { word, state, retryAtMs } = waiting;
-      if (state !== "told" || retryAtMs > nowMs || !this.#mayCount(word)) continue;
-      waiting.state = "fetching";
+    for (const waiting of this.#box.in("told")) {
+      const { word, retryAtMs } = waiting;
+      if (retryAtMs > nowMs || !this.#mayCount(word)) continue;
+      this.#box.change(waiting, "fetching");
       effect({
         kind: "fetch",
         what: "update",
@@ -228,8 +239,8 @@ export class Collection {
 
   /** Something that could be counted is on its way. */
   isFetching(): boolean {
-    for (const { word, state } of this.#box.all())
-      if ((state === "fetching" || state === "told") && this.#mayCount(word)) return true;
+    for (const state of ["fetching", "told"] as const)
+      for (const { word } of this.#box.in(state)) if (this.#mayCount(word)) return true;
     return false;
   }
 
@@ -238,6 +249,14 @@ export class Collection {
    * @param freshOnly leaves out what began on an older model than the head's
    */
   countable(freshOnly: boolean): readonly TrainerWord[] {
+    const { reputation } = this.#parts;
+    const versions = [this.#box.version, this.#history.version, reputation.version, freshOnly];
+    const of = versions.join();
+    if (this.#countable.of !== of) this.#countable = { of, words: this.#newest(freshOnly) };
+    return this.#countable.words;
+  }
+
+  #newest(freshOnly: boolean): readonly TrainerWord[] {
     const newest = new Map<PeerId, TrainerWord>();
     for (const { word, state } of this.#box.all()) {
       if (state !== "held" || !this.#mayCount(word)) continue;
@@ -248,25 +267,42 @@ export class Collection {
     return [...newest.values()];
   }
 
-  /** Who is still waited for. @param isAsked whether an agent is to train in this round */
-  expected(isAsked: (peer: PeerId) => boolean): readonly PeerId[] {
-    const { reputation } = this.#parts;
+  /** Somebody is still waited for. @param isAsked whether an agent is to train in this round */
+  isExpecting(isAsked: (peer: PeerId) => boolean): boolean {
     const { round, modelHash } = this.#head;
-    const begun = Array.from(this.#begun).flatMap(([peer, { baseRound, baseHash }]) =>
-      baseRound === round && baseHash === modelHash ? [peer] : [],
-    );
-    const before = [...this.#history.lastCounted()].filter(isAsked);
-    return [...new Set([...begun, ...before])].filter((peer) => {
-      if (this.#gone.has(peer) || !reputation.isTrusted(peer)) return false;
-      return ![...this.#box.of(peer)].some((waiting) => isSettled(waiting, round));
-    });
+    const before = this.#history.lastCounted();
+    const isExpected = (peer: PeerId): boolean => {
+      const base = this.#begun.get(peer);
+      const hasBegun = base?.baseRound === round && base.baseHash === modelHash;
+      return (hasBegun || (before.has(peer) && isAsked(peer))) && this.#isAwaited(peer);
+    };
+    if (this.#waitedFor !== undefined && isExpected(this.#waitedFor)) return true;
+    for (const peers of [this.#begun.keys(), before])
+      for (const peer of peers)
+        if (isExpected(peer)) {
+          this.#waitedFor = peer;
+          return true;
+        }
+    return false;
   }
 
-  /** Hashes of the updates that are here for the next rounds. */
+  /** It is there, is believed, and nothing came of it yet. */
+  #isAwaited(peer: PeerId): boolean {
+    if (this.#gone.has(peer) || !this.#parts.reputation.isTrusted(peer)) return false;
+    for (const waiting of this.#box.of(peer))
+      if (isSettled(waiting, this.#head.round)) return false;
+    return true;
+  }
+
+  /** Hashes of the updates that are here for the next rounds, those too that are still being looked at. */
   held(): readonly string[] {
-    return [...this.#box.all()].flatMap(({ state, word }) =>
-      state === "held" ? [word.updateHash] : [],
-    );
+    const arrived = [...this.#box.in("fetching")].filter(({ isHere }) => isHere);
+    return [...this.#box.in("held"), ...arrived].map(({ word }) => word.updateHash);
+  }
+
+  /** Another number after each change of what is held. */
+  get heldVersion(): string {
+    return `${this.#box.heldVersion}/${this.#history.version}`;
   }
 
   /** Hashes of the last sheets. */
@@ -278,8 +314,8 @@ export class Collection {
     let nextAtMs = Number.POSITIVE_INFINITY;
     if (this.#sheetWanted === undefined && this.#history.missing() !== undefined)
       nextAtMs = this.#sheetRetryAtMs;
-    for (const { state, retryAtMs } of this.#box.all())
-      if (state === "told" && Number.isFinite(retryAtMs)) nextAtMs = Math.min(nextAtMs, retryAtMs);
+    for (const { retryAtMs } of this.#box.in("told"))
+      if (Number.isFinite(retryAtMs)) nextAtMs = Math.min(nextAtMs, retryAtMs);
     return nextAtMs;
   }
 

@@ -12,6 +12,8 @@ export class SheetHistory {
   /** By round. */
   readonly #sheets = new Map<number, Sheet>();
   #head: RoundHead;
+  #changes = 0;
+  #lastCounted: { readonly at: number; readonly trainers: ReadonlySet<PeerId> } | undefined;
 
   /** @param stalenessMax how many rounds behind a base may be; 0 in synchronous rounds */
   constructor(head: RoundHead, stalenessMax: number) {
@@ -19,8 +21,14 @@ export class SheetHistory {
     this.#stalenessMax = stalenessMax;
   }
 
+  /** Another number after each change. */
+  get version(): number {
+    return this.#changes;
+  }
+
   /** The task goes on, or jumps. */
   advance(head: RoundHead): void {
+    this.#changes++;
     if (head.round !== this.#head.round + 1) this.#sheets.clear();
     this.#head = head;
     for (const round of this.#sheets.keys()) if (round < this.#oldest()) this.#sheets.delete(round);
@@ -30,6 +38,7 @@ export class SheetHistory {
   put(sheet: Sheet): boolean {
     if (sheet.round > this.#head.round || sheet.round < this.#oldest()) return false;
     this.#sheets.set(sheet.round, sheet);
+    this.#changes++;
     return true;
   }
 
@@ -54,7 +63,12 @@ export class SheetHistory {
 
   /** Whose updates the newest head is made of; nobody where its sheet is not known. */
   lastCounted(): ReadonlySet<PeerId> {
-    return new Set(this.#sheets.get(this.#head.round)?.words.map(({ trainer }) => trainer));
+    if (this.#lastCounted?.at !== this.#changes) {
+      const words = this.#sheets.get(this.#head.round)?.words ?? [];
+      const trainers = new Set(words.map(({ trainer }) => trainer));
+      this.#lastCounted = { at: this.#changes, trainers };
+    }
+    return this.#lastCounted.trainers;
   }
 
   /**

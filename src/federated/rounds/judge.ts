@@ -11,6 +11,7 @@ import { type RoundRecord, readRecord } from "./round-record.ts";
 import { readSheet, type Sheet } from "./sheet.ts";
 import { faultOfRecord, faultOfSheet } from "./sheet-check.ts";
 import { countedOf, pauseAfter, type Step } from "./step.ts";
+import type { TrainerWord } from "./trainer-word.ts";
 import { Wanted } from "./wanted.ts";
 
 /**
@@ -49,6 +50,8 @@ interface Case {
   /** When this member begins, once it is its turn. */
   beginAtMs: number | undefined;
   sheet: Sheet | undefined;
+  /** Of its updates, what is not here yet; undefined while that was not looked at. */
+  lacking: Set<TrainerWord> | undefined;
   /** How often this member lacked what it would have taken. */
   failures: number;
 }
@@ -93,7 +96,7 @@ export class RoundJudge {
     this.#take(input);
     this.#work(nowMs);
     this.#hold();
-    return { effects: this.#effects, nextTickAtMs: this.#nextTickAtMs() };
+    return { effects: this.#effects, nextTickAtMs: this.#nextTickAtMs(nowMs) };
   }
 
   #take(input: JudgeInput): void {
@@ -151,6 +154,7 @@ export class RoundJudge {
       phase: "waiting",
       beginAtMs: undefined,
       sheet: undefined,
+      lacking: undefined,
       failures: 0,
     };
     const isSecond = this.#hasOpenBy(record);
@@ -186,7 +190,10 @@ export class RoundJudge {
     for (const one of this.#open.values()) {
       if (one.record.round <= head.round) {
         if (one.phase !== "over") this.#reject(one.id, "stale");
-      } else if (one.phase !== "over") one.phase = "waiting";
+      } else if (one.phase !== "over") {
+        one.phase = "waiting";
+        one.lacking = undefined;
+      }
     }
   }
 
@@ -248,6 +255,7 @@ export class RoundJudge {
     if (this.#wanted.isGivenUp(one.failures)) return this.#reject(one.id, input.reason);
     // Something may have gone from here meanwhile, so everything is fetched anew.
     this.#wanted.clear();
+    one.lacking = undefined;
     one.phase = "waiting";
     one.beginAtMs = input.nowMs + pauseAfter(one.failures, this.#parts.times.retryMs);
   }
@@ -293,10 +301,13 @@ export class RoundJudge {
   #workOnUpdates(one: Case, nowMs: number): void {
     const { sheet, record, id } = one;
     if (sheet === undefined) return;
-    let isComplete = true;
-    for (const { updateHash, updateBytes, trainer } of sheet.words) {
-      if (this.#wanted.isHad(updateHash)) continue;
-      isComplete = false;
+    one.lacking ??= new Set(sheet.words);
+    for (const word of one.lacking) {
+      const { updateHash, updateBytes, trainer } = word;
+      if (this.#wanted.isHad(updateHash)) {
+        one.lacking.delete(word);
+        continue;
+      }
       const { aggregator } = record;
       const best = updateBytes > DIAL_BYTES ? [trainer, aggregator] : [aggregator, trainer];
       const holders = this.#others([...best, one.proposer]);
@@ -309,7 +320,7 @@ export class RoundJudge {
           holders,
         });
     }
-    if (!isComplete) return;
+    if (one.lacking.size > 0) return;
     one.phase = "recomputing";
     const { round } = record;
     const counted = countedOf(sheet.words, round);
@@ -359,26 +370,22 @@ export class RoundJudge {
 
   /** What was fetched stays until the record has ended: other members may ask for it. */
   #hold(): void {
-    const hashes = [...this.#open.values()].flatMap(({ sheet, record }) =>
-      sheet === undefined
-        ? []
-        : [record.sheetHash, ...sheet.words.map(({ updateHash }) => updateHash)],
-    );
-    const sheets = [...this.#open.values()].flatMap(({ sheet, record }) =>
-      sheet === undefined ? [] : [record.sheetHash],
-    );
+    const open = [...this.#open.values()].filter(({ sheet }) => sheet !== undefined);
+    const sheets = open.map(({ record }) => record.sheetHash);
     const isBuffered = this.#parts.pace.buffered !== undefined;
     const durable = isBuffered ? [...new Set([...sheets, ...this.#history.known()])] : [];
-    const held = [...hashes, ...durable].join();
+    const held = [...open.map(({ id }) => id), ...durable].join();
     if (held === this.#held) return;
     this.#held = held;
+    const updates = open.flatMap(({ sheet }) => sheet?.words ?? []);
+    const hashes = [...sheets, ...updates.map(({ updateHash }) => updateHash)];
     this.#effects.push({ kind: "hold", hashes: [...new Set(hashes)], durable });
   }
 
-  #nextTickAtMs(): number {
+  #nextTickAtMs(nowMs: number): number {
     const one = this.#current();
     if (one === undefined || one.phase === "over") return Number.POSITIVE_INFINITY;
     if (one.phase === "waiting") return one.beginAtMs ?? Number.POSITIVE_INFINITY;
-    return this.#wanted.nextAtMs();
+    return this.#wanted.nextAtMs(nowMs);
   }
 }

@@ -10,13 +10,15 @@ export const EDITIONS_MAX = 8;
 export const TENSOR_BYTES_MAX = 268_435_456;
 /** Largest encoded trainer's word; one takes about 110. */
 export const WORD_BYTES_MAX = 160;
+/** Largest update that goes with its word; longer ones are asked for. */
+export const UPDATE_ALONG_BYTES_MAX = 16_384;
 /** Largest sheet; one with 1,024 words takes about 230 KiB. */
 export const SHEET_BYTES_MAX = 1_048_576;
 /** Largest signed record. */
 export const RECORD_BYTES_MAX = 512;
 /** A decision of a committee of 64 with its certificate takes 8 KiB. */
 export const DECISION_BYTES_MAX = 16_384;
-/** Largest message between agents: a head. */
+/** Largest message between agents: a head, or a word with its update. */
 export const MESSAGE_BYTES_MAX = DECISION_BYTES_MAX + 256;
 /** Heads that are asked for in one message. */
 export const TASKS_WANTED_MAX = 64;

@@ -43,11 +43,17 @@ export class Reputation {
   #lastCounted = 0;
   #overdueRound = 0;
   #overdue = 0;
+  #changes = 0;
 
   /** @param kept from before a restart; what is no score is left out */
   constructor(kept: Iterable<ReputationScore> = []) {
     for (const { peer, score } of kept)
       if (score > 0 && score < 1 && this.#scores.size < PEERS_MAX) this.#scores.set(peer, score);
+  }
+
+  /** Another number after each change. */
+  get version(): number {
+    return this.#changes;
   }
 
   /** Above 0, at most 1. */
@@ -62,6 +68,7 @@ export class Reputation {
 
   /** Takes a misdeed into account, once for each call. */
   blame(peer: PeerId, misdeed: Misdeed): void {
+    this.#changes++;
     const score = this.of(peer) * FACTORS[misdeed];
     this.#scores.delete(peer);
     this.#scores.set(peer, Math.max(score, Number.MIN_VALUE));
@@ -108,6 +115,7 @@ export class Reputation {
   #raise(peer: PeerId, by: number): void {
     const score = this.#scores.get(peer);
     if (score === undefined) return;
+    this.#changes++;
     if (score + by >= 1) this.#scores.delete(peer);
     else this.#scores.set(peer, score + by);
   }

@@ -14,6 +14,7 @@ import {
   ROUNDS_MAX,
   TASK_BYTES,
   TASKS_WANTED_MAX,
+  UPDATE_ALONG_BYTES_MAX,
 } from "./limits.ts";
 import { readWord, type TrainerWord } from "./trainer-word.ts";
 
@@ -29,7 +30,8 @@ export interface Base {
 export type RoundsTalk =
   /** The sender trains now, and will have a word. */
   | ({ readonly kind: "begun"; readonly task: string } & Base)
-  | { readonly kind: "word"; readonly word: TrainerWord }
+  /** `update`: the very bytes that the word speaks of, as their length says; whether they have its hash is not looked at here. */
+  | { readonly kind: "word"; readonly word: TrainerWord; readonly update?: Uint8Array }
   /** The newest round of a task. `decision`: a certified decision, which is not looked at here. */
   | {
       readonly kind: "head";
@@ -45,7 +47,9 @@ export type RoundsTalk =
 
 /** Encodes a message. */
 export function encodeTalk(talk: RoundsTalk): Uint8Array {
-  return toBinary(RoundsMessageSchema, create(RoundsMessageSchema, { body: bodyOf(talk) }));
+  const update = talk.kind === "word" ? talk.update : undefined;
+  const fields = { body: bodyOf(talk), ...(update !== undefined && { update }) };
+  return toBinary(RoundsMessageSchema, create(RoundsMessageSchema, fields));
 }
 
 /** Reads a message; words and evidence in it were found signed. Never throws. @returns undefined for what is none */
@@ -83,7 +87,8 @@ function bodyOf(talk: RoundsTalk) {
   }
 }
 
-function talkOf(signer: Signer, { body }: RoundsMessage): RoundsTalk | undefined {
+function talkOf(signer: Signer, { body, update }: RoundsMessage): RoundsTalk | undefined {
+  if (update.length > 0 && body.case !== "word") return undefined;
   switch (body.case) {
     case "begun": {
       const { task, baseRound } = body.value;
@@ -94,7 +99,10 @@ function talkOf(signer: Signer, { body }: RoundsMessage): RoundsTalk | undefined
     }
     case "word": {
       const word = readWord(signer, body.value);
-      return typeof word === "string" ? undefined : { kind: "word", word };
+      if (typeof word === "string") return undefined;
+      if (update.length === 0) return { kind: "word", word };
+      const isThat = update.length === word.updateBytes && update.length <= UPDATE_ALONG_BYTES_MAX;
+      return isThat ? { kind: "word", word, update: update.slice() } : undefined;
     }
     case "head": {
       const { task, round, decision } = body.value;

@@ -28,6 +28,12 @@ export class Telling {
     return true;
   }
 
+  /** Nothing else is to be said any more, to nobody else: what was not answered of that is not waited for. */
+  only(wanted: Iterable<{ readonly what: string; readonly to: PeerId }>): void {
+    const keys = new Set(Array.from(wanted, ({ what, to }) => `${what}/${to}`));
+    for (const key of this.#told.keys()) if (!keys.has(key)) this.#told.delete(key);
+  }
+
   answered(what: string, to: PeerId): void {
     const told = this.#told.get(`${what}/${to}`);
     if (told !== undefined) told.answered = true;

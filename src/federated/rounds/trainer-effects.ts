@@ -12,7 +12,12 @@ export type TrainerInput = { readonly nowMs: number } & (
   /** Everybody with the role of an aggregator, in any order. */
   | { readonly kind: "aggregators"; readonly peers: readonly PeerId[] }
   /** Everybody who could train at this task, as far as is known; without it all are asked. */
-  | { readonly kind: "trainers"; readonly peers: readonly PeerId[] }
+  | {
+      readonly kind: "trainers";
+      readonly peers: readonly PeerId[];
+      /** How many there are in the fleet, where more than are known. */
+      readonly inFleet?: number;
+    }
   /** Whether power and budget allow to train. */
   | { readonly kind: "may-train"; readonly allowed: boolean }
   /** What came of `fetch-base`. */

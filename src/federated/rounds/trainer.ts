@@ -14,6 +14,12 @@ import { signWord, type TrainerWord } from "./trainer-word.ts";
 
 /** After so many failures on one base a trainer waits for the next. */
 const FAILURES_MAX = 3;
+/** More trainers than that can not all have a link to an aggregator. */
+const CROWD = 64;
+/** Of the time in which no round is closed a crowd spreads its words over this share. */
+const SPREAD = 0.8;
+/** An aggregator with 64 links, each of which is there for a fifth of a second, hears one in so many milliseconds, and has other things to do. */
+const HEARING_MS = 8;
 
 /** What a trainer is made of. */
 export interface TrainerParts {
@@ -35,6 +41,7 @@ interface Job {
   readonly base: Base;
   /** Nobody is told. */
   readonly isAlone?: true;
+  readonly sinceMs: number;
   phase: "fetching" | "ready" | "training" | "paused" | "failed";
   failures: number;
   retryAtMs: number;
@@ -116,7 +123,7 @@ export class RoundTrainer {
         this.#candidates.set(input.peers);
         break;
       case "trainers":
-        this.#sample.set(input.peers);
+        this.#sample.set(input.peers, input.inFleet);
         break;
       case "may-train":
         this.#onMayTrain(input.allowed);
@@ -186,7 +193,7 @@ export class RoundTrainer {
     // A restart may bring back an older head than the last word's: what was signed on that one is not known any more.
     if (kept !== undefined && kept.word.baseRound > base.baseRound) return;
     if (!this.#sample.isAsked(this.#self, head.round + 1, nowMs - this.#learnedAtMs)) return;
-    this.#job = { base, phase: "fetching", failures: 0, retryAtMs: nowMs };
+    this.#job = { base, phase: "fetching", sinceMs: nowMs, failures: 0, retryAtMs: nowMs };
     this.#event({ kind: "began", base });
     this.#effects.push({ kind: "fetch-base", base, aggregator: head.aggregator });
   }
@@ -196,7 +203,14 @@ export class RoundTrainer {
     if (this.#job !== undefined || !this.#mayTrain || nowMs < this.#aloneAtMs()) return;
     const base = this.#headBase();
     if (base === undefined) return;
-    this.#job = { base, isAlone: true, phase: "training", failures: 0, retryAtMs: nowMs };
+    this.#job = {
+      base,
+      isAlone: true,
+      phase: "training",
+      sinceMs: nowMs,
+      failures: 0,
+      retryAtMs: nowMs,
+    };
     this.#effects.push({ kind: "train-alone", base });
   }
 
@@ -305,9 +319,11 @@ export class RoundTrainer {
 
   #tell(nowMs: number): void {
     const head = this.#head;
-    if (head === undefined) return;
-    const talks = this.#talks();
-    if (talks.length === 0) return;
+    const talks = this.#talks(nowMs);
+    if (head === undefined || talks.length === 0 || nowMs < this.#tellFromMs()) {
+      this.#telling.clear();
+      return;
+    }
     const { pace } = this.#parts;
     const elapsedMs = nowMs - this.#learnedAtMs;
     const round = head.round + 1;
@@ -316,22 +332,44 @@ export class RoundTrainer {
     const now = `${stage}/${Math.floor(elapsedMs / pace.deadlineMs)}`;
     if (now !== this.#stage) this.#telling.clear();
     this.#stage = now;
-    for (const to of this.#candidates.told(round, stage))
-      for (const talk of talks) {
+    const wanted = this.#candidates.told(round, stage).flatMap((to) =>
+      talks.map((talk) => {
         const { baseRound } = talk.kind === "word" ? talk.word : talk;
-        if (this.#telling.due(`${talk.kind}/${baseRound}`, to, nowMs))
-          this.#effects.push({ kind: "tell", to, talk });
-      }
+        return { what: `${talk.kind}/${baseRound}`, to, talk };
+      }),
+    );
+    this.#telling.only(wanted);
+    for (const { what, to, talk } of wanted)
+      if (this.#telling.due(what, to, nowMs)) this.#effects.push({ kind: "tell", to, talk });
   }
 
-  #talks(): Extract<TrainerEffect, { kind: "tell" }>["talk"][] {
+  #talks(nowMs: number): Extract<TrainerEffect, { kind: "tell" }>["talk"][] {
     const word = this.#wordToTell();
     const job = this.#job;
     const { task } = this.#parts;
     const talks: Extract<RoundsTalk, { kind: "begun" | "word" }>[] = [];
     if (word !== undefined) talks.push({ kind: "word", word });
-    if (job !== undefined && job.isAlone !== true) talks.push({ kind: "begun", task, ...job.base });
+    if (job !== undefined && job.isAlone !== true && nowMs >= this.#begunAtMs(job))
+      talks.push({ kind: "begun", task, ...job.base });
     return talks;
+  }
+
+  /** Where so many have something to say, who has its word before a round could be closed needs not say that it has begun. */
+  #begunAtMs({ sinceMs }: Job): number {
+    return this.#sample.crowd > CROWD ? sinceMs + this.#parts.times.gatherMs / 2 : sinceMs;
+  }
+
+  /**
+   * A crowd spreads what it has to say: over the time in which no round is closed, or over as long as an aggregator needs to hear so many.
+   * Those that were counted in the last round are waited for.
+   */
+  #tellFromMs(): number {
+    const { crowd } = this.#sample;
+    if (crowd <= CROWD) return this.#learnedAtMs;
+    const { times, pace } = this.#parts;
+    const spanMs = Math.max(SPREAD * times.gatherMs, crowd * HEARING_MS);
+    const place = this.#sample.placeOf(this.#self, (this.#head?.round ?? 0) + 1);
+    return this.#learnedAtMs + place * Math.min(spanMs, pace.deadlineMs / 2);
   }
 
   #wordToTell(): TrainerWord | undefined {
@@ -367,6 +405,8 @@ export class RoundTrainer {
       job?.phase === "failed" ? job.retryAtMs : Number.POSITIVE_INFINITY,
       this.#kept?.durable === false ? this.#kept.retryAtMs : Number.POSITIVE_INFINITY,
       hasWords ? this.#telling.nextAtMs() : Number.POSITIVE_INFINITY,
+      ...(hasWords ? [this.#tellFromMs()] : []).filter((atMs) => atMs > nowMs),
+      ...(job === undefined ? [] : [this.#begunAtMs(job)]).filter((atMs) => atMs > nowMs),
       this.#head !== undefined && (hasWords || this.#sample.isPartial(elapsedMs))
         ? this.#learnedAtMs + Math.min(stageMs, deadlines * pace.deadlineMs)
         : Number.POSITIVE_INFINITY,

@@ -61,11 +61,11 @@ export class Wanted {
     this.#wants.clear();
   }
 
-  /** When something is to be fetched again. */
-  nextAtMs(): number {
+  /** When something is to be fetched again; what was due before that moment and was not fetched is not wanted any more. */
+  nextAtMs(nowMs: number): number {
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const { state, retryAtMs } of this.#wants.values())
-      if (state === "failed") nextAtMs = Math.min(nextAtMs, retryAtMs);
+      if (state === "failed" && retryAtMs > nowMs) nextAtMs = Math.min(nextAtMs, retryAtMs);
     return nextAtMs;
   }
 }

@@ -8,11 +8,16 @@ const AHEAD_MAX = 2;
 /** Bases of one round for which a trainer may have a word: beyond two nobody needs more proof that it lies. */
 const SPARE_OF_ONE = 2;
 
+/** How far an update has come. `left-out`: for good; `missing`: it could not be had, unless the trainer says its word again. */
+export type WaitingState = "told" | "fetching" | "held" | "missing" | "left-out";
+
 /** A word, and how far its update has come. */
 export interface Waiting {
   readonly word: TrainerWord;
-  /** `left-out`: for good; `missing`: it could not be had, unless the trainer says its word again. */
-  state: "told" | "fetching" | "held" | "missing" | "left-out";
+  /** Only the box changes it. */
+  state: WaitingState;
+  /** While it is `fetching`: it came along with its word, and is being looked at. */
+  isHere: boolean;
   /** How often its update could not be had. */
   failures: number;
   retryAtMs: number;
@@ -35,7 +40,16 @@ export class WordBox {
   /** By trainer, then by base. */
   readonly #words = new Map<PeerId, Map<string, Waiting>>();
   readonly #byUpdate = new Map<string, Waiting>();
+  readonly #byState: Readonly<Record<WaitingState, Set<Waiting>>> = {
+    told: new Set(),
+    fetching: new Set(),
+    held: new Set(),
+    missing: new Set(),
+    "left-out": new Set(),
+  };
   #size = 0;
+  #changes = 0;
+  #heldChanges = 0;
 
   constructor(stalenessMax: number) {
     this.#ofOneMax = stalenessMax + 1 + AHEAD_MAX + SPARE_OF_ONE;
@@ -50,13 +64,43 @@ export class WordBox {
     return this.#size;
   }
 
+  /** Another number after each change. */
+  get version(): number {
+    return this.#changes;
+  }
+
+  /** Another number after each change of what may be held. */
+  get heldVersion(): number {
+    return this.#heldChanges;
+  }
+
+  /** Those that have come so far, in the order in which they did. */
+  in(state: WaitingState): ReadonlySet<Waiting> {
+    return this.#byState[state];
+  }
+
+  /** Its update is here, and is being looked at. */
+  arrived(waiting: Waiting): void {
+    this.change(waiting, "fetching");
+    waiting.isHere = true;
+  }
+
+  change(waiting: Waiting, state: WaitingState): void {
+    if (!this.#byState[waiting.state].delete(waiting)) return;
+    this.#heldChanges++;
+    waiting.isHere = false;
+    waiting.state = state;
+    this.#byState[state].add(waiting);
+    this.#changes++;
+  }
+
   put(word: TrainerWord): Put {
     const key = keyOf(word);
     const before = this.#words.get(word.trainer)?.get(key);
     if (before !== undefined) {
       const evidence = contradictionOf(before.word, word);
       if (evidence !== undefined) {
-        before.state = "left-out";
+        this.change(before, "left-out");
         return { kind: "contradiction", evidence };
       }
       // What is here already, or was left out for good, a later edition does not change.
@@ -72,13 +116,16 @@ export class WordBox {
     const waiting: Waiting = {
       word,
       state: isCopy ? "left-out" : "told",
+      isHere: false,
       failures: 0,
       retryAtMs: Number.NEGATIVE_INFINITY,
     };
     if (ofOne === undefined) this.#words.set(word.trainer, new Map([[key, waiting]]));
     else ofOne.set(key, waiting);
     if (!isCopy) this.#byUpdate.set(word.updateHash, waiting);
+    this.#byState[waiting.state].add(waiting);
     this.#size++;
+    this.#changes++;
     return isCopy ? { kind: "copy" } : { kind: "new", waiting };
   }
 
@@ -108,7 +155,10 @@ export class WordBox {
     if (ofOne?.delete(keyOf(word)) !== true) return;
     if (ofOne.size === 0) this.#words.delete(word.trainer);
     if (this.#byUpdate.get(word.updateHash) === waiting) this.#byUpdate.delete(word.updateHash);
+    this.#byState[waiting.state].delete(waiting);
+    this.#heldChanges++;
     this.#size--;
+    this.#changes++;
   }
 }
 

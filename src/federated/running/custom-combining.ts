@@ -14,6 +14,7 @@ export function withCustomRules(ground: LearningGround, rules: CustomRules): Lea
     training: ground.training,
     dataset: (name) => ground.dataset(name),
     close: () => ground.close(),
+    inspect: (bytes, form) => ground.inspect(bytes, form),
     async combine(job: CombineJob, seed: string): Promise<Combined> {
       if (customRuleIn(job.strategy) === undefined) return ground.combine(job, seed);
       await Promise.resolve();

@@ -1,5 +1,4 @@
 import type { KeyValueStore } from "../../platform/key-value-store.ts";
-import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { Evaluation } from "../../platform/training-backend.ts";
 import { layOut } from "../../platform/training-layout.ts";
@@ -18,7 +17,7 @@ import { type OwnData, openOwnData } from "./own-data.ts";
 import { PersonalTask } from "./personal-task.ts";
 import type { DataOffer } from "./program-data.ts";
 import type { ReadingsSource } from "./readings-source.ts";
-import type { RoundParts } from "./round-parts.ts";
+import type { LearningRoles, RoundParts } from "./round-parts.ts";
 import { RoundRunner } from "./round-runner.ts";
 import { combineScaled, scaleIn } from "./scale-round.ts";
 import type { StreamNews, StreamPart } from "./stream-part.ts";
@@ -42,9 +41,16 @@ const KEEP_EVERY_MS = 300_000;
 export interface JoinedTaskParts
   extends Omit<
     RoundParts,
-    "task" | "spec" | "trainer" | "samples" | "opening" | "combine" | "head" | "decision"
+    | "task"
+    | "spec"
+    | "trainer"
+    | "samples"
+    | "opening"
+    | "combine"
+    | "inspect"
+    | "head"
+    | "decision"
   > {
-  readonly random: Random;
   readonly store: KeyValueStore;
   readonly readings: ReadingsSource;
   /** Where a task's findings on streams go. */
@@ -121,6 +127,7 @@ export class JoinedTask {
               parts.ground.combine({ ...inner, ...keptOf(known) }, seed),
             );
       },
+      inspect: (bytes, form) => parts.ground.inspect(bytes, form),
       decision: () => this.#decision,
       onEvent: (event) => {
         if (event.by === "trainer" && event.event.kind === "failed" && event.event.givenUp)
@@ -268,8 +275,8 @@ export class JoinedTask {
     return true;
   }
 
-  roles(aggregators: readonly PeerId[], trainers: readonly PeerId[]): void {
-    this.#runner.roles(aggregators, trainers);
+  roles(roles: LearningRoles): void {
+    this.#runner.roles(roles);
   }
 
   committee(): void {

@@ -177,8 +177,7 @@ export class JoinedTasks {
       return;
     }
     if (joined.streams !== undefined) this.serving.joined(task, spec.name, joined.streams);
-    const { aggregators, trainers } = roles();
-    joined.roles(aggregators, trainers);
+    joined.roles(roles());
     joined.mayTrain(this.#mayTrain);
     joined.pause(stateOf(now) === "paused");
     joined.start();

@@ -14,7 +14,7 @@ import type { TensorShelf } from "../tensors/tensor-shelf.ts";
 import type { LearningAgent } from "../view.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import type { ReadingsSource } from "./readings-source.ts";
-import type { RoundsCommittee } from "./round-parts.ts";
+import type { LearningRoles, RoundsCommittee } from "./round-parts.ts";
 import type { Finding } from "./serving-desk.ts";
 
 /** What a desk works with. */
@@ -44,8 +44,7 @@ export interface LearningDeskParts {
   readonly announce: (news: Statement) => void;
   readonly nameOf: (peer: PeerId) => LearningAgent;
   /** Who aggregates, and who could train. */
-  readonly roles: () => {
-    readonly aggregators: readonly PeerId[];
-    readonly trainers: readonly PeerId[];
-  };
+  readonly roles: () => LearningRoles;
+  /** To whom there is a link, and that learn too. */
+  readonly neighbours: () => readonly PeerId[];
 }

@@ -160,9 +160,9 @@ export class LearningDesk implements LearningView {
 
   /** Who has which role, who decides, and who is there may be others than before. */
   rolesChanged(): void {
-    const { aggregators, trainers } = this.#parts.roles();
+    const roles = this.#parts.roles();
     for (const joined of this.#tasks.all()) {
-      joined.roles(aggregators, trainers);
+      joined.roles(roles);
       joined.committee();
     }
   }

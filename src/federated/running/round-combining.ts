@@ -1,4 +1,4 @@
-import { type Combined, inspect } from "../combining/combine.ts";
+import type { Combined, Inspected } from "../combining/combine.ts";
 import type { RoundHead } from "../rounds/chain.ts";
 import type { Counted } from "../rounds/step.ts";
 import type { RoundParts } from "./round-parts.ts";
@@ -14,7 +14,7 @@ interface Lacking {
 
 type CombiningParts = Pick<
   RoundParts,
-  "task" | "spec" | "shelf" | "combine" | "opening" | "parameterCount"
+  "task" | "spec" | "shelf" | "combine" | "inspect" | "opening" | "parameterCount"
 >;
 
 /** Puts the updates of one task's rounds together, for the aggregator and for the judge alike. */
@@ -62,9 +62,9 @@ export class RoundCombining {
     };
   }
 
-  /** What an update is that is to be counted in the round behind that one. Never throws. */
-  inspect(bytes: Uint8Array, headRound: number): "good" | "empty" | "malformed" {
-    const { opening } = this.#parts;
+  /** What an update is that is to be counted in the round behind that one. @throws TrainingError where the thread has ended */
+  async inspect(bytes: Uint8Array, headRound: number): Promise<Inspected> {
+    const { opening, inspect } = this.#parts;
     return opening !== undefined && headRound === 0
       ? opening.inspect(bytes)
       : inspect(bytes, this.#form());

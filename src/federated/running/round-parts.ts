@@ -1,8 +1,9 @@
 import type { Clock } from "../../platform/clock.ts";
 import type { Hasher } from "../../platform/hasher.ts";
 import type { Logger } from "../../platform/logger.ts";
+import type { Random } from "../../platform/random.ts";
 import type { PeerId, Signer } from "../../platform/signer.ts";
-import type { Combined, CombineJob } from "../combining/combine.ts";
+import type { Combined, CombineJob, Inspected, UpdateForm } from "../combining/combine.ts";
 import type { AggregatorEvent, ProposalOutcome } from "../rounds/aggregator-effects.ts";
 import type { RoundHead } from "../rounds/chain.ts";
 import type { JudgeEvent, RoundVerdict } from "../rounds/judge-effects.ts";
@@ -38,6 +39,16 @@ export interface RoundsCommittee {
   vote(proposalId: string, verdict: RoundVerdict): void;
 }
 
+/** Who has which part in rounds. */
+export interface LearningRoles {
+  /** Everybody who may put a round together. */
+  readonly aggregators: readonly PeerId[];
+  /** Everybody who could train, as far as is known. */
+  readonly trainers: readonly PeerId[];
+  /** How many those are in the whole fleet, known or not; an estimate. */
+  readonly trainersInFleet: number;
+}
+
 /** For people and metrics. */
 export type RoundEvent =
   | { readonly by: "trainer"; readonly event: TrainerEvent }
@@ -49,7 +60,7 @@ export interface OpeningRound {
   /** What this agent has to say. */
   readonly update: () => TrainedUpdate;
   /** What an update is, before it is put together with others. Never throws. */
-  readonly inspect: (bytes: Uint8Array) => "good" | "empty" | "malformed";
+  readonly inspect: (bytes: Uint8Array) => Inspected;
 }
 
 /** What a task's rounds work with. */
@@ -67,6 +78,8 @@ export interface RoundParts {
   readonly committee: RoundsCommittee;
   /** Puts updates together, without holding up the caller. */
   readonly combine: (job: CombineJob, seed: string) => Promise<Combined>;
+  /** Looks at an update, without holding up the caller. @throws TrainingError where that can not be done any more */
+  readonly inspect: (bytes: Uint8Array, form: UpdateForm) => Promise<Inspected>;
   /** Absent where this agent has no samples for the task. */
   readonly trainer?: LocalTrainer;
   readonly samples?: OwnSamples;
@@ -74,6 +87,9 @@ export interface RoundParts {
   readonly opening?: OpeningRound;
   /** Says something to an agent; resolves when it has heard it. @throws NetworkError */
   readonly tell: (to: PeerId, talk: RoundsTalk) => Promise<void>;
+  /** To whom there is a link, and that learn too. */
+  readonly neighbours: () => readonly PeerId[];
+  readonly random: Random;
   /** Makes a word durable, in the place of the one before. @throws StoreError */
   readonly keepWord: (word: TrainerWord) => Promise<void>;
   /** What the last run kept. */

@@ -8,15 +8,18 @@ import type { Evidence } from "../rounds/evidence.ts";
 import { toldOf } from "../rounds/evidence-spread.ts";
 import { RoundJudge } from "../rounds/judge.ts";
 import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
+import { UPDATE_ALONG_BYTES_MAX } from "../rounds/limits.ts";
 import { Reputation } from "../rounds/reputation.ts";
 import type { FetchEffect } from "../rounds/step.ts";
 import type { Base, RoundsTalk } from "../rounds/talk.ts";
 import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
+import type { TrainerWord } from "../rounds/trainer-word.ts";
+import { TensorError } from "../tensors/tensor-error.ts";
 import { HeldTensors, type Machine } from "./held-tensors.ts";
 import { ReputationKeeper } from "./reputation-keeper.ts";
 import { RoundCombining } from "./round-combining.ts";
-import type { RoundParts } from "./round-parts.ts";
+import type { LearningRoles, RoundParts } from "./round-parts.ts";
 import { RoundTensors } from "./round-tensors.ts";
 
 type Untimed<Input> = Input extends { nowMs: number } ? Omit<Input, "nowMs"> : never;
@@ -29,6 +32,8 @@ export class RoundRunner {
   readonly #judge: RoundJudge;
   readonly #wakeUps: Readonly<Record<Machine, WakeUp>>;
   readonly #stopping = new AbortController();
+  /** Ends what is fetched for the round that goes on. */
+  #ending = new AbortController();
   readonly #tensors: RoundTensors;
   readonly #combining: RoundCombining;
   readonly #held: HeldTensors;
@@ -44,6 +49,7 @@ export class RoundRunner {
     this.#parts = parts;
     this.#tensors = new RoundTensors({
       ...parts,
+      random: parts.random.fork("holders"),
       members: () => parts.committee.members(),
       modelBytes: 4 * parts.parameterCount,
       signal: this.#stopping.signal,
@@ -96,6 +102,7 @@ export class RoundRunner {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#ending.abort();
     this.#rest();
     await this.#reputation.stop();
     await this.#held.kept();
@@ -111,6 +118,11 @@ export class RoundRunner {
   /** The task has gone on; after its last round there is nothing more to do. */
   goOn(head: RoundHead): void {
     this.#head = head;
+    // What was fetched for a round that is over would hold up what the next one wants. Asynchronous rounds may count it yet.
+    if (this.#parts.spec.pace.buffered === undefined) {
+      this.#ending.abort();
+      this.#ending = new AbortController();
+    }
     if (head.round >= this.#parts.spec.rounds) {
       this.#rest();
       return;
@@ -120,12 +132,11 @@ export class RoundRunner {
     this.#toJudge({ kind: "head", head });
   }
 
-  /** Everybody with the role of an aggregator, and everybody who could train. */
-  roles(aggregators: readonly PeerId[], trainers: readonly PeerId[]): void {
+  roles({ aggregators, trainers, trainersInFleet: inFleet }: LearningRoles): void {
     this.#trainers = trainers;
     for (const input of [
       { kind: "aggregators", peers: aggregators },
-      { kind: "trainers", peers: trainers },
+      { kind: "trainers", peers: trainers, inFleet },
     ] as const) {
       this.#toTrainer(input);
       this.#toAggregator(input);
@@ -152,12 +163,32 @@ export class RoundRunner {
 
   /** Somebody said something about this task. */
   hear(from: PeerId, talk: Extract<RoundsTalk, { kind: "begun" | "word" | "evidence" }>): void {
-    if (talk.kind === "word") this.#toAggregator({ kind: "word", word: talk.word });
+    if (talk.kind === "word") this.#hearWord(talk);
     else if (talk.kind === "evidence")
       this.#toAggregator({ kind: "evidence", evidence: talk.evidence });
     else {
       const { baseRound, baseHash } = talk;
       this.#toAggregator({ kind: "begun", from, base: { baseRound, baseHash } });
+    }
+  }
+
+  /** An update that came with its word is held at once, if there is room for it. */
+  #hearWord({ word, update }: Extract<RoundsTalk, { kind: "word" }>): void {
+    const { updateHash, baseRound } = word;
+    const isOff = this.#isOver || this.#parts.unable !== undefined;
+    const isHere = !isOff && update !== undefined && this.#shelve(updateHash, update);
+    this.#toAggregator({ kind: "word", word, isHere });
+    if (isHere) void this.#lookAt(updateHash, update, baseRound);
+  }
+
+  /** @returns false where there is no room: it is asked for when it is to be counted */
+  #shelve(hash: string, bytes: Uint8Array): boolean {
+    try {
+      this.#parts.shelf.hold(hash, bytes);
+      return true;
+    } catch (error) {
+      if (!(error instanceof TensorError)) throw error;
+      return false;
     }
   }
 
@@ -247,7 +278,8 @@ export class RoundRunner {
         break;
       }
       case "tell":
-        this.#tell(effect.to, effect.talk);
+        if (effect.talk.kind === "word") void this.#tellWord(effect.to, effect.talk.word);
+        else this.#tell(effect.to, effect.talk);
         break;
       case "hold":
         this.#held.hold("trainer", effect);
@@ -385,20 +417,26 @@ export class RoundRunner {
 
   async #fetchForAggregator(effect: FetchEffect): Promise<void> {
     const { hash, what } = effect;
-    const bytes = await this.#tensors.wanted(effect);
+    const bytes = await this.#tensors.wanted(effect, this.#ending.signal);
     if (bytes === undefined) this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
     else if (what === "sheet") this.#toAggregator({ kind: "sheet", hash, bytes });
-    else
-      this.#toAggregator({
-        kind: "had",
-        hash,
-        is: this.#combining.inspect(bytes, this.#head.round),
-      });
+    else await this.#lookAt(hash, bytes, this.#head.round);
+  }
+
+  /** An update is here, for the round behind that one. */
+  async #lookAt(hash: string, bytes: Uint8Array, headRound: number): Promise<void> {
+    try {
+      const is = await this.#combining.inspect(bytes, headRound);
+      this.#toAggregator({ kind: "had", hash, is });
+    } catch (error) {
+      this.#parts.logger.warn("an update could not be looked at", { hash, error });
+      this.#toAggregator({ kind: "unfetchable", hash, wrongBytes: false });
+    }
   }
 
   async #fetchForJudge(effect: FetchEffect): Promise<void> {
     const { hash, what } = effect;
-    const bytes = await this.#tensors.wanted(effect);
+    const bytes = await this.#tensors.wanted(effect, this.#ending.signal);
     if (bytes === undefined) this.#toJudge({ kind: "unfetchable", hash });
     else if (what === "sheet") this.#toJudge({ kind: "sheet", hash, bytes });
     else this.#toJudge({ kind: "had", hash });
@@ -432,6 +470,18 @@ export class RoundRunner {
       const lacking = combined.kind === "lacking";
       this.#toJudge({ kind: "not-recomputed", id, reason: combined.reason, lacking });
     }
+  }
+
+  /** What is short goes along: whoever collects from a whole fleet can not ask everybody back. */
+  async #tellWord(to: PeerId, word: TrainerWord): Promise<void> {
+    const { shelf, logger } = this.#parts;
+    let update: Uint8Array | undefined;
+    try {
+      if (word.updateBytes <= UPDATE_ALONG_BYTES_MAX) update = await shelf.get(word.updateHash);
+    } catch (error) {
+      logger.warn("an update could not be read", { error });
+    }
+    this.#tell(to, { kind: "word", word, ...(update !== undefined && { update }) });
   }
 
   #tell(to: PeerId, talk: RoundsTalk): void {

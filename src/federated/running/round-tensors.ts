@@ -1,4 +1,5 @@
 import type { Logger } from "../../platform/logger.ts";
+import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import { TENSOR_BYTES_MAX } from "../rounds/limits.ts";
 import type { FetchEffect } from "../rounds/step.ts";
@@ -10,10 +11,16 @@ export interface RoundTensorsParts {
   readonly exchange: TensorExchange;
   readonly logger: Logger;
   readonly members: () => readonly PeerId[];
+  /** To whom there is a link, and that learn too. */
+  readonly neighbours: () => readonly PeerId[];
+  readonly random: Random;
   readonly modelBytes: number;
   /** Ends what is being fetched. */
   readonly signal: AbortSignal;
 }
+
+/** Neighbours that are asked for a model before those are dialled that have it for certain. */
+const NEIGHBOURS_ASKED = 2;
 
 /** Has what a round is made of, from here or from whoever has it; undefined where nobody does. */
 export class RoundTensors {
@@ -37,9 +44,12 @@ export class RoundTensors {
     return this.#had(hash, exchange.fetchWithin(hash, options));
   }
 
-  /** An update, or a sheet. */
-  wanted({ what, hash, bytesMax, holders }: FetchEffect): Promise<Uint8Array | undefined> {
-    const { exchange, signal } = this.#parts;
+  /** An update, or a sheet. @param signal ends it */
+  wanted(
+    { what, hash, bytesMax, holders }: FetchEffect,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const { exchange } = this.#parts;
     const fetched =
       what === "sheet"
         ? exchange.fetchWithin(hash, { bytesMax, holders, signal })
@@ -47,10 +57,27 @@ export class RoundTensors {
     return this.#had(hash, fetched);
   }
 
-  /** Whoever put it together, and those who judged it. */
+  /**
+   * Whoever put it together, and those who judged it. They can not have links to a whole fleet: those with a link come first, then
+   * some neighbours, which may have it by now, and only then the others, in an order of this agent's own.
+   */
   #holders(aggregator: PeerId | undefined): readonly PeerId[] {
-    const members = this.#parts.members();
-    return [...new Set([...(aggregator === undefined ? [] : [aggregator]), ...members])];
+    const { members, neighbours, random } = this.#parts;
+    const sources = new Set([...(aggregator === undefined ? [] : [aggregator]), ...members()]);
+    const linked = neighbours();
+    const isLinked = new Set(linked);
+    const others = mixed(
+      linked.filter((peer) => !sources.has(peer)),
+      random,
+    );
+    return [
+      ...[...sources].filter((peer) => isLinked.has(peer)),
+      ...others.slice(0, NEIGHBOURS_ASKED),
+      ...mixed(
+        [...sources].filter((peer) => !isLinked.has(peer)),
+        random,
+      ),
+    ];
   }
 
   async #had(hash: string, fetched: Promise<Uint8Array>): Promise<Uint8Array | undefined> {
@@ -62,4 +89,9 @@ export class RoundTensors {
       return undefined;
     }
   }
+}
+
+function mixed(peers: readonly PeerId[], random: Random): readonly PeerId[] {
+  const keyed = peers.map((peer) => ({ peer, key: random.next() }));
+  return keyed.sort((one, other) => one.key - other.key).map(({ peer }) => peer);
 }

@@ -1,5 +1,5 @@
 import type { PeerId } from "../../platform/signer.ts";
-import type { Combined, CombineJob } from "../combining/combine.ts";
+import type { Combined, CombineJob, Inspected } from "../combining/combine.ts";
 import { DataError } from "../data/data-error.ts";
 import {
   agreeNormalization,
@@ -32,10 +32,7 @@ export function encodeScaleUpdate(agent: PeerId, moments: readonly ChannelMoment
 }
 
 /** @returns what an update of round 1 is, before it is put together with others; never throws */
-export function inspectScaleUpdate(
-  bytes: Uint8Array,
-  channels: number,
-): "good" | "empty" | "malformed" {
+export function inspectScaleUpdate(bytes: Uint8Array, channels: number): Inspected {
   const read = readUpdate(bytes, channels);
   if (typeof read === "string") return "malformed";
   return read.moments.some(({ count }) => count > 0) ? "good" : "empty";

@@ -21,6 +21,8 @@ export interface TaskStreamsParts {
   readonly exchange: TensorExchange;
   readonly shelf: TensorShelf;
   readonly committee: RoundsCommittee;
+  /** To whom there is a link, and that learn too. */
+  readonly neighbours: () => readonly PeerId[];
   readonly store: KeyValueStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -62,6 +64,8 @@ export async function openTaskStreams(
     exchange,
     logger,
     members: () => committee.members(),
+    neighbours: parts.neighbours,
+    random: parts.random.fork("holders"),
     modelBytes: 4 * parameterCount,
     signal,
   });

@@ -19,6 +19,7 @@ import { type FetchOptions, type FlightCounts, FlightDesk } from "./flight-desk.
 import { decodeReply, encodeQuestion, MESSAGE_BYTES_MAX } from "./message-codec.ts";
 import type { TensorExchangeOptions } from "./options.ts";
 import { TensorError } from "./tensor-error.ts";
+import type { FlightParts } from "./tensor-flight.ts";
 import { TENSORS_BULK_ID, TensorServer } from "./tensor-server.ts";
 import type { TensorShelf } from "./tensor-shelf.ts";
 
@@ -35,7 +36,7 @@ export interface TensorExchangeParts {
   readonly self: PeerId;
   readonly network: Pick<Network, "serve" | "serveBulk" | "sendBulk">;
   /** Sends a request of {@link TENSORS_PROTOCOL}, over a link that is opened if there is none. @throws NetworkError */
-  readonly reach: (peer: PeerId, question: Uint8Array) => Promise<Uint8Array>;
+  readonly reach: FlightParts["reach"];
   readonly shelf: Pick<TensorShelf, "get" | "hold" | "sizeOf">;
   readonly hasher: Hasher;
   readonly clock: Clock;
@@ -172,7 +173,7 @@ export class TensorExchange {
     const { reach, logger } = this.#parts;
     try {
       const question = encodeQuestion({ hash, sizeBytes: 1, offset: 0 });
-      const reply = decodeReply(await reach(holder, question));
+      const reply = decodeReply(await reach(holder, question, false));
       if (reply?.kind === "rest") return reply.bytes.length;
       return reply?.kind === "refusal" ? reply.sizeBytes : 0;
     } catch (error) {

@@ -5,6 +5,7 @@ import type { BulkOffer, BulkSink, NetworkGate } from "../../platform/network.ts
 import { NetworkError } from "../../platform/network.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { INLINE_BYTES_MAX } from "./bounds.ts";
 import { Delivery, type DeliveryEnd, unwanted } from "./delivery.ts";
 import { HolderList } from "./holder-list.ts";
 import { decodeReply, encodeQuestion } from "./message-codec.ts";
@@ -20,8 +21,11 @@ export interface FlightParts {
   readonly logger: Logger;
   readonly gate: Pick<NetworkGate, "offence">;
   readonly options: TensorExchangeOptions;
-  /** Asks a holder, over a link that is opened if there is none. @throws NetworkError */
-  readonly reach: (peer: PeerId, question: Uint8Array) => Promise<Uint8Array>;
+  /**
+   * Asks a holder, over a link that is opened if there is none.
+   * @param isLong what is asked for comes in bulk behind the answer, over the same link @throws NetworkError
+   */
+  readonly reach: (peer: PeerId, question: Uint8Array, isLong: boolean) => Promise<Uint8Array>;
   /** Hears what comes in: bytes, and how many of the tensor are there. */
   readonly onBytes: (bytes: number, there: number) => void;
   /** A holder goes on behind bytes that are there. */
@@ -109,7 +113,8 @@ export class TensorFlight {
     });
     this.#delivery = delivery;
     const unwatch = this.#watch(delivery);
-    reach(peer, encodeQuestion({ hash, sizeBytes, offset })).then(
+    const isLong = sizeBytes - offset > INLINE_BYTES_MAX;
+    reach(peer, encodeQuestion({ hash, sizeBytes, offset }), isLong).then(
       (answer) => delivery.answer(decodeReply(answer)),
       (error: unknown) => delivery.unanswered(reasonOf(error)),
     );

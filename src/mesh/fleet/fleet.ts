@@ -196,10 +196,15 @@ export class Fleet {
   }
 
   /** Opens a link for a while. @returns whether there was none before @throws NetworkError */
-  async linkFor(peer: PeerId, told: readonly string[]): Promise<boolean> {
+  async linkFor(peer: PeerId, told?: readonly string[]): Promise<boolean> {
     if (this.#parts.network.links().some((link) => link.peer === peer)) return false;
     await this.link(peer, told);
     return true;
+  }
+
+  /** Members that this agent has to know however large the fleet is, in place of those before. */
+  seek(peers: readonly PeerId[]): void {
+    this.#input({ kind: "seek", peers });
   }
 
   /** Closes a link that is not needed any more, so that nobody takes its end for a failure. */
@@ -238,6 +243,8 @@ export class Fleet {
 
   #perform(effects: MembershipEffects): void {
     const { gate, network } = this.#parts;
+    // First: whoever hears of a change may have something to say at once, and then the next tick is another one.
+    this.#tick.at(effects.nextTickAtMs);
     const parting = new Map<PeerId, Promise<void>>();
     for (const { to, bytes } of effects.send)
       parting.set(
@@ -253,7 +260,6 @@ export class Fleet {
       else void this.#dialer.dial(peer, addresses);
     }
     for (const { peer } of effects.disconnect) void this.#parting.hangUp(peer, parting.get(peer));
-    this.#tick.at(effects.nextTickAtMs);
     this.#keeper.reached(this.#membership.self.epoch);
   }
 

@@ -27,6 +27,8 @@ export type MembershipInput = { readonly nowMs: number } & (
   | { readonly kind: "self-changed"; readonly self: SelfDescription; readonly slow?: boolean }
   /** A link is not needed any more: it is closed, and the neighbour told that this is on purpose. */
   | { readonly kind: "part"; readonly peer: PeerId }
+  /** Members that this agent has to know, in place of those before. */
+  | { readonly kind: "seek"; readonly peers: readonly PeerId[] }
   /** The agent stops. Its neighbours are told; nothing is asked for after that. */
   | { readonly kind: "leave" }
 );

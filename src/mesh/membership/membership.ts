@@ -19,6 +19,7 @@ import { PartialView } from "./partial-view.ts";
 import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
 import { SampleSync } from "./sample-sync.ts";
 import { SelfRecord } from "./self-record.ts";
+import { Sought } from "./sought.ts";
 import { Suspicions } from "./suspicion.ts";
 import { Sweeper } from "./sweeper.ts";
 import { MemberTable } from "./table.ts";
@@ -73,6 +74,7 @@ export class Membership {
   readonly #sync: TableSync;
   readonly #samples: SampleSync;
   readonly #view: PartialView;
+  readonly #sought: Sought;
   readonly #roster: Roster;
   readonly #sweeper: Sweeper;
   readonly #gossip: Gossip;
@@ -100,6 +102,7 @@ export class Membership {
       random,
       neighboursWanted: () => Math.min(options.neighboursWanted, this.#pace.neighboursMax),
     });
+    this.#sought = new Sought(this.#table, random);
     this.#roster = new Roster(
       {
         options,
@@ -109,6 +112,7 @@ export class Membership {
         suspicions: this.#suspicions,
         verifier,
         links: this.#links,
+        isSought: (peer) => this.#sought.has(peer),
         pace: () => this.#pace,
       },
       this.#rosterHost(),
@@ -233,6 +237,9 @@ export class Membership {
       case "part":
         if (this.#links.has(input.peer)) this.#part(turn, input.peer);
         break;
+      case "seek":
+        this.#sought.set(input.peers, turn.nowMs);
+        break;
       case "leave":
         this.#leave(turn);
         break;
@@ -247,6 +254,7 @@ export class Membership {
       this.#roster.nextAtMs,
       this.#sync.nextAtMs,
       this.#samples.nextAtMs,
+      this.#sought.nextAtMs,
       this.#view.nextAtMs,
       this.#sweeper.nextAtMs,
       this.#gossip.nextAtMs,
@@ -278,6 +286,7 @@ export class Membership {
     if (surplus !== undefined) this.#part(turn, surplus);
     this.#sync.tick(turn, this.#pace, () => this.#anyLink());
     this.#samples.tick(turn, this.#pace, () => this.#anyLink());
+    this.#sought.tick(turn, () => this.#anyLink());
     this.#gossip.tick(turn, this.#pace);
   }
 
@@ -386,6 +395,7 @@ export class Membership {
         this.#dropLink(turn, peer);
       },
       lost: (record) => this.#view.remember(contactOf(record)),
+      forgotten: (turn, peer) => this.#sought.forgot(peer, turn.nowMs),
       showed: (turn, record, heardOfAtMs) => this.#samples.offer(record, heardOfAtMs, turn.nowMs),
       accused: () => this.#detector.accused(),
     };

@@ -38,6 +38,8 @@ interface Parts {
   readonly suspicions: Suspicions;
   readonly verifier: RecordVerifier;
   readonly links: ReadonlyMap<PeerId, LinkState>;
+  /** Members that do not give way. */
+  readonly isSought: (peer: PeerId) => boolean;
   readonly pace: () => MembershipPace;
 }
 
@@ -51,6 +53,8 @@ export interface RosterHost {
   died(turn: Turn, peer: PeerId): void;
   /** It was gone for so long that it is forgotten. */
   lost(record: KnownRecord): void;
+  /** It is in the table no more, for whatever reason. */
+  forgotten(turn: Turn, peer: PeerId): void;
   /** A record was shown and is genuine, whether or not there is room for it. */
   showed(turn: Turn, record: KnownRecord, heardOfAtMs: number): void;
   /** This agent is said not to answer. */
@@ -238,22 +242,26 @@ export class Roster {
     });
     // One that lives and only gave way can be met again by anybody's word; one that is gone has to be looked for.
     if (state === "dead") this.#host.lost(record);
+    this.#host.forgotten(turn, record.peerId);
   }
 
   #admit(turn: Turn, link: LinkState, record: KnownRecord, ageMs: number | undefined): void {
-    const { table, links, options } = this.#parts;
+    const { table, links, isSought, options } = this.#parts;
     const { peerId, leaving } = record;
     if (table.full) {
-      const linked = (peer: PeerId): boolean => links.has(peer);
+      const hasPlace = (peer: PeerId): boolean => links.has(peer) || isSought(peer);
       const { refreshIntervalMs } = options;
-      // A neighbour must be known. A stranger takes the place of one that has missed a refresh, not of who is well.
-      const unheardBeforeMs = linked(peerId)
+      // A neighbour must be known, and whoever is sought. A stranger takes the place of one that has missed a refresh, not of who is well.
+      const unheardBeforeMs = hasPlace(peerId)
         ? Number.POSITIVE_INFINITY
         : turn.nowMs - 2 * refreshMs(table.livingCount, refreshIntervalMs);
-      const victim =
-        linked(peerId) || link.evictions.take(turn.nowMs)
-          ? table.leastWanted(linked, unheardBeforeMs)
+      const found =
+        hasPlace(peerId) || link.evictions.take(turn.nowMs)
+          ? table.leastWanted(hasPlace, unheardBeforeMs)
           : undefined;
+      // In a table full of neighbours one of them gives way to whoever is sought.
+      const victim =
+        found ?? (isSought(peerId) ? table.leastWanted(isSought, unheardBeforeMs) : undefined);
       if (victim === undefined) {
         this.#counters.refusedWhenFull++;
         return;

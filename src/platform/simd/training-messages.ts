@@ -38,6 +38,15 @@ export type Request = {
   [Kind in keyof Calls]: { readonly id: number; readonly kind: Kind } & Calls[Kind]["ask"];
 }[keyof Calls];
 
+/** Work beside training, on its way to the thread. */
+export interface OtherRequest {
+  readonly id: number;
+  readonly kind: "other";
+  readonly name: string;
+  /** As whoever does it wants it. */
+  readonly ask: never;
+}
+
 /** What comes back: an answer, an error, or how far a run is. */
 export type Reply =
   | { readonly id: number; readonly kind: "answer"; readonly answer: unknown }

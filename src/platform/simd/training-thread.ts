@@ -25,27 +25,19 @@ interface Waiting {
   readonly onProgress: RunControl["onProgress"];
 }
 
-/** Beside this file: `training-worker.ts` among the sources, `training-worker.js` in the bundle. */
-function workerFile(): URL {
-  return import.meta.url.endsWith(".ts")
-    ? new URL("./training-worker.ts", import.meta.url)
-    : new URL("./training-worker.js", import.meta.url);
-}
-
-/** The compiled backend in a thread of its own. */
+/** The compiled backend in a thread of its own, which may do more than that. */
 export class TrainingThread implements TrainingRunner {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #count = 0;
   #ended: TrainingError | undefined;
 
-  /** @param options.memoryBytesMax as of the backend */
-  constructor(options: { readonly memoryBytesMax?: number } = {}) {
-    this.#worker = new Worker(workerFile(), {
-      execArgv: [],
-      name: "training",
-      workerData: options,
-    });
+  /**
+   * @param file of the thread: calls `serveTraining` with its `workerData`
+   * @param options.memoryBytesMax as of the backend
+   */
+  constructor(file: URL, options: { readonly memoryBytesMax?: number } = {}) {
+    this.#worker = new Worker(file, { execArgv: [], name: "training", workerData: options });
     this.#worker.on("message", (reply: Reply) => {
       this.#receive(reply);
     });
@@ -80,13 +72,25 @@ export class TrainingThread implements TrainingRunner {
     ask: Calls[Kind]["ask"],
     onProgress?: RunControl["onProgress"],
   ): Promise<Calls[Kind]["answer"]> {
+    return this.#ask({ kind, ...ask }, onProgress) as Promise<Calls[Kind]["answer"]>;
+  }
+
+  /**
+   * Asks for something beside training, which the thread's file names.
+   * @returns what it answers @throws TrainingError `training.backend` where that failed, `training.disposed` where the thread has ended
+   */
+  other(name: string, ask: object): Promise<unknown> {
+    return this.#ask({ kind: "other", name, ask });
+  }
+
+  #ask(ask: object, onProgress?: RunControl["onProgress"]): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = ++this.#count;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting.set(id, { resolve, reject, onProgress });
     this.#worker.ref();
-    this.#worker.postMessage({ id, kind, ...ask });
-    return promise as Promise<Calls[Kind]["answer"]>;
+    this.#worker.postMessage({ id, ...ask });
+    return promise;
   }
 
   #receive(reply: Reply): void {

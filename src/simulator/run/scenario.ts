@@ -216,6 +216,17 @@ const everything = {
   faults: everyFault,
 };
 
+/** A fleet larger than its tables learns, with the faults of `learning`. */
+const largeLearning = {
+  ...everything,
+  hours: 0.1,
+  intensity: 6,
+  consensus: "raft",
+  readings: { perHour: 6, streams: 1 },
+  batteries: 0.2,
+  churnPercentPerHour: 30,
+};
+
 /** Scenarios that are there by name. */
 export const scenarios: Readonly<
   Record<string, { readonly about: string; readonly document: object }>
@@ -252,6 +263,23 @@ export const scenarios: Readonly<
       batteries: 0.2,
       churnPercentPerHour: 30,
       learning: { trains: "model", faultyAgents: 1 },
+    },
+  },
+  "learning-thousand": {
+    about: "1,000 agents that learn a small real model, with every fault",
+    document: {
+      ...largeLearning,
+      agents: 1_000,
+      learning: { trains: "model", gatherSeconds: 5, faultyAgents: 10 },
+    },
+  },
+  "learning-ten-thousand": {
+    about: "10,000 agents that learn, of which 256 are asked each round, with every fault",
+    document: {
+      ...largeLearning,
+      agents: 10_000,
+      hours: 0.05,
+      learning: { trains: "stand-in", gatherSeconds: 5, agentsMax: 256, faultyAgents: 10 },
     },
   },
 };

@@ -304,6 +304,9 @@ export class RoundsAgent {
 
   #arm(machine: Machine, atMs: number): void {
     const { ether } = this.#stage;
+    // Whoever asks for it is asked again at once, for ever.
+    if (atMs <= this.#stage.ether.nowMs)
+      throw new Violation(`the ${machine} asks for a moment that has passed`);
     if (this.#dueAtMs.get(machine) === atMs) return;
     this.#dueAtMs.set(machine, atMs);
     if (!Number.isFinite(atMs)) return;

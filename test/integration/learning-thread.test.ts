@@ -1,0 +1,117 @@
+import { join } from "node:path";
+import t from "tap";
+import { openLearningThread } from "../../src/agent/production-learning.ts";
+import { type CombineJob, combine } from "../../src/federated/combining/combine.ts";
+import { packExactly } from "../../src/federated/combining/exact-packing.ts";
+import { bytesOfWeights } from "../../src/federated/combining/weights-codec.ts";
+import { PlainVectorMath } from "../../src/federated/strategies/plain-vector-math.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
+import type { ModelSpec } from "../../src/platform/training-backend.ts";
+import { samplesFor } from "../support/training/models.ts";
+
+const COUNT = 1_000;
+const random = new SeededRandom("learning-thread");
+const drawn = (): Float32Array => Float32Array.from({ length: COUNT }, () => random.next() - 0.5);
+const base = drawn();
+const updates = ["a", "b", "c", "d", "e"].map((sender) => ({
+  sender,
+  bytes: packExactly(drawn()),
+  weight: 1,
+  loss: 1,
+}));
+/** As main has them: the thread gets copies, and lets go of those only. */
+const job = (): CombineJob => ({
+  strategy: { rule: { kind: "trimmed-mean", trim: 1 }, server: { kind: "fedavgm", momentum: 0.5 } },
+  parameterCount: COUNT,
+  compressed: false,
+  base: bytesOfWeights(base),
+  updates,
+});
+const form = { parameterCount: COUNT, compressed: false };
+const spec: ModelSpec = {
+  inputShape: [20],
+  layers: [{ kind: "dense", units: 5 }],
+  loss: "softmax-cross-entropy",
+};
+const open = () => openLearningThread({ datasets: [] } as never);
+
+t.test("updates come to the same bits in the thread as without one", async (t) => {
+  const thread = open();
+  t.teardown(() => thread.close());
+  const alone = combine(job(), { math: new PlainVectorMath(), random: new SeededRandom("seed") });
+  t.equal(alone.kind, "combined");
+  t.same(await thread.combine(job(), "seed"), alone);
+  t.same(await thread.combine(job(), "seed"), alone, "and again: nothing of it was used up here");
+  const liar = { sender: "liar", bytes: Uint8Array.of(1, 2), weight: 1, loss: 1 };
+  t.match(await thread.combine({ ...job(), updates: [...updates, liar] }, "seed"), {
+    kind: "blamed",
+    sender: "liar",
+  });
+});
+
+t.test("an update is looked at, and is still there", async (t) => {
+  const thread = open();
+  t.teardown(() => thread.close());
+  const [first] = updates;
+  const bytes = first?.bytes ?? new Uint8Array(0);
+  const before = bytes.slice();
+  t.equal(await thread.inspect(bytes, form), "good");
+  t.same(bytes, before);
+  t.equal(await thread.inspect(bytesOfWeights(new Float32Array(COUNT)), form), "empty");
+  t.equal(await thread.inspect(Uint8Array.of(1, 2), form), "malformed");
+});
+
+t.test("a model that is being trained does not keep a round from being put together", async (t) => {
+  const thread = open();
+  const samples = samplesFor(spec, 64, random);
+  const model = await thread.training.build(spec, random);
+  const order = Int32Array.from({ length: 8_000_000 }, (_, at) => at % 64);
+  let ended = false;
+  const run = model.train(samples, { order, batchSize: 8, learningRate: 0.01 }).finally(() => {
+    ended = true;
+  });
+  run.catch(() => undefined);
+  t.match(await thread.combine(job(), "seed"), { kind: "combined" });
+  await model.pause();
+  t.match(await thread.combine(job(), "seed"), { kind: "combined" }, "nor one that rests");
+  t.notOk(ended, "the training goes on");
+  await thread.close();
+  await t.rejects(run, { code: "training.disposed" });
+});
+
+t.test(
+  "work that fails says so and ends nothing but itself; a thread that has ended says that",
+  async (t) => {
+    const thread = open();
+    t.match(await thread.combine({ ...job(), base: "no bytes" as never }, "seed"), {
+      kind: "failed",
+    });
+    t.match(await thread.combine(job(), "seed"), { kind: "combined" });
+    await thread.close();
+    t.match(await thread.combine(job(), "seed"), { kind: "failed", reason: /closed/ });
+    await t.rejects(thread.inspect(Uint8Array.of(1), form), { code: "training.disposed" });
+  },
+);
+
+t.test("samples are read in the thread, into memory that it trains on too", async (t) => {
+  const directory = t.testdir({
+    "press.csv": `a,b,label\n${Array.from({ length: 10 }, (_, at) => `${at},${-at},${at % 2}`).join("\n")}\n`,
+    "broken.csv": "a,b\n1,2\n",
+  });
+  const datasets = ["press", "broken", "missing"].map((name) => ({
+    name,
+    file: join(directory, `${name}.csv`),
+  }));
+  const thread = openLearningThread({ datasets } as never);
+  t.teardown(() => thread.close());
+  const press = await thread.dataset("press");
+  t.match(press, { shape: [2], classes: 2, train: { count: 8 }, test: { count: 2 } });
+  t.ok(press?.train.features.buffer instanceof SharedArrayBuffer);
+  t.equal(await thread.dataset("nobody's"), undefined);
+  await t.rejects(thread.dataset("broken"), { name: "DataError", message: /label/ });
+  await t.rejects(thread.dataset("missing"), {
+    name: "DataError",
+    code: "data.setting",
+    message: /learning.datasets: missing can not be read/,
+  });
+});
