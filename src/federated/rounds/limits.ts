@@ -4,8 +4,10 @@ export const UPDATES_MAX = 1_024;
 export const ROUNDS_MAX = 1_000_000;
 /** Samples that one update counts for. Together with the two above, the total of a task stays a safe integer. */
 export const SAMPLES_MAX = 2 ** 23 - 1;
-/** Words of one trainer on one base: one more for each time that it loses its update in a restart. */
+/** Words of one trainer on one base. */
 export const EDITIONS_MAX = 8;
+/** Those of who knows what it said before: one more for each time that it loses its update in a restart. */
+export const SURE_EDITIONS_MAX = 4;
 /** Largest update or model. */
 export const TENSOR_BYTES_MAX = 268_435_456;
 /** Largest encoded trainer's word; one takes about 110. */

@@ -3,7 +3,7 @@ import type { PeerId, Signer } from "../../platform/signer.ts";
 import { Alone } from "./alone.ts";
 import { Candidates, nextStageMs, stageAfter } from "./candidates.ts";
 import { baseOf, type RoundHead } from "./chain.ts";
-import { EDITIONS_MAX } from "./limits.ts";
+import { EDITIONS_MAX, SURE_EDITIONS_MAX } from "./limits.ts";
 import { type RoundPace, type RoundTimes, stalenessOf } from "./options.ts";
 import { Sample } from "./sample.ts";
 import { pauseAfter, type Step } from "./step.ts";
@@ -12,6 +12,8 @@ import { Telling } from "./telling.ts";
 import type { TrainerEffect, TrainerEvent, TrainerInput } from "./trainer-effects.ts";
 import { signWord, type TrainerWord } from "./trainer-word.ts";
 
+/** What was forgotten is on a model from before so many new ones. */
+const FORGOTTEN_HEADS = 3;
 /** After so many failures on one base a trainer waits for the next. */
 const FAILURES_MAX = 3;
 /** More trainers than that can not all have a link to an aggregator. */
@@ -32,6 +34,8 @@ export interface TrainerParts {
   readonly times: RoundTimes;
   /** What the last run has kept durable, and whether the update is still held. */
   readonly kept?: { readonly word: TrainerWord; readonly held: boolean };
+  /** How often the disk was damaged, where later words than the kept one may have been said; 0 where that can not be. */
+  readonly damages?: number;
 }
 
 /** What a trainer is doing: `resting` until there is something to do. */
@@ -69,6 +73,8 @@ export class RoundTrainer {
   readonly #telling: Telling;
   readonly #sample: Sample;
   readonly #alone: Alone;
+  /** Heads for which what was said may be forgotten, the one that this begins with among them. */
+  #forgottenHeads: number;
   #mayTrain = false;
   #head: RoundHead | undefined;
   #learnedAtMs = 0;
@@ -87,6 +93,7 @@ export class RoundTrainer {
     this.#sample = new Sample(parts.hasher, parts.task, parts.pace);
     this.#telling = new Telling(parts.times.retellMs);
     this.#alone = new Alone(parts.pace);
+    this.#forgottenHeads = (parts.damages ?? 0) > 0 ? 1 + FORGOTTEN_HEADS : 0;
     if (parts.kept !== undefined)
       this.#kept = { ...parts.kept, durable: true, retryAtMs: Number.POSITIVE_INFINITY };
   }
@@ -159,6 +166,7 @@ export class RoundTrainer {
 
   #onHead(head: RoundHead, nowMs: number): void {
     if (this.#head !== undefined && head.round <= this.#head.round) return;
+    if (this.#head !== undefined) this.#forgottenHeads = Math.max(0, this.#forgottenHeads - 1);
     this.#head = head;
     this.#learnedAtMs = nowMs;
     this.#telling.clear();
@@ -259,8 +267,8 @@ export class RoundTrainer {
       before.held = true;
       return;
     }
-    const edition = (before?.word.edition ?? 0) + 1;
-    if (edition > EDITIONS_MAX) {
+    const edition = this.#editionAfter(before?.word);
+    if (edition === undefined) {
       this.#event({ kind: "silent", base });
       return;
     }
@@ -276,6 +284,17 @@ export class RoundTrainer {
     }
     this.#kept = { word, durable: false, held: true, retryAtMs: Number.POSITIVE_INFINITY };
     this.#effects.push({ kind: "keep", word });
+  }
+
+  /** @returns one that was not used for that base, as far as can be known; undefined: there is none left */
+  #editionAfter(before: TrainerWord | undefined): number | undefined {
+    const last = before?.edition ?? 0;
+    if (this.#forgottenHeads === 0) return last < SURE_EDITIONS_MAX ? last + 1 : undefined;
+    // After each damage another one: the disk may be damaged again before the round is over.
+    const { damages = 0 } = this.#parts;
+    const unsure = EDITIONS_MAX - SURE_EDITIONS_MAX;
+    const edition = SURE_EDITIONS_MAX + 1 + ((damages - 1) % unsure);
+    return edition > last ? edition : undefined;
   }
 
   #onFailed(base: Base, reason: string, nowMs: number): void {

@@ -150,6 +150,7 @@ export class JoinedTasks {
         head: record === undefined ? firstHead(firstModelHash) : headOf(record),
         keepWord: (kept) => memory.keepWord(task, kept),
         ...(keptWord !== undefined && { keptWord }),
+        damages: await memory.damages(task),
         keptSheets: await memory.sheets(task),
         keptReputation: await memory.reputation(task),
         keepReputation: (scores) => memory.keepReputation(task, scores),

@@ -94,6 +94,8 @@ export interface RoundParts {
   readonly keepWord: (word: TrainerWord) => Promise<void>;
   /** What the last run kept. */
   readonly keptWord?: TrainerWord;
+  /** How often the disk was damaged, where later words than that may have been said; 0 where that can not be. */
+  readonly damages: number;
   /** Remembers which sheets are kept on the shelf. @throws StoreError */
   readonly keepSheets: (hashes: readonly string[]) => Promise<void>;
   /** What the last run kept, by hash. */

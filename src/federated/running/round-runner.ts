@@ -45,7 +45,7 @@ export class RoundRunner {
   #isOver = false;
 
   constructor(parts: RoundParts) {
-    const { task, spec, signer, hasher, clock, times, head, trainer, keptWord } = parts;
+    const { task, spec, signer, hasher, clock, times, head, trainer, keptWord, damages } = parts;
     this.#parts = parts;
     this.#tensors = new RoundTensors({
       ...parts,
@@ -66,7 +66,9 @@ export class RoundRunner {
       held: parts.shelf.sizeOf(keptWord.updateHash) !== undefined,
     };
     this.#trainer =
-      trainer === undefined ? undefined : new RoundTrainer({ ...common, ...(kept && { kept }) });
+      trainer === undefined
+        ? undefined
+        : new RoundTrainer({ ...common, damages, ...(kept && { kept }) });
     const startMs = clock.monotonicMs();
     const sheets = parts.keptSheets;
     this.#aggregator = new RoundAggregator({ ...common, reputation, head, sheets, startMs });

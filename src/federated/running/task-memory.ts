@@ -1,11 +1,13 @@
-import type { KeyValueStore } from "../../platform/key-value-store.ts";
+import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import type { Signer } from "../../platform/signer.ts";
+import { SURE_EDITIONS_MAX } from "../rounds/limits.ts";
 import type { ReputationScore } from "../rounds/reputation.ts";
 import { decodeTalk, encodeTalk } from "../rounds/talk.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { TensorShelf } from "../tensors/tensor-shelf.ts";
 
 const WORD_PREFIX = "l/word/";
+const SPOKEN_PREFIX = "l/spoken/";
 const SHEETS_PREFIX = "l/sheets/";
 const KEPT_PREFIX = "l/kept/";
 const REPUTATION_PREFIX = "l/reputation/";
@@ -33,9 +35,29 @@ export class TaskMemory {
     return talk?.kind === "word" ? talk.word : undefined;
   }
 
+  /**
+   * @returns how often the store was damaged, where that was so since the last word of which this agent was sure: later ones may be lost.
+   * 0 where it was not @throws StoreError
+   */
+  async damages(task: string): Promise<number> {
+    const { store } = this.#parts;
+    const value = await store.get(SPOKEN_PREFIX + task);
+    const spoken = value === undefined ? 0 : Number(Buffer.from(value).toString());
+    return store.generation === spoken ? 0 : store.generation;
+  }
+
   /** @throws StoreError */
   keepWord(task: string, word: TrainerWord): Promise<void> {
-    return this.#put(WORD_PREFIX + task, encodeTalk({ kind: "word", word }));
+    const { store } = this.#parts;
+    const value = encodeTalk({ kind: "word", word });
+    const operations: StoreOperation[] = [{ type: "put", key: WORD_PREFIX + task, value }];
+    if (word.edition <= SURE_EDITIONS_MAX)
+      operations.push({
+        type: "put",
+        key: SPOKEN_PREFIX + task,
+        value: Buffer.from(String(store.generation)),
+      });
+    return store.write(operations, { durable: true });
   }
 
   /** Sheets that were kept, by hash. @throws StoreError */

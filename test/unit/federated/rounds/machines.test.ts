@@ -47,11 +47,12 @@ const record1: RoundRecord = {
   samplesTotal: 20,
 };
 
-function trainer(kept?: ReturnType<typeof wordBy>, held = false) {
+function trainer(kept?: ReturnType<typeof wordBy>, held = false, damages = 0) {
   const signer = signerOf("t");
   const machine = new RoundTrainer({
     ...parts,
     signer,
+    damages,
     ...(kept && { kept: { word: kept, held } }),
   });
   const step = (nowMs: number, input: object): readonly TrainerEffect[] =>
@@ -127,6 +128,39 @@ t.test("a trainer that begins anew says the same, or a later edition", async (t)
     "never on an older head than its word's",
   );
 });
+
+t.test(
+  "a trainer whose disk was damaged says nothing that it may have said otherwise",
+  async (t) => {
+    const said = (
+      kept: Parameters<typeof trainer>[0],
+      later: readonly RoundRecord[],
+      damages = 1,
+    ) => {
+      const { step } = trainer(kept, false, damages);
+      step(1, { kind: "may-train", allowed: true });
+      for (const record of later) step(2, { kind: "head", head: headOf(record) });
+      const { round = 0, modelHash = HEAD.modelHash } = later.at(-1) ?? {};
+      const base = { baseRound: round, baseHash: modelHash };
+      step(3, { kind: "base", base, had: true });
+      const update = { ...TRAINED, base, updateHash: hashOf("u") };
+      const kept5 = step(4, update).flatMap((effect) => (effect.kind === "keep" ? [effect] : []));
+      return kept5[0]?.word.edition;
+    };
+    const rounds = Array.from({ length: 4 }, (_, at) => ({
+      ...record1,
+      round: at + 1,
+      modelHash: hashOf(`model ${at + 1}`),
+    }));
+    t.equal(said(undefined, []), 5, "an edition of who does not know what it said");
+    t.equal(said(wordBy("t"), []), 5, "a later one than the kept one may be lost");
+    t.equal(said(undefined, rounds.slice(0, 3)), 5, "on heads that may be old as well");
+    t.equal(said(undefined, rounds), 1, "those that came about since are news to all");
+    t.equal(said(undefined, [], 2), 6, "damaged again, it says another one");
+    t.equal(said(wordBy("t", { edition: 5 }), [], 1), undefined, "this one was said");
+    t.equal(said(wordBy("t", { edition: 8 }), [], 5), undefined, "nothing is left to say");
+  },
+);
 
 t.test("a trainer gives up what fails, and drops what is too late", async (t) => {
   const { step } = trainer();
