@@ -50,6 +50,17 @@ function seedsFor(bug: PlantedBug | ConsensusBug): number {
   return "protocol" in bug ? 150 : 20;
 }
 
+const usage = `Usage: npm run planted -- [bug…] [options]
+
+Plants known bugs, one at a time (all of them when none is named), and looks how many seeds it takes until one fails.
+Exit code 0: each was caught.
+
+  --seeds N  at most so many for each; 20, and 150 for the protocols' own
+  --first N  the first seed; 1
+  --json     a JSON line for each bug
+  --help     this text
+`;
+
 async function huntAll(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -57,8 +68,13 @@ async function huntAll(): Promise<void> {
       seeds: { type: "string" },
       first: { type: "string", default: "1" },
       json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
   const wanted = [...plantedBugs, ...consensusBugs].filter(
     ({ name }) => positionals.length === 0 || positionals.includes(name),
   );

@@ -33,8 +33,8 @@ export const learningBugs: readonly PlantedBug[] = [
     name: "word-before-disk",
     about: "a trainer's word is told before it is on disk",
     file: "federated/running/task-memory.ts",
-    find: 'return this.#put(WORD_PREFIX + task, encodeTalk({ kind: "word", word }));',
-    replace: "void word; void task; return Promise.resolve();",
+    find: "return store.write(operations, { durable: true });",
+    replace: "void operations; return Promise.resolve();",
     options: WORLD,
   },
   {
