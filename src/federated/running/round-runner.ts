@@ -165,7 +165,7 @@ export class RoundRunner {
 
   /** Somebody said something about this task. */
   hear(from: PeerId, talk: Extract<RoundsTalk, { kind: "begun" | "word" | "evidence" }>): void {
-    if (talk.kind === "word") this.#hearWord(talk);
+    if (talk.kind === "word") this.#hearWord(from, talk);
     else if (talk.kind === "evidence")
       this.#toAggregator({ kind: "evidence", evidence: talk.evidence });
     else {
@@ -175,7 +175,8 @@ export class RoundRunner {
   }
 
   /** An update that came with its word is held at once, if there is room for it. */
-  #hearWord({ word, update }: Extract<RoundsTalk, { kind: "word" }>): void {
+  #hearWord(from: PeerId, { word, update }: Extract<RoundsTalk, { kind: "word" }>): void {
+    this.#countAlong("received", from, update);
     const { updateHash, baseRound } = word;
     const isOff = this.#isOver || this.#parts.unable !== undefined;
     const isHere = !isOff && update !== undefined && this.#shelve(updateHash, update);
@@ -486,13 +487,19 @@ export class RoundRunner {
     this.#tell(to, { kind: "word", word, ...(update !== undefined && { update }) });
   }
 
+  #countAlong(way: "sent" | "received", peer: PeerId, update: Uint8Array | undefined): void {
+    const { exchange, signer } = this.#parts;
+    if (update !== undefined && peer !== signer.peerId) exchange.wentAlong(way, update.length);
+  }
+
   #tell(to: PeerId, talk: RoundsTalk): void {
     this.#parts.tell(to, talk).then(
       () => {
         if (talk.kind === "begun")
           this.#toTrainer({ kind: "told", to, what: "begun", baseRound: talk.baseRound });
-        if (talk.kind === "word")
-          this.#toTrainer({ kind: "told", to, what: "word", baseRound: talk.word.baseRound });
+        if (talk.kind !== "word") return;
+        this.#toTrainer({ kind: "told", to, what: "word", baseRound: talk.word.baseRound });
+        this.#countAlong("sent", to, talk.update);
       },
       (error: unknown) =>
         this.#parts.logger.debug("nobody heard of a round", { peer: to, reason: String(error) }),

@@ -71,6 +71,7 @@ export class TensorExchange {
   readonly #parts: TensorExchangeParts;
   readonly #desk: FlightDesk;
   readonly #server: TensorServer;
+  readonly #along = { sent: 0, received: 0 };
   #fetches = 0;
   #deduplicated = 0;
   #failures = 0;
@@ -146,8 +147,24 @@ export class TensorExchange {
     const { sentBytes, served, refused, uploads } = this.#server;
     const deduplicated = this.#deduplicated;
     const [fetches, failures] = [this.#fetches, this.#failures];
-    const fetching = this.#desk.counts();
-    return { fetches, failures, deduplicated, ...fetching, sentBytes, served, refused, uploads };
+    const { receivedBytes, ...fetching } = this.#desk.counts();
+    const { sent, received } = this.#along;
+    return {
+      fetches,
+      failures,
+      deduplicated,
+      ...fetching,
+      receivedBytes: receivedBytes + received,
+      sentBytes: sentBytes + sent,
+      served,
+      refused,
+      uploads,
+    };
+  }
+
+  /** Counts a tensor that went along with something else, so that nobody had to ask for it. */
+  wentAlong(way: "sent" | "received", bytes: number): void {
+    this.#along[way] += bytes;
   }
 
   async #fetch(hash: string, options: FetchOptions): Promise<Uint8Array> {

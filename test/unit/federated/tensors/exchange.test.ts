@@ -56,6 +56,10 @@ t.test("several who want one tensor have it fetched once", async (t) => {
     receivedBytes: SIZE,
   });
   t.equal(world.get("has")?.exchange.counters().sentBytes, SIZE);
+  world.get("has")?.exchange.wentAlong("sent", 10);
+  world.get("wants")?.exchange.wentAlong("received", 10);
+  t.equal(world.get("has")?.exchange.counters().sentBytes, SIZE + 10, "what goes along counts too");
+  t.equal(world.get("wants")?.exchange.counters().receivedBytes, SIZE + 10);
 });
 
 t.test("the last who gives up ends the transfer; what came serves the next fetch", async (t) => {
