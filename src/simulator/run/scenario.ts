@@ -216,8 +216,8 @@ const everything = {
   faults: everyFault,
 };
 
-/** A fleet larger than its tables learns, with the faults of `learning`. */
-const largeLearning = {
+/** A fleet learns meanwhile. */
+const learningFleet = {
   ...everything,
   hours: 0.1,
   intensity: 6,
@@ -254,21 +254,15 @@ export const scenarios: Readonly<
   learning: {
     about: "every fault, and a fleet that learns meanwhile",
     document: {
-      ...everything,
+      ...learningFleet,
       agents: 12,
-      hours: 0.1,
-      intensity: 6,
-      consensus: "raft",
-      readings: { perHour: 6, streams: 1 },
-      batteries: 0.2,
-      churnPercentPerHour: 30,
       learning: { trains: "model", faultyAgents: 1 },
     },
   },
   "learning-thousand": {
     about: "1,000 agents that learn a small real model, with every fault",
     document: {
-      ...largeLearning,
+      ...learningFleet,
       agents: 1_000,
       learning: { trains: "model", gatherSeconds: 5, faultyAgents: 10 },
     },
@@ -276,7 +270,7 @@ export const scenarios: Readonly<
   "learning-ten-thousand": {
     about: "10,000 agents that learn, of which 256 are asked each round, with every fault",
     document: {
-      ...largeLearning,
+      ...learningFleet,
       agents: 10_000,
       hours: 0.05,
       learning: { trains: "stand-in", gatherSeconds: 5, agentsMax: 256, faultyAgents: 10 },
