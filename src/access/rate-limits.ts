@@ -57,6 +57,13 @@ class Meter {
     this.#frames -= 1;
     this.#bytes -= bytes;
   }
+
+  /** Nothing is missing any more: it is as good as a new one. */
+  isFull(nowMs: number): boolean {
+    return (
+      this.hasRoom(nowMs) && this.#frames === this.#framesMax && this.#bytes === this.#bytesMax
+    );
+  }
 }
 
 interface PeerMeters {
@@ -69,6 +76,8 @@ interface PeerMeters {
 
 /** How stale a peer's place in the order may be; spares moving it with every frame. */
 const PLACE_STALE_MS = 1_000;
+/** Of a peer that was quiet for so long nothing is kept, once its meters are full. */
+const QUIET_MS = 60_000;
 
 /** Token buckets for each peer, for each peer's protocols, and for all together. Pure: time comes in as a number. */
 export class RateLimits {
@@ -107,8 +116,9 @@ export class RateLimits {
 
   #metersOf(peer: PeerId, nowMs: number): PeerMeters {
     const known = this.#peers.get(peer);
+    if (known !== undefined && nowMs - known.usedAtMs < PLACE_STALE_MS) return known;
+    this.#forgetQuiet(nowMs);
     if (known !== undefined) {
-      if (nowMs - known.usedAtMs < PLACE_STALE_MS) return known;
       known.usedAtMs = nowMs;
       putNewest(this.#peers, peer, known, this.#settings.peersMax);
       return known;
@@ -120,6 +130,16 @@ export class RateLimits {
     };
     putNewest(this.#peers, peer, meters, this.#settings.peersMax);
     return meters;
+  }
+
+  /** Without it every stranger that ever knocked would be remembered until `peersMax` others have. */
+  #forgetQuiet(nowMs: number): void {
+    for (const [peer, { all, protocols, usedAtMs }] of this.#peers) {
+      if (nowMs - usedAtMs < QUIET_MS) return;
+      const meters = [all, ...(protocols?.values() ?? [])];
+      if (!meters.every((meter) => meter.isFull(nowMs))) return;
+      this.#peers.delete(peer);
+    }
   }
 
   #protocolMeter(meters: PeerMeters, what: string, nowMs: number): Meter | undefined {

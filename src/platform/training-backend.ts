@@ -1,5 +1,20 @@
 import type { Random } from "./random.ts";
 
+/**
+ * What a kernel is drawn from first, by its name in Keras: within a limit or around zero, scaled by the square root of what goes
+ * into a unit (`he`: 2, He et al. 2015; `lecun`: 1, LeCun et al. 1998) or of the mean of what goes in and out (`glorot`: 1, Glorot &
+ * Bengio 2010). In numbers, `uniform` lies within `limit` and `normal` has the standard deviation `deviation`, neither is cut off.
+ */
+export type Initializer =
+  | "glorot-uniform"
+  | "glorot-normal"
+  | "he-uniform"
+  | "he-normal"
+  | "lecun-uniform"
+  | "lecun-normal"
+  | { readonly kind: "uniform"; readonly limit: number }
+  | { readonly kind: "normal"; readonly deviation: number };
+
 /** What comes out of a layer's sum. */
 export type Activation = "linear" | "relu" | "sigmoid" | "tanh" | "softmax";
 
@@ -12,9 +27,16 @@ export type Activation = "linear" | "relu" | "sigmoid" | "tanh" | "softmax";
  * `gru` (Cho et al. 2014, the form before cuDNN's): gates z, r, h; `h = z * h' + (1 - z) * tanh(x W + (r * h') U + b)`.
  * `batch-norm` (Ioffe & Szegedy 2015) is over the last axis with momentum 0.99 and epsilon 0.001 unless given.
  * `dropout` (Srivastava et al. 2014) happens in `train` alone.
+ *
+ * `initializer` is that of the kernel, of a recurrent layer the one for what comes in; `glorot-uniform` unless given.
  */
 export type LayerSpec =
-  | { readonly kind: "dense"; readonly units: number; readonly activation?: Activation }
+  | {
+      readonly kind: "dense";
+      readonly units: number;
+      readonly activation?: Activation;
+      readonly initializer?: Initializer;
+    }
   | {
       readonly kind: "conv1d";
       readonly filters: number;
@@ -22,6 +44,7 @@ export type LayerSpec =
       readonly strides?: number;
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
+      readonly initializer?: Initializer;
     }
   | {
       readonly kind: "conv2d";
@@ -30,6 +53,7 @@ export type LayerSpec =
       readonly strides?: number;
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
+      readonly initializer?: Initializer;
     }
   | {
       readonly kind: "depthwise-conv2d";
@@ -37,13 +61,19 @@ export type LayerSpec =
       readonly strides?: number;
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
+      readonly initializer?: Initializer;
     }
   | { readonly kind: "max-pool" | "average-pool"; readonly size: number }
   | { readonly kind: "global-average-pool" }
   | { readonly kind: "flatten" }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | { readonly kind: "embedding"; readonly vocabulary: number; readonly units: number }
-  | { readonly kind: "lstm" | "gru"; readonly units: number; readonly sequences?: boolean }
+  | {
+      readonly kind: "lstm" | "gru";
+      readonly units: number;
+      readonly sequences?: boolean;
+      readonly initializer?: Initializer;
+    }
   | { readonly kind: "batch-norm"; readonly momentum?: number; readonly epsilon?: number }
   | { readonly kind: "dropout"; readonly rate: number };
 

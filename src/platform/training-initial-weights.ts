@@ -1,10 +1,11 @@
 import type { Random } from "./random.ts";
-import type { ParameterInfo } from "./training-backend.ts";
+import type { Initializer, ParameterInfo } from "./training-backend.ts";
+import { draw, type Fans, gaussian, uniform } from "./training-initializer.ts";
 import type { ModelLayout } from "./training-layout.ts";
 import { sizeOf } from "./training-layout.ts";
 
 /**
- * First weights, the same for every backend: kernels are Glorot uniform (Glorot & Bengio 2010), recurrent ones orthogonal
+ * First weights, the same for every backend: kernels as their layer's `initializer` has it, recurrent ones orthogonal
  * (Saxe et al. 2014), embeddings uniform within 0.05, biases zero, scales and variances one. Each tensor draws from a
  * stream of its own.
  */
@@ -13,7 +14,8 @@ export function initialWeights(layout: ModelLayout, random: Random): Float32Arra
   for (const info of layout.parameters) {
     const tensor = weights.subarray(info.offset, info.offset + info.size);
     const name = info.name.split("/").at(-1);
-    if (name === "kernel") uniform(tensor, glorotLimit(info), random.fork(info.name));
+    if (name === "kernel")
+      draw(tensor, initializerOf(layout, info), fansOf(info), random.fork(info.name));
     else if (name === "embeddings") uniform(tensor, 0.05, random.fork(info.name));
     else if (name === "recurrent_kernel") orthogonal(tensor, info.shape, random.fork(info.name));
     else if (name === "gamma" || name === "moving_variance") tensor.fill(1);
@@ -21,15 +23,17 @@ export function initialWeights(layout: ModelLayout, random: Random): Float32Arra
   return weights;
 }
 
-function uniform(tensor: Float32Array, limit: number, random: Random): void {
-  for (let at = 0; at < tensor.length; at++) tensor[at] = (2 * random.next() - 1) * limit;
+function initializerOf({ layers }: ModelLayout, { layer }: ParameterInfo): Initializer {
+  const spec = layers[layer]?.spec;
+  const given = spec !== undefined && "initializer" in spec ? spec.initializer : undefined;
+  return given ?? "glorot-uniform";
 }
 
 /** A kernel's last two axes are channels in and out; what is before them is its window. */
-function glorotLimit({ shape }: ParameterInfo): number {
+function fansOf({ shape }: ParameterInfo): Fans {
   const window = sizeOf(shape.slice(0, -2));
   const [channels = 1, filters = 1] = shape.slice(-2);
-  return Math.sqrt(6 / (window * (channels + filters)));
+  return { in: window * channels, out: window * filters };
 }
 
 /** Rows of unit length at right angles, by Gram and Schmidt on Gaussian rows; there are never more rows than columns. */
@@ -57,10 +61,4 @@ function dot(a: Float64Array, b: Float64Array): number {
 function add(to: Float64Array, factor: number, from: Float64Array): void {
   for (let at = 0; at < to.length; at++)
     to[at] = (to[at] as number) + factor * (from[at] as number);
-}
-
-/** Box & Muller 1958. */
-function gaussian(random: Random): number {
-  const radius = Math.sqrt(-2 * Math.log(1 - random.next()));
-  return radius * Math.cos(2 * Math.PI * random.next());
 }

@@ -1,10 +1,12 @@
 import {
   type Activation,
+  type Initializer,
   type LayerSpec,
   type ModelSpec,
   type ParameterInfo,
   TrainingError,
 } from "./training-backend.ts";
+import { faultOf } from "./training-initializer.ts";
 
 /** Layers of one model. */
 const LAYERS_MAX = 256;
@@ -120,6 +122,7 @@ function place(
     case "dense":
       size("units", spec.units);
       checkActivation(spec.activation, refuse);
+      checkInitializer(spec.initializer, refuse);
       return {
         outputShape: [...outer, spec.units],
         tensors: [
@@ -137,6 +140,7 @@ function place(
       size("strides", strides);
       if (padding !== "valid" && padding !== "same") refuse('padding: "valid" or "same"');
       checkActivation(activation, refuse);
+      checkInitializer(spec.initializer, refuse);
       const filters = spec.kind === "depthwise-conv2d" ? last : spec.filters;
       size("filters", filters);
       const places = outer.map((length) => windows(length, kernelSize, strides, padding).count);
@@ -188,6 +192,7 @@ function place(
     case "gru": {
       axes(2, "[steps, channels]");
       size("units", spec.units);
+      checkInitializer(spec.initializer, refuse);
       const width = (spec.kind === "lstm" ? 4 : 3) * spec.units;
       return {
         outputShape: spec.sequences === true ? [...outer, spec.units] : [spec.units],
@@ -227,6 +232,14 @@ function checkActivation(
   const known = ["linear", "relu", "sigmoid", "tanh", "softmax"];
   if (activation !== undefined && !known.includes(activation))
     refuse(`activation: one of ${known.join(", ")}, not ${activation}`);
+}
+
+function checkInitializer(
+  initializer: Initializer | undefined,
+  refuse: (what: string) => never,
+): void {
+  const fault = initializer === undefined ? undefined : faultOf(initializer);
+  if (fault !== undefined) refuse(`initializer: ${fault}, not ${JSON.stringify(initializer)}`);
 }
 
 function checkLoss({ loss, layers }: ModelSpec, outputShape: readonly number[]): void {

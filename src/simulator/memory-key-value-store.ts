@@ -8,6 +8,7 @@ import type {
   WriteOptions,
 } from "../platform/key-value-store.ts";
 import { StoreError, sizeOfOperations } from "../platform/key-value-store.ts";
+import { SharedContents } from "./shared-contents.ts";
 
 /**
  * The virtual disk: an ordered map whose unsynced writes are lost when the machine crashes, and which can
@@ -84,6 +85,12 @@ export class VirtualDisk {
   #bytes = 0;
   /** Writes that would take the disk past this many bytes fail with `store.full`. */
   bytesMax = Number.POSITIVE_INFINITY;
+  readonly #contents: SharedContents;
+
+  /** @param contents what it shares with other disks */
+  constructor(contents = new SharedContents()) {
+    this.#contents = contents;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -111,10 +118,11 @@ export class VirtualDisk {
     if (this.#bytes + growth > this.bytesMax)
       throw new StoreError("store.full", "writing the store: no space left on device");
     for (const operation of operations) {
-      const { key } = operation;
+      const key = this.#contents.key(operation.key);
       this.#unsynced.push({ key, before: this.#values.get(key) });
       // A disk keeps what was written, whatever the writer does to its buffer afterwards.
-      this.#set(key, operation.type === "put" ? Uint8Array.from(operation.value) : undefined);
+      const value = operation.type === "put" ? this.#contents.of(operation.value) : undefined;
+      this.#set(key, value);
     }
     // A durable write syncs the log, and with it everything that was written before.
     if (durable) this.#unsynced = [];

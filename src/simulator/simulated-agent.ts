@@ -15,6 +15,7 @@ import type { Signer } from "../platform/signer.ts";
 import { DeviceClock, ProcessClock } from "./device-clock.ts";
 import type { LearningWorld } from "./learning-world.ts";
 import { VirtualDisk } from "./memory-key-value-store.ts";
+import type { SharedContents } from "./shared-contents.ts";
 import { type DiskManners, SimulatedStore } from "./simulated-store.ts";
 import type { Trace } from "./trace.ts";
 import { VirtualBroker } from "./virtual-broker.ts";
@@ -39,6 +40,8 @@ export interface SharedGround {
   readonly hasher: Hasher;
   /** Each record is decoded and held once for all. */
   readonly verifier: RecordVerifier;
+  /** …and what is on many disks once for all of them. */
+  readonly contents: SharedContents;
   readonly syncMs: readonly [least: number, most: number];
   readonly trace: Trace;
   /** What agents learn; undefined where they do not. */
@@ -73,7 +76,7 @@ export class SimulatedAgent {
   /** Its disk's own; it may change at any time. */
   readonly manners: DiskManners;
   readonly signer: Signer;
-  readonly disk = new VirtualDisk();
+  readonly disk: VirtualDisk;
   readonly device = new VirtualDevice();
   readonly clock: DeviceClock;
   readonly config: Config;
@@ -98,6 +101,7 @@ export class SimulatedAgent {
     this.manners = { syncMs: ground.syncMs, writeFailureRate: 0 };
     this.signer = signer;
     this.#ground = ground;
+    this.disk = new VirtualDisk(ground.contents);
     this.clock = new DeviceClock(ground.clock);
   }
 

@@ -13,6 +13,7 @@ import { LearningWorld } from "./learning-world.ts";
 import { plainHasher } from "./plain-hasher.ts";
 import type { FleetConfigs } from "./run/fleet-configs.ts";
 import type { Scenario } from "./run/scenario.ts";
+import { SharedContents } from "./shared-contents.ts";
 import { type SharedGround, SimulatedAgent } from "./simulated-agent.ts";
 import { hashBytes, hashText, Trace } from "./trace.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -115,6 +116,7 @@ export class SimulatedFleet {
         this.#keys.signer(`${seed}/verifier`),
         Math.max(10_000, RECORDS_PER_AGENT * scenario.agents),
       ),
+      contents: new SharedContents(),
       syncMs: [1, 8],
       trace,
       logged: (_, level, message) => {

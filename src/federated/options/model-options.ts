@@ -1,16 +1,32 @@
 import * as Type from "typebox";
 import { kind, size, strict } from "./schema-words.ts";
 
+const spread = Type.Number({ exclusiveMinimum: 0, maximum: 1_000 });
 const activation = Type.Optional(Type.Enum(["linear", "relu", "sigmoid", "tanh"]));
+const initializer = Type.Optional(
+  Type.Union([
+    Type.Enum([
+      "glorot-uniform",
+      "glorot-normal",
+      "he-uniform",
+      "he-normal",
+      "lecun-uniform",
+      "lecun-normal",
+    ]),
+    Type.Object({ kind: kind("uniform"), limit: spread }, strict),
+    Type.Object({ kind: kind("normal"), deviation: spread }, strict),
+  ]),
+);
 const convolution = {
   kernelSize: size(1_024),
   strides: Type.Optional(size(1_024)),
   padding: Type.Optional(Type.Enum(["valid", "same"])),
   activation,
+  initializer,
 };
 /** A layer, by its `kind`; see `LayerSpec`. */
 export const layerOptions = Type.Union([
-  Type.Object({ kind: kind("dense"), units: size(1_000_000), activation }, strict),
+  Type.Object({ kind: kind("dense"), units: size(1_000_000), activation, initializer }, strict),
   Type.Object({ kind: kind("conv1d"), filters: size(65_536), ...convolution }, strict),
   Type.Object({ kind: kind("conv2d"), filters: size(65_536), ...convolution }, strict),
   Type.Object({ kind: kind("depthwise-conv2d"), ...convolution }, strict),
@@ -23,11 +39,21 @@ export const layerOptions = Type.Union([
     strict,
   ),
   Type.Object(
-    { kind: kind("lstm"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
+    {
+      kind: kind("lstm"),
+      units: size(65_536),
+      sequences: Type.Optional(Type.Boolean()),
+      initializer,
+    },
     strict,
   ),
   Type.Object(
-    { kind: kind("gru"), units: size(65_536), sequences: Type.Optional(Type.Boolean()) },
+    {
+      kind: kind("gru"),
+      units: size(65_536),
+      sequences: Type.Optional(Type.Boolean()),
+      initializer,
+    },
     strict,
   ),
   Type.Object(

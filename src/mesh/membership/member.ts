@@ -15,7 +15,7 @@ export interface Member {
   readonly sinceMs: number;
   /** When it last gave a sign of life, as far as was told. */
   readonly heardOfAtMs: number;
-  /** When the record came as news; −∞ when it came in a comparison of tables, where old ones come too. */
+  /** When the record came as news; long before all times when it came in a comparison of tables, where old ones come too. */
   readonly recordAtMs: number;
 }
 

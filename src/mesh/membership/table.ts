@@ -4,6 +4,12 @@ import type { KnownRecord } from "../records/known-record.ts";
 import { TableDigest } from "./digest.ts";
 import type { Member, MemberCounts, MemberState } from "./member.ts";
 
+/**
+ * Stands for a moment before all others, twelve days before the clock began. −∞ would say it better, but a field that once held it
+ * is one object more for V8, two in each of ten thousand entries.
+ */
+const LONG_AGO_MS = -(2 ** 30);
+
 /** A member as the table keeps it. Only the table writes. */
 interface Entry {
   record: KnownRecord;
@@ -102,8 +108,8 @@ export class MemberTable {
       state,
       sinceMs: nowMs,
       heardOfAtMs: nowMs - (ageMs ?? 0),
-      recordAtMs: ageMs === undefined ? nowMs : Number.NEGATIVE_INFINITY,
-      aliveUntilMs: Number.NEGATIVE_INFINITY,
+      recordAtMs: ageMs === undefined ? nowMs : LONG_AGO_MS,
+      aliveUntilMs: LONG_AGO_MS,
       slot: 0,
     };
     this.#entries.set(record.peerId, entry);
@@ -128,8 +134,7 @@ export class MemberTable {
       if (entry.state === "alive") entry.aliveUntilMs = nowMs;
       entry.sinceMs = nowMs;
     }
-    if (record !== entry.record)
-      entry.recordAtMs = to.isNews === false ? Number.NEGATIVE_INFINITY : nowMs;
+    if (record !== entry.record) entry.recordAtMs = to.isNews === false ? LONG_AGO_MS : nowMs;
     entry.record = record;
     entry.state = state;
     this.#list(entry);

@@ -126,6 +126,23 @@ t.test("rates: a burst, then the rate, for peer, protocol and all together", asy
   t.equal(limits.take("a", "/x", 1, 100_000), "global", "a clock that goes back gives nothing");
 });
 
+t.test("of who was quiet nothing is kept once it has nothing to pay off", async (t) => {
+  const limits = new RateLimits({
+    peer: { framesPerSecond: 10, bytesPerSecond: 100, burstSeconds: 2 },
+    global: { framesPerSecond: 1e6, bytesPerSecond: 1e9, burstSeconds: 1 },
+    protocols: { "/tight": { framesPerSecond: 0.01, bytesPerSecond: 1e9, burstSeconds: 1 } },
+    peersMax: 1_000,
+  });
+  for (let peer = 0; peer < 500; peer++) limits.take(`stranger ${peer}`, "/x", 10, peer);
+  t.equal(limits.take("heavy", "/x", 20_000, 1_000), undefined);
+  t.equal(limits.take("tight", "/tight", 1, 1_000), undefined);
+  t.equal(limits.size, 502);
+  t.equal(limits.take("friend", "/x", 1, 62_000), undefined);
+  t.equal(limits.size, 3, "strangers are forgotten, who still pays is not");
+  t.equal(limits.take("heavy", "/x", 1, 62_000), "peer");
+  t.equal(limits.take("tight", "/tight", 1, 62_000), "protocol");
+});
+
 t.test("a number is fresh once, within a window, in one epoch", async (t) => {
   const guard = new ReplayGuard({ authorsMax: 2 });
   t.equal(guard.accept("a", 1, 5_000), "fresh");

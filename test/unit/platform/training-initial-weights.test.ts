@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from "node:util";
+import t, { type Test } from "tap";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
+import type { Initializer, LayerSpec, ModelSpec } from "../../../src/platform/training-backend.ts";
+import { initialWeights } from "../../../src/platform/training-initial-weights.ts";
+import { layOut } from "../../../src/platform/training-layout.ts";
+
+const IN = 300;
+const OUT = 100;
+
+const of = (layer: LayerSpec, inputShape: readonly number[] = [IN]): Float32Array => {
+  const spec: ModelSpec = { inputShape, layers: [layer], loss: "mean-squared-error" };
+  return initialWeights(layOut(spec), new SeededRandom("first weights"));
+};
+const kernel = (initializer?: Initializer): Float32Array =>
+  of({ kind: "dense", units: OUT, ...(initializer && { initializer }) }).subarray(0, IN * OUT);
+
+const uniform: readonly (readonly [Initializer, number])[] = [
+  ["glorot-uniform", Math.sqrt(6 / (IN + OUT))],
+  ["he-uniform", Math.sqrt(6 / IN)],
+  ["lecun-uniform", Math.sqrt(3 / IN)],
+  [{ kind: "uniform", limit: 0.25 }, 0.25],
+];
+for (const [initializer, limit] of uniform)
+  t.test(`${JSON.stringify(initializer)} fills what lies within ${limit.toFixed(4)}`, async (t) => {
+    const values = kernel(initializer);
+    const greatest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    t.ok(greatest <= Math.fround(limit) && greatest > 0.999 * limit, `${greatest}`);
+    isNear(t, deviation(values), limit / Math.sqrt(3));
+  });
+
+const normal: readonly (readonly [Initializer, number])[] = [
+  ["glorot-normal", Math.sqrt(2 / (IN + OUT))],
+  ["he-normal", Math.sqrt(2 / IN)],
+  ["lecun-normal", Math.sqrt(1 / IN)],
+  [{ kind: "normal", deviation: 0.05 }, 0.05],
+];
+for (const [initializer, wanted] of normal)
+  t.test(`${JSON.stringify(initializer)} is a bell as wide as ${wanted.toFixed(4)}`, async (t) => {
+    const values = kernel(initializer);
+    isNear(t, deviation(values), wanted);
+    const beyond = values.filter((value) => Math.abs(value) > 2 * wanted).length / values.length;
+    t.ok(Math.abs(beyond - 0.0455) < 0.006, `${beyond} beyond two deviations`);
+  });
+
+t.test("are Glorot's unless something else is asked for, and biases are zero", async (t) => {
+  t.ok(isDeepStrictEqual(kernel(), kernel("glorot-uniform")));
+  t.notOk(isDeepStrictEqual(kernel(), kernel("he-uniform")));
+  const whole = of({ kind: "dense", units: OUT, initializer: "he-normal" });
+  t.ok(isDeepStrictEqual(whole.subarray(IN * OUT), new Float32Array(OUT)));
+});
+
+t.test(
+  "of a convolution count its window, those of a recurrent layer leave its own kernel alone",
+  async (t) => {
+    const layer = { kind: "conv2d", filters: 64, kernelSize: 5, initializer: "he-normal" } as const;
+    const convolved = of(layer, [8, 8, 16]).subarray(0, 25 * 16 * 64);
+    isNear(t, deviation(convolved), Math.sqrt(2 / (25 * 16)));
+    const recurrent = { kind: "lstm", units: 16 } as const;
+    const plain = of(recurrent, [4, 32]);
+    const given = of({ ...recurrent, initializer: { kind: "normal", deviation: 1 } }, [4, 32]);
+    const kernelSize = 32 * 64;
+    isNear(t, deviation(given.subarray(0, kernelSize)), 1);
+    t.ok(isDeepStrictEqual(given.subarray(kernelSize), plain.subarray(kernelSize)));
+  },
+);
+
+for (const [initializer, told] of [
+  ["he", /layer 0 \(dense\): initializer: one of glorot-uniform, .*, not "he"/],
+  [{ kind: "normal", deviation: 0 }, /initializer: deviation: a number above zero, not \{/],
+  [{ kind: "uniform", limit: Number.NaN }, /initializer: limit: a number above zero/],
+  [{ kind: "zeros" }, /initializer: kind: uniform or normal/],
+] as const)
+  t.test(`${JSON.stringify(initializer)} is refused by name`, async (t) => {
+    t.throws(() => kernel(initializer as Initializer), { code: "training.model", message: told });
+  });
+
+/** Within three hundredths, which is many standard errors of as many values. */
+function isNear(t: Test, value: number, wanted: number): void {
+  t.ok(Math.abs(value / wanted - 1) < 0.03, `${value}, not ${wanted}`);
+}
+
+function deviation(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+}
