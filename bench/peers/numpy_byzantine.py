@@ -3,9 +3,10 @@
 Usage: numpy_byzantine.py FILE, where FILE is a dataset as `encodeDataset` writes it: a magic line, the length of a header, a header of
 JSON, then for training and test each the pixels and a byte for each label.
 
-20 clients with an equal part each of a shuffled MNIST, the last 6 of them liars; an MLP 784-100-10; in each of 500 steps everybody
-draws 32 of its samples and tells its gradient; a rule makes one of all, and the model steps by a tenth of it. Reads a line
-"rule/attack/seed" and answers with a line of JSON: the accuracy on the test samples after 300, 350, ... 500 steps.
+20 clients with an equal part each of a shuffled MNIST, the last 6 of them liars; an MLP 784-100-10, whose first weights lie within
+one over the root of what goes into a unit; in each of 500 steps everybody draws 32 of its samples and tells its gradient; a rule
+makes one of all, and the model steps by a tenth of it. Reads a line "rule/attack/seed" and answers with a line of JSON: the accuracy
+on the test samples after 300, 350, ... 500 steps.
 """
 
 import json
@@ -46,7 +47,7 @@ def layers(flat):
 def first_model(random):
     parts = []
     for shape in SHAPES:
-        limit = np.sqrt(6 / sum(shape)) if len(shape) == 2 else 0
+        limit = 1 / np.sqrt(shape[0]) if len(shape) == 2 else 0
         parts.append(random.uniform(-limit, limit, shape).astype(np.float32).ravel())
     return np.concatenate(parts)
 
