@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
 import { registerBridge } from "../../src/cli/bridge.ts";
@@ -9,6 +8,9 @@ import { registerRoles } from "../../src/cli/roles.ts";
 import { registerStatus } from "../../src/cli/status.ts";
 import { registerToken } from "../../src/cli/token.ts";
 import { createTestContext, deadLetter, testOptions, update } from "../support/api-context.ts";
+import { runCommand } from "../support/run-command.ts";
+
+const commands = [registerStatus, registerQueue, registerToken, registerBridge, registerRoles];
 
 /** A served agent, its data directory, and a way to run commands against it. */
 async function start(t: Test) {
@@ -24,32 +26,13 @@ async function start(t: Test) {
     "run.json": JSON.stringify({ pid: process.pid, api: { url } }),
     "admin.token": `${first}\n`,
   });
-  return { ...made, api, url, data, run: (...words: string[]) => run([...words, "--data", data]) };
-}
-
-/** Runs one command line in this process. @returns what it printed and the exit code it set */
-async function run(words: readonly string[]) {
-  const program = new Command("agent-mesh").exitOverride();
-  program.configureOutput({ writeErr: () => undefined });
-  registerStatus(program);
-  registerQueue(program);
-  registerToken(program);
-  registerBridge(program);
-  registerRoles(program);
-  for (const command of program.commands) command.exitOverride();
-  let out = "";
-  const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = (text: unknown) => {
-    out += String(text);
-    return true;
+  return {
+    ...made,
+    api,
+    url,
+    data,
+    run: (...words: string[]) => runCommand(commands, [...words, "--data", data]),
   };
-  try {
-    await program.parseAsync(["node", "agent-mesh", ...words]);
-    return { out, exitCode: Number(process.exitCode ?? 0) };
-  } finally {
-    process.stdout.write = write;
-    process.exitCode = 0;
-  }
 }
 
 t.test("status tells how the agent is, and fails when it is not well", async (t) => {
@@ -144,8 +127,10 @@ t.test("roles are shown with what they follow from", async (t) => {
 t.test("what goes wrong is said with what to do", async (t) => {
   const { run: here, data, api, url } = await start(t);
   const empty = join(data, "nothing-here");
-  await t.rejects(run(["status", "--data", empty]), { message: /agent-mesh run/ });
-  await t.rejects(run(["status", "--data", empty, "--url", url]), { message: /--token-file/ });
+  await t.rejects(runCommand(commands, ["status", "--data", empty]), { message: /agent-mesh run/ });
+  await t.rejects(runCommand(commands, ["status", "--data", empty, "--url", url]), {
+    message: /--token-file/,
+  });
   await t.rejects(here("status", "--url", "nonsense"), { code: "cli.bad-url" });
   await t.rejects(here("queue", "list", "--limit", "0"), { message: /query\.limit/ });
   for (const words of [
@@ -155,7 +140,11 @@ t.test("what goes wrong is said with what to do", async (t) => {
     ["queue", "dead-letters", "requeue"],
     ["queue", "empty"],
   ]) {
-    await t.rejects(run([...words, "--data", data]), { code: /^commander\./ }, words.join(" "));
+    await t.rejects(
+      runCommand(commands, [...words, "--data", data]),
+      { code: /^commander\./ },
+      words.join(" "),
+    );
   }
   await api.close();
   await t.rejects(here("status"), { code: "cli.no-answer", message: /agent-mesh run/ });

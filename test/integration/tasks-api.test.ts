@@ -1,5 +1,4 @@
 // Tasks over REST and on the command line, in front of a view that never does them.
-import { Command } from "commander";
 import t, { type Test } from "tap";
 import { createApi } from "../../src/api/server.ts";
 import { registerTask } from "../../src/cli/task.ts";
@@ -7,6 +6,7 @@ import { registerTrail } from "../../src/cli/trail.ts";
 import { noTrails } from "../../src/coordination/swarm/view.ts";
 import { noTasks } from "../../src/coordination/tasks/view.ts";
 import { createTestContext, testOptions } from "../support/api-context.ts";
+import { runCommand } from "../support/run-command.ts";
 
 async function start(t: Test) {
   const made = await createTestContext();
@@ -38,29 +38,12 @@ async function start(t: Test) {
       document: text === "" ? undefined : JSON.parse(text),
     };
   };
-  return { ...made, ask, run: (...words: string[]) => run([...words, "--data", data]) };
-}
-
-/** Runs one command line in this process. @returns what it printed and the exit code it set */
-async function run(words: readonly string[]) {
-  const program = new Command("agent-mesh").exitOverride();
-  program.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-  registerTask(program);
-  registerTrail(program);
-  for (const command of program.commands) command.exitOverride();
-  let out = "";
-  const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = (text: unknown) => {
-    out += String(text);
-    return true;
+  return {
+    ...made,
+    ask,
+    run: (...words: string[]) =>
+      runCommand([registerTask, registerTrail], [...words, "--data", data]),
   };
-  try {
-    await program.parseAsync(["node", "agent-mesh", ...words]);
-    return { out, exitCode: Number(process.exitCode ?? 0) };
-  } finally {
-    process.stdout.write = write;
-    process.exitCode = 0;
-  }
 }
 
 t.test("a task is ordered, listed, seen and cancelled", async (t) => {

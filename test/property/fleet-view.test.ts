@@ -3,7 +3,6 @@ import t from "tap";
 import { confidenceOf, evidenceAgeMs } from "../../src/mesh/fleet/confidence.ts";
 import { FleetSample, placeOf, SAMPLE_MAX } from "../../src/mesh/membership/fleet-sample.ts";
 import type { MemberState } from "../../src/mesh/membership/member.ts";
-import { fnv1a } from "../../src/mesh/records/fnv1a.ts";
 import type { KnownRecord } from "../../src/mesh/records/known-record.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
@@ -20,7 +19,7 @@ import { Survey } from "../../src/mesh/survey/survey.ts";
 import { Refused } from "../../src/platform/network.ts";
 import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { VirtualKeys } from "../../src/simulator/virtual-signer.ts";
-import { Occasion } from "../../src/wire/agent_mesh/v1/record_pb.ts";
+import { knownRecord } from "../support/known-record.ts";
 
 const seed = Number(process.env["FC_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 t.comment(`fast-check seed ${seed} (FC_SEED=${seed} repeats it)`);
@@ -56,22 +55,8 @@ t.test("who is gone is judged by when that was found", async (t) => {
 });
 
 const random = new SeededRandom(`fleet-view/${seed}`);
-const nameless = (peerId: string): KnownRecord => ({
-  peerId,
-  agentId: peerId,
-  version: "1",
-  epoch: 1,
-  sequence: 0,
-  addresses: [],
-  capabilities: undefined,
-  health: undefined,
-  leaving: false,
-  occasion: Occasion.UNSPECIFIED,
-  bytes: new Uint8Array(0),
-  hash: fnv1a(peerId),
-});
 const crowd = (size: number, name: string): KnownRecord[] =>
-  Array.from({ length: size }, (_, at) => nameless(`${name}/${random.next()}/${at}`));
+  Array.from({ length: size }, (_, at) => knownRecord(`${name}/${random.next()}/${at}`));
 
 t.test("the fleet's size follows from the sample", async (t) => {
   for (const size of [300, 1_000, 10_000]) {

@@ -5,26 +5,9 @@ import { decodeMessage } from "../../../src/mesh/membership/codec.ts";
 import { Sought } from "../../../src/mesh/membership/sought.ts";
 import { MemberTable } from "../../../src/mesh/membership/table.ts";
 import { Turn } from "../../../src/mesh/membership/turn.ts";
-import { fnv1a } from "../../../src/mesh/records/fnv1a.ts";
-import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
 import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
-import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
-
-const record = (peerId: string): KnownRecord => ({
-  peerId,
-  agentId: peerId,
-  version: "1",
-  epoch: 1,
-  sequence: 0,
-  addresses: [],
-  capabilities: undefined,
-  health: undefined,
-  leaving: false,
-  occasion: Occasion.UNSPECIFIED,
-  bytes: new Uint8Array(10),
-  hash: fnv1a(peerId),
-});
+import { knownRecord } from "../../support/known-record.ts";
 
 t.test("who is sought is asked for until it is known", async (t) => {
   const table = new MemberTable("self", 4);
@@ -38,24 +21,24 @@ t.test("who is sought is asked for until it is known", async (t) => {
       return [to, body?.case === "want" ? body.value.peers : body?.case];
     });
   };
-  for (const name of ["self", "a", "b"]) table.add(record(name), "alive", 0);
+  for (const name of ["self", "a", "b"]) table.add(knownRecord(name), "alive", 0);
   sought.set(["a", "x"], 0);
   t.equal(sought.nextAtMs, Number.POSITIVE_INFINITY, "not while there is room for everybody");
   t.same(tick(0), []);
-  table.add(record("c"), "alive", 0);
+  table.add(knownRecord("c"), "alive", 0);
   t.same(tick(10), [["n", ["x"]]]);
   t.same(tick(500), [], "not at once again");
   t.same(tick(1_300), [["n", ["x"]]]);
   const asked = Array.from({ length: 600 }, (_, s) => tick(2_000 + 1_000 * s)).flat().length;
   t.ok(asked > 10 && asked < 25, `${asked} times in ten minutes: less and less`);
   table.forget("c");
-  table.add(record("x"), "alive", 700_000);
+  table.add(knownRecord("x"), "alive", 700_000);
   tick(700_000);
   t.equal(sought.nextAtMs, Number.POSITIVE_INFINITY, "nobody is missing");
   sought.forgot("c", 700_001);
   t.equal(sought.nextAtMs, Number.POSITIVE_INFINITY, "of another one nothing follows");
   table.forget("x");
-  table.add(record("c"), "alive", 700_002);
+  table.add(knownRecord("c"), "alive", 700_002);
   sought.forgot("x", 700_002);
   t.same(tick(700_002, null), [], "there is no neighbour");
   t.same(tick(702_000), [["n", ["x"]]]);

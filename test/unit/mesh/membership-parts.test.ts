@@ -12,23 +12,10 @@ import { TokenBucket } from "../../../src/mesh/membership/token-bucket.ts";
 import { fnv1a } from "../../../src/mesh/records/fnv1a.ts";
 import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
 import { SeededRandom } from "../../../src/platform/seeded-random.ts";
-import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
+import { knownRecord } from "../../support/known-record.ts";
 
 const random = new SeededRandom("parts");
-const record = (peerId: string, sequence = 0): KnownRecord => ({
-  peerId,
-  agentId: peerId,
-  version: "1",
-  epoch: 1,
-  sequence,
-  addresses: [],
-  capabilities: undefined,
-  health: undefined,
-  leaving: false,
-  occasion: Occasion.UNSPECIFIED,
-  bytes: new Uint8Array(10),
-  hash: fnv1a(peerId),
-});
+const record = (peerId: string, sequence = 0): KnownRecord => knownRecord(peerId, { sequence });
 
 t.test("suspicion", async (t) => {
   const span = { minMs: 2_000, maxMs: 12_000, confirmationsWanted: 3 };

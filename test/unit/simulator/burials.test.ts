@@ -3,25 +3,13 @@ import type { KnownRecord } from "../../../src/mesh/records/known-record.ts";
 import { Burials } from "../../../src/simulator/checkers/burials.ts";
 import { Violations } from "../../../src/simulator/checkers/violation.ts";
 import { WitnessingVerifier } from "../../../src/simulator/witnessing-verifier.ts";
-import { Occasion } from "../../../src/wire/agent_mesh/v1/record_pb.ts";
+import { knownRecord } from "../../support/known-record.ts";
 
 const [ONE, OTHER] = [0, 1];
 
 function record(epoch: number, sequence: number): KnownRecord {
-  return {
-    peerId: "p",
-    agentId: "agent-p",
-    version: "1",
-    epoch,
-    sequence,
-    addresses: [],
-    capabilities: undefined,
-    health: undefined,
-    leaving: false,
-    occasion: Occasion.UNSPECIFIED,
-    bytes: new Uint8Array([epoch, sequence]),
-    hash: 7,
-  };
+  const bytes = new Uint8Array([epoch, sequence]);
+  return knownRecord("p", { agentId: "agent-p", epoch, sequence, bytes });
 }
 
 function watching() {
