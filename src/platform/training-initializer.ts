@@ -7,11 +7,14 @@ export interface Fans {
   readonly out: number;
 }
 
-/** Variance of a kernel's values, from what goes into a unit or from the mean of both. */
+/**
+ * Variance of a kernel's values is `scale` over what goes into a unit, or over all that goes in and out. Kept apart, so that a limit is
+ * rounded once: agents of all versions begin with the same bits.
+ */
 const VARIANCES = {
-  glorot: (fans: Fans) => 2 / (fans.in + fans.out),
-  he: (fans: Fans) => 2 / fans.in,
-  lecun: (fans: Fans) => 1 / fans.in,
+  glorot: { scale: 2, over: (fans: Fans) => fans.in + fans.out },
+  he: { scale: 2, over: (fans: Fans) => fans.in },
+  lecun: { scale: 1, over: (fans: Fans) => fans.in },
 };
 const NAMES = Object.keys(VARIANCES).flatMap((name) => [`${name}-uniform`, `${name}-normal`]);
 
@@ -39,9 +42,9 @@ export function draw(
     return;
   }
   const [name, distribution] = initializer.split("-") as [keyof typeof VARIANCES, string];
-  const variance = VARIANCES[name](fans);
-  if (distribution === "uniform") uniform(kernel, Math.sqrt(3 * variance), random);
-  else normal(kernel, Math.sqrt(variance), random);
+  const { scale, over } = VARIANCES[name];
+  if (distribution === "uniform") uniform(kernel, Math.sqrt((3 * scale) / over(fans)), random);
+  else normal(kernel, Math.sqrt(scale / over(fans)), random);
 }
 
 /** Fills a tensor with values between `-limit` and `limit`. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
 import { SeededRandom } from "../../../src/platform/seeded-random.ts";
@@ -64,6 +65,30 @@ t.test(
     t.ok(isDeepStrictEqual(given.subarray(kernelSize), plain.subarray(kernelSize)));
   },
 );
+
+// Agents draw the first weights of a task from its seed, each on its own, whatever version they are of.
+t.test("stay what they were, bit for bit", async (t) => {
+  const hash = (layers: readonly LayerSpec[], inputShape: readonly number[]): string => {
+    const layout = layOut({ inputShape, layers, loss: "softmax-cross-entropy" });
+    const { buffer } = initialWeights(layout, new SeededRandom("first weights"));
+    return createHash("sha256").update(new Uint8Array(buffer)).digest("hex");
+  };
+  const pictures: LayerSpec[] = [
+    { kind: "conv2d", filters: 8, kernelSize: 3 },
+    { kind: "flatten" },
+    { kind: "dense", units: 37, activation: "relu" },
+    { kind: "dense", units: 10 },
+  ];
+  t.equal(
+    hash(pictures, [28, 28, 1]),
+    "f4c0ab991d998f15b9049a758b49b6db2489a61de89d11a2d47f38576fb68c1f",
+  );
+  const series: LayerSpec[] = [
+    { kind: "lstm", units: 7 },
+    { kind: "dense", units: 5 },
+  ];
+  t.equal(hash(series, [6, 3]), "3f7fdb97062f663e3c5e3a4b568cfdf09f1ee1c03261e77fe80c47f0ad672941");
+});
 
 for (const [initializer, told] of [
   ["he", /layer 0 \(dense\): initializer: one of glorot-uniform, .*, not "he"/],
