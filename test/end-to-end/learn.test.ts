@@ -136,6 +136,15 @@ t.test("what is wrong with a file is named before anything runs", async (t) => {
   }
 });
 
+t.test("why runs failed is said where programs read as well", async (t) => {
+  const many = BLOBS.replace(/dataset: .*/, "dataset: { kind: known, name: vowel }");
+  const failing = ["--json", "--seed", "1", "--data", "/nowhere"];
+  const { code, stdout, stderr } = await agentMesh([...lab(t, many).words, ...failing]);
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), { runs: 0, of: 4, failed: 4 });
+  t.match(stderr, /mean, none, seed 1: .*learn data fetch vowel --into \/nowhere/);
+});
+
 t.test("a table of one's own", async (t) => {
   const { words, file } = lab(
     t,

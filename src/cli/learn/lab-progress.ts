@@ -58,7 +58,9 @@ export class LabProgress {
 
   failed({ labels }: CheckedVariant, seed: number, { message }: Error): void {
     this.#done++;
-    this.#say(`${titleOf(labels, seed)}: ${message}`);
+    this.end();
+    // Not progress: who wants JSON alone on stdout still wants to know why.
+    process.stderr.write(`${titleOf(labels, seed)}: ${message}\n`);
   }
 
   stopping(): void {
