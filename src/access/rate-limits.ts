@@ -78,6 +78,8 @@ interface PeerMeters {
 const PLACE_STALE_MS = 1_000;
 /** Of a peer that was quiet for so long nothing is kept, once its meters are full. */
 const QUIET_MS = 60_000;
+/** How often that is looked for: a look has to pass by every place that has become free since the map was laid out anew. */
+const FORGET_EVERY_MS = 10_000;
 
 /** Token buckets for each peer, for each peer's protocols, and for all together. Pure: time comes in as a number. */
 export class RateLimits {
@@ -85,6 +87,7 @@ export class RateLimits {
   readonly #protocols: ReadonlyMap<string, Rate>;
   readonly #peers = new Map<PeerId, PeerMeters>();
   #global: Meter | undefined;
+  #forgetAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: RateSettings) {
     this.#settings = settings;
@@ -134,6 +137,8 @@ export class RateLimits {
 
   /** Without it every stranger that ever knocked would be remembered until `peersMax` others have. */
   #forgetQuiet(nowMs: number): void {
+    if (nowMs < this.#forgetAtMs) return;
+    this.#forgetAtMs = nowMs + FORGET_EVERY_MS;
     for (const [peer, { all, protocols, usedAtMs }] of this.#peers) {
       if (nowMs - usedAtMs < QUIET_MS) return;
       const meters = [all, ...(protocols?.values() ?? [])];

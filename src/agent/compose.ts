@@ -244,6 +244,7 @@ export async function startAgent(
       agentId,
       node: mesh.node,
       clock,
+      random: platform.random.fork("mesh-broadcast"),
       logger: logger.child("mesh"),
       onEvent: (listener) => events.subscribe(listener),
     });

@@ -3,6 +3,7 @@ import type { MeshNode } from "../mesh/node.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { EventType } from "../platform/event-sink.ts";
 import type { Logger } from "../platform/logger.ts";
+import type { Random } from "../platform/random.ts";
 import type { AgentEvent } from "../telemetry/event-log.ts";
 
 /**
@@ -25,29 +26,36 @@ const TOLD: ReadonlySet<EventType> = new Set<EventType>([
 
 const MESSAGES_MAX = 10;
 const WINDOW_MS = 10_000;
-/** Agents up to which everybody may say as much as that; in a larger fleet less, so that all together say no more. */
+/** Agents up to which everybody tells everything. */
 const TALKERS_MAX = 64;
+/** A newcomer waits as long with what it has to tell: it does not know yet how large the fleet is. */
+const NEWCOMER_MS = 5_000;
 const passOn = (): void => undefined;
 
 /** What telling the fleet works with. */
 interface BroadcastParts {
   readonly agentId: string;
-  readonly node: Pick<MeshNode, "broadcast" | "subscribe" | "memberCounts">;
+  readonly node: Pick<MeshNode, "broadcast" | "subscribe" | "fleetSize">;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   /** @returns what ends it */
   readonly onEvent: (listener: (event: AgentEvent) => void) => () => void;
 }
 
 /**
- * Tells the fleet of an agent's own events on `fleet/events`, ten in ten seconds at most, and less in a fleet of more
- * than 64; the next message says how many were left out. Listens as well, on this topic and on that of notes: gossip is passed on by those who listen.
+ * Tells the fleet of an agent's own events on `fleet/events`, ten in ten seconds at most. In a fleet of more than 64 by chance, with
+ * (64 / agents)²: what befalls all at once, a receiver that is gone, makes fewer messages the more agents each of them goes to, and costs
+ * the fleet no more than it costs 64. The next message says how many were left out. Listens as well, on this topic and on that of notes:
+ * gossip is passed on by those who listen.
  */
 export class MeshBroadcast {
   readonly #parts: BroadcastParts;
   readonly #sentAtMs: number[] = [];
   #leftOut = 0;
   #ends: (() => void)[] = [];
+  /** What happened to a newcomer; undefined once it is none any more. */
+  #held: AgentEvent[] | undefined = [];
 
   constructor(parts: BroadcastParts) {
     this.#parts = parts;
@@ -55,16 +63,19 @@ export class MeshBroadcast {
 
   /** Call once the node runs. */
   start(): void {
-    const { node, onEvent } = this.#parts;
+    const { node, clock, onEvent } = this.#parts;
+    const timer = clock.setTimer("mesh.first-news", NEWCOMER_MS, () => this.#tellHeld());
     this.#ends = [
       node.subscribe(NEWS_TOPIC, passOn),
       node.subscribe(NOTES_TOPIC, passOn),
-      onEvent((event) => this.#tell(event)),
+      onEvent((event) => this.#take(event)),
+      () => timer.cancel(),
     ];
   }
 
   /** Idempotent. */
   stop(): void {
+    if (this.#ends.length > 0) this.#tellHeld();
     for (const end of this.#ends.splice(0)) end();
   }
 
@@ -73,22 +84,43 @@ export class MeshBroadcast {
     return this.#leftOut;
   }
 
+  #take(event: AgentEvent): void {
+    if (!TOLD.has(event.type)) return;
+    if (this.#held === undefined) this.#tell(event);
+    else if (this.#held.length < MESSAGES_MAX) this.#held.push(event);
+    else this.#leftOut++;
+  }
+
+  /** A large fleet sees for itself who has come, and a newcomer still takes it for smaller than it is. */
+  #tellHeld(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    if (this.#parts.node.fleetSize().agents > TALKERS_MAX) this.#leftOut += held.length;
+    else for (const event of held) this.#tell(event);
+  }
+
   #tell({ type, atMs, data }: AgentEvent): void {
-    if (!TOLD.has(type)) return;
-    const { agentId, node, clock, logger } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    const windowMs = WINDOW_MS * Math.max(1, node.memberCounts().alive / TALKERS_MAX);
-    while ((this.#sentAtMs[0] ?? nowMs) <= nowMs - windowMs) this.#sentAtMs.shift();
-    if (this.#sentAtMs.length >= MESSAGES_MAX) {
+    const { agentId, node, logger } = this.#parts;
+    if (!this.#mayTell()) {
       this.#leftOut++;
       return;
     }
-    this.#sentAtMs.push(nowMs);
     const leftOut = this.#leftOut;
     this.#leftOut = 0;
     const news = { agentId, type, atMs: Math.trunc(atMs), data, ...(leftOut > 0 && { leftOut }) };
     node
       .broadcast(NEWS_TOPIC, encodeNews(news))
       .catch((error: unknown) => logger.debug("the fleet was not told", { type, error }));
+  }
+
+  #mayTell(): boolean {
+    const { node, clock, random } = this.#parts;
+    const { agents } = node.fleetSize();
+    if (agents > TALKERS_MAX && random.next() >= (TALKERS_MAX / agents) ** 2) return false;
+    const nowMs = clock.monotonicMs();
+    while ((this.#sentAtMs[0] ?? nowMs) <= nowMs - WINDOW_MS) this.#sentAtMs.shift();
+    if (this.#sentAtMs.length >= MESSAGES_MAX) return false;
+    this.#sentAtMs.push(nowMs);
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import type { Member } from "../../mesh/membership/member.ts";
 import { isLiving } from "../../mesh/membership/table.ts";
+import type { KnownRecord } from "../../mesh/records/known-record.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { RoleChoice } from "./assignment.ts";
 import { choose, type Eligible } from "./choice.ts";
@@ -9,6 +10,7 @@ import {
   type Candidate,
   compareCandidates,
   hasSkills,
+  type Standing,
   standingOf,
   suitabilityOf,
 } from "./suitability.ts";
@@ -29,7 +31,12 @@ export class Electorate {
   /** This agent, if it may make an assignment. @param holds it has made the one in force */
   self(holds: boolean): Candidate | undefined {
     const member = this.#members.get(this.#members.self);
-    return member === undefined ? undefined : this.#leader(member, holds);
+    if (member === undefined) return undefined;
+    const { record } = member;
+    const standing = this.#leaderStanding(record, holds);
+    return standing === "none"
+      ? undefined
+      : { peer: record.peerId, standing, score: suitabilityOf(record) };
   }
 
   /**
@@ -40,9 +47,10 @@ export class Electorate {
     let rank = 0;
     for (const member of this.#members.all()) {
       if (member.record.peerId === except || !isLiving(member.state)) continue;
-      const other = this.#leader(member, false);
-      if (other === undefined || other.peer === self.peer) continue;
-      if (precedes(other, self)) rank++;
+      const { record } = member;
+      if (record.peerId === self.peer) continue;
+      const standing = this.#leaderStanding(record, false);
+      if (standing !== "none" && precedes(record, standing, self)) rank++;
     }
     return rank;
   }
@@ -53,7 +61,7 @@ export class Electorate {
       if (
         member.record.peerId !== except &&
         isLiving(member.state) &&
-        this.#leader(member, false)?.standing === "quorum"
+        this.#leaderStanding(member.record, false) === "quorum"
       )
         return true;
     return false;
@@ -86,12 +94,12 @@ export class Electorate {
     });
   }
 
-  #leader({ record }: Member, holds: boolean): Candidate | undefined {
+  /** What it may lead as; `none`: not at all. */
+  #leaderStanding(record: KnownRecord, holds: boolean): Standing {
     const standing = standingOf(record, holds);
-    if (standing === "none") return undefined;
-    if (standing === "quorum" && !hasSkills(record, this.#options.needs.coordinator))
-      return undefined;
-    return { peer: record.peerId, standing, score: suitabilityOf(record) };
+    return standing === "quorum" && !hasSkills(record, this.#options.needs.coordinator)
+      ? "none"
+      : standing;
   }
 
   #eligible({ record, state }: Member, { validators, aggregators }: RoleChoice): Eligible {
@@ -108,7 +116,8 @@ export class Electorate {
   }
 }
 
-function precedes(a: Candidate, b: Candidate): boolean {
-  if (a.standing !== b.standing) return a.standing === "quorum";
-  return compareCandidates(a, b) < 0;
+/** Who is on mains comes first; then it is for suitability, which costs more to look at, and the peer id. */
+function precedes(record: KnownRecord, standing: Standing, self: Candidate): boolean {
+  if (standing !== self.standing) return standing === "quorum";
+  return compareCandidates({ peer: record.peerId, score: suitabilityOf(record) }, self) < 0;
 }

@@ -11,6 +11,8 @@ export const ROLES_FEATURE = "roles";
  */
 export type Standing = "quorum" | "reserve" | "none";
 
+type Strain = readonly (readonly [from: number, strain: number])[];
+
 const CORES_MAX = 8;
 const POINTS_PER_CORE = 40;
 const MEMORY_UNIT_BYTES = 268_435_456;
@@ -22,6 +24,20 @@ const UPLINK_POINTS = 60;
 /** Features of agents that help others' links. */
 export const LINK_FEATURES = ["bridge", "relay"] as const;
 const LINK_FEATURE_POINTS = 30;
+/** From how much on how strained an agent is, most first. */
+const CPU_STRAIN: Strain = [
+  [75, 5],
+  [50, 3],
+  [25, 1],
+];
+const MEMORY_STRAIN: Strain = [
+  [90, 3],
+  [75, 1],
+];
+const TEMPERATURE_STRAIN: Strain = [
+  [80, 3],
+  [70, 1],
+];
 
 /** Charge that makes a reserve, or a trainer; and the charge with which one who has a role keeps it. */
 const CHARGE_PERCENT_MIN = 50;
@@ -69,12 +85,13 @@ export function suitabilityOf({ capabilities, health, addresses }: KnownRecord):
   if (capabilities === undefined) return 0;
   const { cpuCores, memoryBytes, uplinks, features, powerSupply } = capabilities;
   const memoryUnits = Math.floor(Number(memoryBytes) / MEMORY_UNIT_BYTES);
-  const points =
+  let points =
     POINTS_PER_CORE * Math.min(cpuCores, CORES_MAX) +
     POINTS_PER_MEMORY_UNIT * Math.min(memoryUnits, MEMORY_UNITS_MAX) +
     (addresses.length > 0 ? DIALABLE_POINTS : 0) +
-    (uplinks.length > 0 ? UPLINK_POINTS : 0) +
-    LINK_FEATURE_POINTS * LINK_FEATURES.filter((feature) => features.includes(feature)).length;
+    (uplinks.length > 0 ? UPLINK_POINTS : 0);
+  for (const feature of LINK_FEATURES)
+    if (features.includes(feature)) points += LINK_FEATURE_POINTS;
   // Rounded up, so that the share that is taken away is never more than said.
   const fit = Math.ceil((points * (100 - strainOf(health))) / 100);
   if (powerSupply !== PowerSupply.BATTERY) return fit;
@@ -86,20 +103,18 @@ function strainOf(health: Health | undefined): number {
   if (health === undefined) return 0;
   const { cpuPercent = 0, memoryPercent = 0, temperatureCelsius = 0, uplinkUp, status } = health;
   return (
-    step(cpuPercent, [25, 1], [50, 3], [75, 5]) +
-    step(memoryPercent, [75, 1], [90, 3]) +
-    step(temperatureCelsius, [70, 1], [80, 3]) +
+    strain(cpuPercent, CPU_STRAIN) +
+    strain(memoryPercent, MEMORY_STRAIN) +
+    strain(temperatureCelsius, TEMPERATURE_STRAIN) +
     (uplinkUp === false ? 2 : 0) +
     (status === "ok" ? 0 : 3)
   );
 }
 
-/** @returns what the last threshold says that the value reaches */
-function step(
-  value: number,
-  ...steps: readonly (readonly [from: number, strain: number])[]
-): number {
-  return steps.findLast(([from]) => value >= from)?.[1] ?? 0;
+/** Looked at for every member whenever somebody asks how many come first: so it makes no garbage. */
+function strain(value: number, steps: Strain): number {
+  for (const [from, taken] of steps) if (value >= from) return taken;
+  return 0;
 }
 
 /** An agent that may be given roles. */

@@ -1,17 +1,16 @@
 import type { PeerId } from "../../platform/signer.ts";
-import { WakeUp } from "../../platform/wake-up.ts";
 import { RoundAggregator } from "../rounds/aggregator.ts";
 import type { AggregatorEffect, AggregatorInput } from "../rounds/aggregator-effects.ts";
 import type { FetchEffect } from "../rounds/step.ts";
 import type { RoundsTalk } from "../rounds/talk.ts";
 import { TensorError } from "../tensors/tensor-error.ts";
-import type { RoundScene, Untimed } from "./round-scene.ts";
+import { MachineLoop, type Untimed } from "./machine-loop.ts";
+import type { RoundScene } from "./round-scene.ts";
 
 /** Performs what the aggregator of one task wants: updates are fetched, looked at and put together, records proposed. */
 export class AggregatorRunner {
   readonly #scene: RoundScene;
-  readonly #machine: RoundAggregator;
-  readonly #wakeUp: WakeUp;
+  readonly #loop: MachineLoop<Untimed<AggregatorInput>, AggregatorEffect>;
   /** Everybody who could train. */
   #trainers: readonly PeerId[] = [];
 
@@ -20,22 +19,24 @@ export class AggregatorRunner {
     const { reputation } = scene;
     const { task, signer, hasher, spec, times, head, keptSheets: sheets, clock } = scene.parts;
     const common = { task, signer, hasher, pace: spec.pace, times, reputation, head, sheets };
-    this.#machine = new RoundAggregator({ ...common, startMs: clock.monotonicMs() });
-    this.#wakeUp = new WakeUp(clock, "rounds.aggregator", () => this.input({ kind: "tick" }));
+    const machine = new RoundAggregator({ ...common, startMs: clock.monotonicMs() });
+    this.#loop = new MachineLoop({
+      clock,
+      name: "rounds.aggregator",
+      step: (input, nowMs) => machine.step({ ...input, nowMs }),
+      perform: (effect) => this.#perform(effect),
+      wake: () => this.input({ kind: "tick" }),
+    });
   }
 
   input(input: Untimed<AggregatorInput>): void {
-    const { isIdle, parts } = this.#scene;
-    if (isIdle) return;
+    if (this.#scene.isIdle) return;
     if (input.kind === "trainers") this.#trainers = input.peers;
-    const nowMs = parts.clock.monotonicMs();
-    const { effects, nextTickAtMs } = this.#machine.step({ ...input, nowMs });
-    for (const effect of effects) this.#perform(effect);
-    this.#wakeUp.at(nextTickAtMs);
+    this.#loop.input(input);
   }
 
   rest(): void {
-    this.#wakeUp.cancel();
+    this.#loop.rest();
   }
 
   /** An update that came with its word is held at once, if there is room for it. */

@@ -1,35 +1,35 @@
-import { WakeUp } from "../../platform/wake-up.ts";
 import { RoundJudge } from "../rounds/judge.ts";
 import type { JudgeEffect, JudgeInput } from "../rounds/judge-effects.ts";
 import type { FetchEffect } from "../rounds/step.ts";
-import type { RoundScene, Untimed } from "./round-scene.ts";
+import { MachineLoop, type Untimed } from "./machine-loop.ts";
+import type { RoundScene } from "./round-scene.ts";
 
 /** Performs what the judge of one task wants: updates are fetched, records recomputed, votes cast. */
 export class JudgeRunner {
   readonly #scene: RoundScene;
-  readonly #machine: RoundJudge;
-  readonly #wakeUp: WakeUp;
+  readonly #loop: MachineLoop<Untimed<JudgeInput>, JudgeEffect>;
 
   constructor(scene: RoundScene) {
     this.#scene = scene;
     const { reputation } = scene;
     const { task, signer, hasher, spec, times, head, keptSheets: sheets, clock } = scene.parts;
     const common = { task, signer, hasher, pace: spec.pace, times };
-    this.#machine = new RoundJudge({ ...common, reputation, head, sheets });
-    this.#wakeUp = new WakeUp(clock, "rounds.judge", () => this.input({ kind: "tick" }));
+    const machine = new RoundJudge({ ...common, reputation, head, sheets });
+    this.#loop = new MachineLoop({
+      clock,
+      name: "rounds.judge",
+      step: (input, nowMs) => machine.step({ ...input, nowMs }),
+      perform: (effect) => this.#perform(effect),
+      wake: () => this.input({ kind: "tick" }),
+    });
   }
 
   input(input: Untimed<JudgeInput>): void {
-    const { isIdle, parts } = this.#scene;
-    if (isIdle) return;
-    const nowMs = parts.clock.monotonicMs();
-    const { effects, nextTickAtMs } = this.#machine.step({ ...input, nowMs });
-    for (const effect of effects) this.#perform(effect);
-    this.#wakeUp.at(nextTickAtMs);
+    if (!this.#scene.isIdle) this.#loop.input(input);
   }
 
   rest(): void {
-    this.#wakeUp.cancel();
+    this.#loop.rest();
   }
 
   #perform(effect: JudgeEffect): void {

@@ -10,9 +10,6 @@ import { RoundCombining } from "./round-combining.ts";
 import type { RoundParts } from "./round-parts.ts";
 import { RoundTensors } from "./round-tensors.ts";
 
-/** An input of a machine, before it is said when it came. */
-export type Untimed<Input> = Input extends { nowMs: number } ? Omit<Input, "nowMs"> : never;
-
 /** What the three machines of one task share: where it stands, its tensors, whom they trust, and whom they talk to. */
 export class RoundScene {
   readonly parts: RoundParts;

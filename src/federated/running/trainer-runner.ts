@@ -1,5 +1,4 @@
 import type { PeerId } from "../../platform/signer.ts";
-import { WakeUp } from "../../platform/wake-up.ts";
 import { weightsOfBytes } from "../combining/weights-codec.ts";
 import { UPDATE_ALONG_BYTES_MAX } from "../rounds/limits.ts";
 import type { Base, RoundsTalk } from "../rounds/talk.ts";
@@ -7,7 +6,8 @@ import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { LocalTrainer, OwnSamples } from "./local-trainer.ts";
-import type { RoundScene, Untimed } from "./round-scene.ts";
+import { MachineLoop, type Untimed } from "./machine-loop.ts";
+import type { RoundScene } from "./round-scene.ts";
 
 /** What trains, and on what. */
 export interface TrainingParts {
@@ -20,7 +20,7 @@ export class TrainerRunner {
   readonly #scene: RoundScene;
   readonly #training: TrainingParts;
   readonly #machine: RoundTrainer;
-  readonly #wakeUp: WakeUp;
+  readonly #loop: MachineLoop<Untimed<TrainerInput>, TrainerEffect>;
   #base: Base | undefined;
 
   constructor(scene: RoundScene, training: TrainingParts) {
@@ -33,7 +33,13 @@ export class TrainerRunner {
     };
     const common = { task, signer, hasher, pace: spec.pace, times, damages };
     this.#machine = new RoundTrainer({ ...common, ...(kept && { kept }) });
-    this.#wakeUp = new WakeUp(clock, "rounds.trainer", () => this.input({ kind: "tick" }));
+    this.#loop = new MachineLoop({
+      clock,
+      name: "rounds.trainer",
+      step: (input, nowMs) => this.#machine.step({ ...input, nowMs }),
+      perform: (effect) => this.#perform(effect),
+      wake: () => this.input({ kind: "tick" }),
+    });
   }
 
   /** What it trains on at the moment. */
@@ -46,16 +52,11 @@ export class TrainerRunner {
   }
 
   input(input: Untimed<TrainerInput>): void {
-    const { isOver, parts } = this.#scene;
-    if (isOver) return;
-    const nowMs = parts.clock.monotonicMs();
-    const { effects, nextTickAtMs } = this.#machine.step({ ...input, nowMs });
-    for (const effect of effects) this.#perform(effect);
-    this.#wakeUp.at(nextTickAtMs);
+    if (!this.#scene.isOver) this.#loop.input(input);
   }
 
   rest(): void {
-    this.#wakeUp.cancel();
+    this.#loop.rest();
     this.#training.trainer.abandon();
   }
 

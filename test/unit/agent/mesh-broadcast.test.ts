@@ -2,6 +2,7 @@ import t from "tap";
 import { MeshBroadcast } from "../../../src/agent/mesh-broadcast.ts";
 import { decodeNews, type News } from "../../../src/mesh/fleet/news.ts";
 import type { EventType } from "../../../src/platform/event-sink.ts";
+import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 import type { AgentEvent } from "../../../src/telemetry/event-log.ts";
 import { keptLog } from "../../support/kept-log.ts";
@@ -10,11 +11,12 @@ function broadcasting() {
   const clock = new VirtualClock();
   const topics = new Set<string>();
   const told: News[] = [];
-  const counts = { alive: 2, suspect: 0, dead: 0, left: 0 };
+  const fleet = { agents: 2, relativeError: 0 };
   let listener: ((event: AgentEvent) => void) | undefined;
   const broadcast = new MeshBroadcast({
     agentId: "north",
     clock,
+    random: new SeededRandom("broadcast"),
     logger: keptLog(),
     node: {
       broadcast: (topic, payload) => {
@@ -22,7 +24,7 @@ function broadcasting() {
         if (topic === "fleet/events" && news !== undefined) told.push(news);
         return Promise.resolve(1);
       },
-      memberCounts: () => counts,
+      fleetSize: () => fleet,
       subscribe: (topic) => {
         topics.add(topic);
         return () => topics.delete(topic);
@@ -37,12 +39,17 @@ function broadcasting() {
   });
   const emit = (type: EventType, data: AgentEvent["data"] = {}): void =>
     listener?.({ id: 1, type, atMs: 1_764_000_000_000.5, data });
-  return { broadcast, clock, topics, told, emit, counts };
+  /** Until it is no newcomer any more. */
+  const settled = async (): Promise<void> => {
+    await clock.advance(5_000);
+  };
+  return { broadcast, clock, topics, told, emit, fleet, settled };
 }
 
 t.test("an agent tells what concerns others, and passes on what others tell", async (t) => {
-  const { broadcast, topics, told, emit } = broadcasting();
+  const { broadcast, topics, told, emit, settled } = broadcasting();
   broadcast.start();
+  await settled();
   t.same([...topics], ["fleet/events", "fleet/notes"]);
   emit("uplink.down", { name: "fleet", reason: "gone" });
   const own = ["resources.sampled", "readings.received", "mesh.agent-dead"] as const;
@@ -63,8 +70,9 @@ t.test("an agent tells what concerns others, and passes on what others tell", as
 });
 
 t.test("ten messages in ten seconds; the next one says how many were left out", async (t) => {
-  const { broadcast, clock, told, emit } = broadcasting();
+  const { broadcast, clock, told, emit, settled } = broadcasting();
   broadcast.start();
+  await settled();
   for (let n = 0; n < 25; n += 1) emit("queue.shed", { n });
   t.equal(told.length, 10);
   t.equal(broadcast.leftOut, 15);
@@ -79,16 +87,60 @@ t.test("ten messages in ten seconds; the next one says how many were left out", 
   t.equal(broadcast.leftOut, 0);
 });
 
-t.test("a large fleet does not talk more than a small one", async (t) => {
-  const { broadcast, clock, told, emit, counts } = broadcasting();
-  counts.alive = 640;
+t.test("a newcomer waits until it knows how large the fleet is", async (t) => {
+  const { broadcast, clock, told, emit } = broadcasting();
   broadcast.start();
-  for (let n = 0; n < 25; n += 1) emit("queue.shed", { n });
-  t.equal(told.length, 10);
-  await clock.advance(99_000);
-  emit("queue.shed");
-  t.equal(told.length, 10, "ten in a hundred seconds");
-  counts.alive = 3;
-  emit("queue.shed");
-  t.equal(told.at(-1)?.leftOut, 16);
+  for (let n = 0; n < 12; n += 1) emit("queue.shed", { n });
+  t.equal(told.length, 0);
+  await clock.advance(5_000);
+  t.same(
+    told.map(({ data }) => data["n"]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
+  t.equal(told[0]?.leftOut, 2);
 });
+
+t.test("a large fleet is not told what befell a newcomer as it came", async (t) => {
+  const { broadcast, emit, told, fleet, settled } = broadcasting();
+  fleet.agents = 65;
+  broadcast.start();
+  emit("agent.started");
+  await settled();
+  t.equal(told.length, 0);
+  t.equal(broadcast.leftOut, 1);
+});
+
+t.test("one that stops sooner than that tells on its way", (t) => {
+  const { broadcast, told, emit } = broadcasting();
+  broadcast.start();
+  emit("agent.started");
+  emit("agent.stopping");
+  broadcast.stop();
+  t.same(
+    told.map(({ type }) => type),
+    ["agent.started", "agent.stopping"],
+  );
+  t.end();
+});
+
+t.test(
+  "what befalls a large fleet makes fewer messages than what befalls a small one",
+  async (t) => {
+    const { broadcast, clock, told, emit, fleet, settled } = broadcasting();
+    fleet.agents = 640;
+    broadcast.start();
+    await settled();
+    for (let n = 0; n < 2_000; n += 1) {
+      emit("queue.shed");
+      await clock.advance(1_000);
+    }
+    // One in a hundred is expected.
+    t.ok(told.length >= 5 && told.length <= 50, `${told.length} messages`);
+    const leftOut = told.reduce((all, news) => all + (news.leftOut ?? 0), 0);
+    t.equal(leftOut + told.length + broadcast.leftOut, 2_000, "nothing is left out in silence");
+    fleet.agents = 64;
+    const before = told.length;
+    emit("queue.shed");
+    t.equal(told.length, before + 1);
+  },
+);
