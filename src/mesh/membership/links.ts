@@ -29,6 +29,8 @@ export interface LinkState {
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
   indirectInARow: number;
+  /** Records that this agent asked it for: they may come on top of what it may tell unasked. */
+  owedRecords: number;
   readonly records: TokenBucket;
   readonly accusations: TokenBucket;
   readonly syncs: TokenBucket;
@@ -51,6 +53,7 @@ export function newLink(
     toldOwnAtMs: Number.NEGATIVE_INFINITY,
     parting: false,
     indirectInARow: 0,
+    owedRecords: 0,
     records: new TokenBucket(RECORDS_PER_SECOND, burst, nowMs),
     accusations: new TokenBucket(ACCUSATIONS_PER_SECOND, 4 * burst, nowMs),
     syncs: new TokenBucket(

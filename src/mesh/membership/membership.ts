@@ -32,6 +32,8 @@ const INDIRECT_IN_A_ROW_MAX = 4;
 const LATE_MS = 250;
 /** For a linked peer to show its record. */
 const INTRODUCTION_MS = 10_000;
+/** Records that a neighbour may owe; it may never send some of them. */
+const OWED_MAX = 1_024;
 /** A tick this late says that it slept. */
 const ASLEEP_MS = 5_000;
 
@@ -118,8 +120,10 @@ export class Membership {
       this.#rosterHost(),
     );
     this.#gossip = new Gossip(this.#queue, this.#roster);
-    this.#sync = new TableSync(this.#table, random, (member) => this.#roster.deathNews(member));
-    this.#samples = new SampleSync(this.#table, this.#self, random, startMs);
+    const asked = (peer: PeerId, records: number): void => this.#asked(peer, records);
+    const deathNews = (member: Member): News => this.#roster.deathNews(member);
+    this.#sync = new TableSync(this.#table, random, deathNews, asked);
+    this.#samples = new SampleSync(this.#table, this.#self, random, startMs, asked);
     this.#sweeper = new Sweeper(this.#table, this.#roster, random, options, startMs, (peer) =>
       this.#links.has(peer),
     );
@@ -344,6 +348,11 @@ export class Membership {
     const news: News = { kind: "record", bytes: this.#self.record.bytes };
     for (const peer of this.#links.keys()) turn.send(peer, { case: "parting", value: {} }, [news]);
     this.#left = true;
+  }
+
+  #asked(peer: PeerId, records: number): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined) link.owedRecords = Math.min(link.owedRecords + records, OWED_MAX);
   }
 
   #anyLink(): PeerId | undefined {

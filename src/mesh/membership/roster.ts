@@ -139,7 +139,7 @@ export class Roster {
     const known = verifier.known(bytes);
     let member = known === undefined ? undefined : table.get(known.peerId);
     // A record that is known and of a member costs next to nothing; any other takes from what the neighbour may say.
-    if (member === undefined && !link.records.take(turn.nowMs))
+    if (member === undefined && !isAskedFor(link, ageMs) && !link.records.take(turn.nowMs))
       return turn.offence(link.peer, "record-flood");
     const record = known ?? verifier.verify(bytes);
     if (typeof record === "string") return turn.offence(link.peer, record);
@@ -402,4 +402,11 @@ export class Roster {
       confirmationsWanted: Math.min(options.confirmationsWanted, fleet - 2),
     };
   }
+}
+
+/** Records with an age come as an answer; as many as were asked for cost the neighbour nothing. */
+function isAskedFor(link: LinkState, ageMs: number | undefined): boolean {
+  if (ageMs === undefined || link.owedRecords === 0) return false;
+  link.owedRecords--;
+  return true;
 }

@@ -25,15 +25,24 @@ export class SampleSync {
   readonly #table: MemberTable;
   readonly #self: SelfRecord;
   readonly #random: Random;
+  readonly #asked: (peer: PeerId, records: number) => void;
   readonly #sample = new FleetSample();
   #nextAtMs = 0;
   #tellsLeft = 0;
   #freshAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(table: MemberTable, self: SelfRecord, random: Random, startMs: number) {
+  /** @param asked hears how many records a neighbour is asked for */
+  constructor(
+    table: MemberTable,
+    self: SelfRecord,
+    random: Random,
+    startMs: number,
+    asked: (peer: PeerId, records: number) => void,
+  ) {
     this.#table = table;
     this.#self = self;
     this.#random = random;
+    this.#asked = asked;
     this.#sample.offer(self.record, startMs);
   }
 
@@ -77,7 +86,10 @@ export class SampleSync {
       if (atMs < turn.nowMs - SAMPLE_KEPT_MS) return;
       if (this.#sample.heardOf(place, atMs) && wanted.length < SAMPLE_WANT_MAX) wanted.push(place);
     });
-    if (wanted.length > 0) turn.send(from, { case: "sampleWant", value: { places: wanted } });
+    if (wanted.length > 0) {
+      this.#asked(from, wanted.length);
+      turn.send(from, { case: "sampleWant", value: { places: wanted } });
+    }
     if (!answer && this.#hasMoreThan(places)) this.#tell(turn, from, true);
   }
 

@@ -43,13 +43,21 @@ export class TableSync {
   readonly #random: Random;
   /** What the dead are announced with. */
   readonly #deathNews: (member: Member) => News;
+  readonly #asked: (peer: PeerId, records: number) => void;
   readonly #pulls = new Map<PeerId, Pull>();
   #nextAtMs: number;
 
-  constructor(table: MemberTable, random: Random, deathNews: (member: Member) => News) {
+  /** @param asked hears how many records a neighbour is asked for */
+  constructor(
+    table: MemberTable,
+    random: Random,
+    deathNews: (member: Member) => News,
+    asked: (peer: PeerId, records: number) => void,
+  ) {
     this.#table = table;
     this.#random = random;
     this.#deathNews = deathNews;
+    this.#asked = asked;
     this.#nextAtMs = 0;
   }
 
@@ -206,6 +214,7 @@ export class TableSync {
       return;
     }
     pull.untilMs = turn.nowMs + PULL_PATIENCE_MS;
+    this.#asked(from, peers.length);
     turn.send(from, { case: "want", value: { peers } });
   }
 
