@@ -30,6 +30,8 @@ interface Wanted extends RecordVersion {
 
 interface Pull {
   readonly wanted: Wanted[];
+  /** Records that were asked for, and have not come yet. */
+  underWay: number;
   untilMs: number;
 }
 
@@ -129,7 +131,7 @@ export class TableSync {
     const wanted: Wanted[] = [];
     const offered: Member[] = [];
     const corrections: News[] = [];
-    let unknownLeft = this.#table.full ? WANTED_WHEN_FULL : this.#table.membersMax;
+    let unknownLeft = Math.max(WANTED_WHEN_FULL, this.#roomLeft());
     for (let at = 0; at < peers.length; at++) {
       const peer = peers[at] ?? "";
       const version = { peer, epoch: epochs[at] ?? 0, sequence: sequences[at] ?? 0 };
@@ -163,6 +165,13 @@ export class TableSync {
     this.#want(turn, from, wanted);
   }
 
+  /** For how many there is room beside those that neighbours were asked for already. */
+  #roomLeft(): number {
+    let coming = 0;
+    for (const { wanted, underWay } of this.#pulls.values()) coming += wanted.length + underWay;
+    return this.#table.membersMax - this.#table.size - coming;
+  }
+
   /** A neighbour wants records. */
   want(turn: Turn, from: PeerId, { peers }: Want): void {
     let news: News[] = [];
@@ -194,7 +203,7 @@ export class TableSync {
     if (wanted.length === 0) return;
     const pull = this.#pulls.get(from);
     if (pull === undefined) {
-      this.#pulls.set(from, { wanted: [...wanted], untilMs: 0 });
+      this.#pulls.set(from, { wanted: [...wanted], underWay: 0, untilMs: 0 });
       this.#pull(turn, from);
     } else if (pull.wanted.length < this.#table.membersMax) pull.wanted.push(...wanted);
   }
@@ -213,6 +222,7 @@ export class TableSync {
       this.#pulls.delete(from);
       return;
     }
+    pull.underWay = peers.length;
     pull.untilMs = turn.nowMs + PULL_PATIENCE_MS;
     this.#asked(from, peers.length);
     turn.send(from, { case: "want", value: { peers } });
