@@ -396,6 +396,65 @@ t.test("a flood of invented identities does not push out who is there", async (t
   t.ok(others.filter((member) => member?.state === "alive").length >= 7);
 });
 
+t.test("records that an agent asked for are no flood", async (t) => {
+  const world = grown({ seed: `${seed}/asked`, membership: { membersMax: 64 } }, 2);
+  const records = Array.from({ length: 600 }, (_, at): News => {
+    const signer = world.keys.signer(`asked/${at}`);
+    const self = { agentId: "x", version: "1", addresses: [] };
+    return {
+      kind: "record",
+      bytes: signRecord(signer, self, { epoch: 1, sequence: 0 }, false),
+    };
+  });
+  const wanted: string[][] = [];
+  const rogue = world.addRogue((signer) => ({
+    peer: signer.peerId,
+    hear: (_, bytes) => {
+      const body = decodeMessage(bytes)?.body;
+      if (body?.case === "want") wanted.push([...body.value.peers]);
+    },
+  }));
+  world.dialFrom(rogue, 0);
+  world.run(200);
+  const page = (news: readonly News[]): Uint8Array =>
+    encodeMessage({ case: "recordPage", value: { last: true, agesS: news.map(() => 0) } }, news);
+  const floods = (): number =>
+    world.offences.filter(({ kind, peer }) => kind === "record-flood" && peer === world.peer(rogue))
+      .length;
+  for (let at = 0; at < 400; at += 100) world.say(rogue, 0, page(records.slice(at, at + 100)));
+  world.run(50);
+  t.ok(floods() > 0, "pages that nobody asked for are");
+  const listed = [500, 501].map((at) => world.keys.signer(`asked/${at}`).peerId);
+  const [epochs, sequences, agesS] = [
+    [1, 1],
+    [0, 0],
+    [0, 0],
+  ];
+  world.say(
+    rogue,
+    0,
+    encodeMessage(
+      {
+        case: "listing",
+        value: { completeLow: 0, completeHigh: 0, peers: listed, epochs, sequences, agesS },
+      },
+      [],
+    ),
+  );
+  world.run(50);
+  t.same(new Set(wanted.at(-1)), new Set(listed));
+  /** @returns in how many of two messages there was too much: the first leaves nothing of what the neighbour may tell unasked */
+  const floodsOf = (asked: readonly News[]): number => {
+    const sofar = floods();
+    world.say(rogue, 0, encodeMessage(undefined, records.slice(100, 400)));
+    world.say(rogue, 0, page(asked));
+    world.run(50);
+    return floods() - sofar;
+  };
+  t.equal(floodsOf(records.slice(500, 502)), 1);
+  t.equal(floodsOf(records.slice(502, 512)), 2, "and it owes no more than that");
+});
+
 t.test(
   "two devices with one key: neither storms the fleet, and who was there is told",
   async (t) => {

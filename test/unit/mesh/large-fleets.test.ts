@@ -1,12 +1,15 @@
 // What membership and links do otherwise in a fleet of which every agent knows but a part.
+import { create } from "@bufbuild/protobuf";
 import t from "tap";
 import { Errands } from "../../../src/mesh/fleet/errands.ts";
 import { decodeMessage } from "../../../src/mesh/membership/codec.ts";
 import { Sought } from "../../../src/mesh/membership/sought.ts";
 import { MemberTable } from "../../../src/mesh/membership/table.ts";
+import { TableSync } from "../../../src/mesh/membership/table-sync.ts";
 import { Turn } from "../../../src/mesh/membership/turn.ts";
 import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
+import { ListingSchema } from "../../../src/wire/agent_mesh/v1/membership_pb.ts";
 import { knownRecord } from "../../support/known-record.ts";
 
 t.test("who is sought is asked for until it is known", async (t) => {
@@ -48,6 +51,42 @@ t.test("who is sought is asked for until it is known", async (t) => {
     [true, true, false],
     "half a table",
   );
+});
+
+t.test("neighbours together are asked for no more than the table has room for", (t) => {
+  const table = new MemberTable("self", 100);
+  table.add(knownRecord("self"), "alive", 0);
+  const counted: number[] = [];
+  const sync = new TableSync(
+    table,
+    new SeededRandom("sync"),
+    () => ({ kind: "accusation", bytes: new Uint8Array() }),
+    (_, records) => counted.push(records),
+  );
+  /** @returns how many records the neighbour is asked for that lists so many unknown members */
+  const asked = (neighbour: string, nowMs: number, count: number): number => {
+    const turn = new Turn(nowMs);
+    const peers = Array.from({ length: count }, (_, at) => `${neighbour}/${at}`);
+    const listing = create(ListingSchema, {
+      peers,
+      epochs: peers.map(() => 1),
+      sequences: peers.map(() => 0),
+      agesS: peers.map(() => 0),
+    });
+    sync.listing(turn, neighbour, listing, 60_000);
+    const wants = turn.effects(0).send.map(({ bytes }) => decodeMessage(bytes)?.body);
+    return wants.reduce(
+      (all, want) => all + (want?.case === "want" ? want.value.peers.length : 0),
+      0,
+    );
+  };
+  t.equal(asked("a", 0, 70), 70);
+  t.equal(asked("b", 1, 70), 29, "the rest");
+  t.equal(asked("c", 2, 70), 2, "a full table still learns of a few");
+  t.same(counted, [70, 29, 2]);
+  sync.linkDown("a");
+  t.equal(asked("d", 3, 70), 68, "who is gone sends nothing any more");
+  t.end();
 });
 
 function errands(hasRoom: boolean) {
