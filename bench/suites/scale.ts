@@ -9,6 +9,7 @@ import { VirtualEther } from "../../src/simulator/virtual-ether.ts";
 import { LinkEnd } from "../../src/simulator/virtual-link.ts";
 import { grown } from "../../test/simulator/membership-world.ts";
 import { type Bar, type Figure, figure, median } from "../figure.ts";
+import { coldReadNs } from "../support/cold-reads.ts";
 import { root } from "../support/processes.ts";
 
 const execute = promisify(execFile);
@@ -54,6 +55,13 @@ export async function* run(): AsyncGenerator<Figure> {
     before = summary;
   }
   if (before !== undefined) yield* costs(before);
+  yield figure({
+    suite: "scale",
+    metric: "a read of memory that is in no cache, for comparison: most of that time",
+    unit: "ns",
+    value: coldReadNs(),
+    bar: { floor: Number.MAX_VALUE, goal: Number.MAX_VALUE, better: "lower" },
+  });
 }
 
 /** Rounds of gossip until 99 % have heard of a change at one agent, against those of one push a round (Pittel 1987). */
