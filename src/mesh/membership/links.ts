@@ -7,6 +7,8 @@ export const DIGEST_UNITS = 8;
 export const LISTING_UNITS = 4;
 /** Verifications a neighbour may cause: more than a fleet of changes needs, and a few percent of one core. */
 const RECORDS_PER_SECOND = 200;
+/** … and more that this agent asked it for: a table and a sample at once, few afterwards, for it can list what does not exist. */
+const ASKED_RECORDS_PER_SECOND = 20;
 const ACCUSATIONS_PER_SECOND = 200;
 /** In units of a Want; a newcomer asks for everything at once. */
 const SYNC_UNITS_PER_SECOND = 40;
@@ -29,9 +31,11 @@ export interface LinkState {
   parting: boolean;
   /** Answers that came by way of others since the last direct one. */
   indirectInARow: number;
-  /** Records that this agent asked it for: they may come on top of what it may tell unasked. */
+  /** Records that this agent asked it for, and that have not come. */
   owedRecords: number;
   readonly records: TokenBucket;
+  /** On top of `records`, for what it was asked for. */
+  readonly askedRecords: TokenBucket;
   readonly accusations: TokenBucket;
   readonly syncs: TokenBucket;
   readonly evictions: TokenBucket;
@@ -55,6 +59,7 @@ export function newLink(
     indirectInARow: 0,
     owedRecords: 0,
     records: new TokenBucket(RECORDS_PER_SECOND, burst, nowMs),
+    askedRecords: new TokenBucket(ASKED_RECORDS_PER_SECOND, 2 * burst, nowMs),
     accusations: new TokenBucket(ACCUSATIONS_PER_SECOND, 4 * burst, nowMs),
     syncs: new TokenBucket(
       SYNC_UNITS_PER_SECOND,

@@ -139,7 +139,7 @@ export class Roster {
     const known = verifier.known(bytes);
     let member = known === undefined ? undefined : table.get(known.peerId);
     // A record that is known and of a member costs next to nothing; any other takes from what the neighbour may say.
-    if (member === undefined && !isAskedFor(link, ageMs) && !link.records.take(turn.nowMs))
+    if (member === undefined && !isAskedFor(link, ageMs, turn) && !link.records.take(turn.nowMs))
       return turn.offence(link.peer, "record-flood");
     const record = known ?? verifier.verify(bytes);
     if (typeof record === "string") return turn.offence(link.peer, record);
@@ -404,9 +404,9 @@ export class Roster {
   }
 }
 
-/** Records with an age come as an answer; as many as were asked for cost the neighbour nothing. */
-function isAskedFor(link: LinkState, ageMs: number | undefined): boolean {
+/** Records with an age come as an answer; what was asked for takes nothing from what the neighbour may tell unasked. */
+function isAskedFor(link: LinkState, ageMs: number | undefined, { nowMs }: Turn): boolean {
   if (ageMs === undefined || link.owedRecords === 0) return false;
   link.owedRecords--;
-  return true;
+  return link.askedRecords.take(nowMs);
 }

@@ -131,7 +131,7 @@ export class TableSync {
     const wanted: Wanted[] = [];
     const offered: Member[] = [];
     const corrections: News[] = [];
-    let unknownLeft = Math.max(WANTED_WHEN_FULL, this.#roomLeft());
+    let unknownLeft = this.#table.full ? WANTED_WHEN_FULL : this.#table.membersMax;
     for (let at = 0; at < peers.length; at++) {
       const peer = peers[at] ?? "";
       const version = { peer, epoch: epochs[at] ?? 0, sequence: sequences[at] ?? 0 };
@@ -163,13 +163,6 @@ export class TableSync {
       for (let at = 0; at < offered.length; at += LISTING_MEMBERS_MAX)
         this.#sendListing(turn, from, offered.slice(at, at + LISTING_MEMBERS_MAX), NONE, true);
     this.#want(turn, from, wanted);
-  }
-
-  /** For how many there is room beside those that neighbours were asked for already. */
-  #roomLeft(): number {
-    let coming = 0;
-    for (const { wanted, underWay } of this.#pulls.values()) coming += wanted.length + underWay;
-    return this.#table.membersMax - this.#table.size - coming;
   }
 
   /** A neighbour wants records. */
@@ -211,12 +204,15 @@ export class TableSync {
   #pull(turn: Turn, from: PeerId): void {
     const pull = this.#pulls.get(from);
     if (pull === undefined) return;
+    pull.underWay = 0;
+    let roomLeft = Math.max(WANTED_WHEN_FULL, this.#roomLeft());
     const peers: PeerId[] = [];
     while (peers.length < WANT_MEMBERS_MAX) {
       const next = pull.wanted.pop();
       if (next === undefined) break;
       const mine = this.#table.get(next.peer);
-      if (mine === undefined || compareVersions(mine.record, next) < 0) peers.push(next.peer);
+      if (mine === undefined ? roomLeft-- > 0 : compareVersions(mine.record, next) < 0)
+        peers.push(next.peer);
     }
     if (peers.length === 0) {
       this.#pulls.delete(from);
@@ -226,6 +222,16 @@ export class TableSync {
     pull.untilMs = turn.nowMs + PULL_PATIENCE_MS;
     this.#asked(from, peers.length);
     turn.send(from, { case: "want", value: { peers } });
+  }
+
+  /**
+   * For how many there is room beside those that neighbours were asked for just now. Not beside all that they listed: one who lists
+   * what does not exist must not keep this agent from asking the others.
+   */
+  #roomLeft(): number {
+    let coming = 0;
+    for (const { underWay } of this.#pulls.values()) coming += underWay;
+    return this.#table.membersMax - this.#table.size - coming;
   }
 
   #correct(corrections: News[], mine: Member, newer: boolean): void {

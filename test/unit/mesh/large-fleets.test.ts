@@ -2,14 +2,14 @@
 import { create } from "@bufbuild/protobuf";
 import t from "tap";
 import { Errands } from "../../../src/mesh/fleet/errands.ts";
-import { decodeMessage } from "../../../src/mesh/membership/codec.ts";
+import { decodeMessage, WANT_MEMBERS_MAX } from "../../../src/mesh/membership/codec.ts";
 import { Sought } from "../../../src/mesh/membership/sought.ts";
 import { MemberTable } from "../../../src/mesh/membership/table.ts";
 import { TableSync } from "../../../src/mesh/membership/table-sync.ts";
 import { Turn } from "../../../src/mesh/membership/turn.ts";
 import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
-import { ListingSchema } from "../../../src/wire/agent_mesh/v1/membership_pb.ts";
+import { ListingSchema, RecordPageSchema } from "../../../src/wire/agent_mesh/v1/membership_pb.ts";
 import { knownRecord } from "../../support/known-record.ts";
 
 t.test("who is sought is asked for until it is known", async (t) => {
@@ -54,7 +54,7 @@ t.test("who is sought is asked for until it is known", async (t) => {
 });
 
 t.test("neighbours together are asked for no more than the table has room for", (t) => {
-  const table = new MemberTable("self", 100);
+  const table = new MemberTable("self", 400);
   table.add(knownRecord("self"), "alive", 0);
   const counted: number[] = [];
   const sync = new TableSync(
@@ -63,6 +63,13 @@ t.test("neighbours together are asked for no more than the table has room for", 
     () => ({ kind: "accusation", bytes: new Uint8Array() }),
     (_, records) => counted.push(records),
   );
+  const wanted = (turn: Turn): number => {
+    const bodies = turn.effects(0).send.map(({ bytes }) => decodeMessage(bytes)?.body);
+    return bodies.reduce(
+      (all, body) => all + (body?.case === "want" ? body.value.peers.length : 0),
+      0,
+    );
+  };
   /** @returns how many records the neighbour is asked for that lists so many unknown members */
   const asked = (neighbour: string, nowMs: number, count: number): number => {
     const turn = new Turn(nowMs);
@@ -74,18 +81,34 @@ t.test("neighbours together are asked for no more than the table has room for", 
       agesS: peers.map(() => 0),
     });
     sync.listing(turn, neighbour, listing, 60_000);
-    const wants = turn.effects(0).send.map(({ bytes }) => decodeMessage(bytes)?.body);
-    return wants.reduce(
-      (all, want) => all + (want?.case === "want" ? want.value.peers.length : 0),
-      0,
-    );
+    return wanted(turn);
   };
-  t.equal(asked("a", 0, 70), 70);
-  t.equal(asked("b", 1, 70), 29, "the rest");
-  t.equal(asked("c", 2, 70), 2, "a full table still learns of a few");
-  t.same(counted, [70, 29, 2]);
-  sync.linkDown("a");
-  t.equal(asked("d", 3, 70), 68, "who is gone sends nothing any more");
+  const page = create(RecordPageSchema, { last: true });
+  const came = (neighbour: string, nowMs: number): number => {
+    const turn = new Turn(nowMs);
+    sync.page(turn, neighbour, page);
+    return wanted(turn);
+  };
+  const most = WANT_MEMBERS_MAX;
+  t.equal(
+    asked("liar", 0, 399),
+    most,
+    "however much it lists, only what it is asked for at once counts",
+  );
+  t.equal(asked("a", 1, 100), 100);
+  t.equal(asked("b", 2, 399), most);
+  t.equal(asked("c", 3, 100), 399 - 2 * most - 100, "the rest");
+  t.equal(asked("d", 4, 100), 2, "one that has no room still learns of a few");
+  t.same(counted, [most, 100, most, 399 - 2 * most - 100, 2]);
+  for (let at = 0; at < 100; at++) table.add(knownRecord(`a/${at}`), "alive", 5);
+  t.equal(came("a", 5), 0, "it has sent all");
+  t.equal(
+    came("b", 6),
+    299 - most - (299 - 2 * most) - 2,
+    "its page brought nothing: there is that much room",
+  );
+  sync.linkDown("liar");
+  t.equal(asked("e", 7, 399), most, "who is gone sends nothing any more");
   t.end();
 });
 
