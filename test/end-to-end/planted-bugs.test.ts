@@ -44,7 +44,7 @@ t.test(`each is caught within ${SEEDS_MAX} seeds`, async (t) => {
 });
 
 t.test("without them the same seeds are well", async (t) => {
-  const worlds = new Map(plantedBugs.map((bug) => [JSON.stringify(bug.options), bug]));
+  const worlds = new Map(plantedBugs.map((bug) => [JSON.stringify(bug.options ?? []), bug]));
   await inTurns(
     [...worlds].map(([options, bug]) => async () => {
       const world: PlantedBug = { ...bug, name: "none", find: "", replace: "" };
