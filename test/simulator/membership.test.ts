@@ -397,7 +397,13 @@ t.test("a flood of invented identities does not push out who is there", async (t
 });
 
 t.test("records that an agent asked for are no flood", async (t) => {
-  const world = grown({ seed: `${seed}/asked`, membership: { membersMax: 64 } }, 2);
+  // Messages are as long under way as others, so that none overtakes another one.
+  const options = {
+    seed: `${seed}/asked`,
+    membership: { membersMax: 64 },
+    delayMs: [10, 10] as const,
+  };
+  const world = grown(options, 2);
   const records = Array.from({ length: 600 }, (_, at): News => {
     const signer = world.keys.signer(`asked/${at}`);
     const self = { agentId: "x", version: "1", addresses: [] };
