@@ -39,6 +39,7 @@ t.test("a seed is the same world each time", async (t) => {
 const PLANTED: Readonly<Record<PlantedBug, RegExp>> = {
   "forgets-its-word": /said two things/,
   "tells-too-soon": /said two things/,
+  "votes-too-soon": /is on no disk/,
   "blind-to-counts": /counted twice|has an update of/,
   "blind-to-bases": /has another base|has another sheet/,
   "blind-to-models": /another model/,

@@ -34,6 +34,8 @@ export type JudgeInput = { readonly nowMs: number } & (
       readonly modelHash: string;
       readonly stateHash: string | undefined;
     }
+  /** Whether what this member recomputed is durable here, or could not be made so. */
+  | { readonly kind: "kept"; readonly id: string; readonly durable: boolean }
   /**
    * The updates can not be put together. Unless this member was lacking something, as the model that the round begins with, that
    * convicts the aggregator; `lacking`: it is tried again.
@@ -61,6 +63,13 @@ export type JudgeEffect =
       readonly round: number;
       readonly head: RoundHead;
       readonly counted: readonly Counted[];
+    }
+  /** What came of it is to outlast a restart. Answer: `kept`. */
+  | {
+      readonly kind: "keep";
+      readonly id: string;
+      readonly round: number;
+      readonly hashes: readonly string[];
     }
   /** This member's vote, once for each proposal. */
   | { readonly kind: "verdict"; readonly id: string; readonly verdict: RoundVerdict }

@@ -46,7 +46,7 @@ interface Case {
   readonly record: RoundRecord;
   readonly proposer: PeerId;
   /** `waiting`: for its turn; `over`: this member has given its verdict. */
-  phase: "waiting" | "sheet" | "updates" | "recomputing" | "over";
+  phase: "waiting" | "sheet" | "updates" | "recomputing" | "keeping" | "over";
   /** When this member begins, once it is its turn. */
   beginAtMs: number | undefined;
   sheet: Sheet | undefined;
@@ -59,7 +59,8 @@ interface Case {
 /**
  * A committee member's judge of one task's rounds. Of the records that are open for a round, the first in the committee's order is judged:
  * by fetching its sheet and its updates and putting them together anew. The others wait until that one has ended, so that no member ever accepts
- * two that could both be decided; this needs no memory beyond the committee's own order. Pure: inputs in, effects out; never throws for
+ * two that could both be decided; this needs no memory beyond the committee's own order. It accepts what is durable here only, so that a
+ * decided round is on the flash of a quorum: without its model the task could never go on. Pure: inputs in, effects out; never throws for
  * anything that a peer says.
  */
 export class RoundJudge {
@@ -127,6 +128,9 @@ export class RoundJudge {
         break;
       case "recomputed":
         this.#onRecomputed(input);
+        break;
+      case "kept":
+        this.#onKept(input);
         break;
       case "not-recomputed":
         this.#onNotRecomputed(input);
@@ -243,7 +247,18 @@ export class RoundJudge {
     const { modelHash, stateHash } = one.record;
     if (input.modelHash !== modelHash) this.#convict(one, "another model comes of it");
     else if (input.stateHash !== stateHash) this.#convict(one, "another state comes of it");
-    else this.#decide(one.id, "accept");
+    else {
+      one.phase = "keeping";
+      const hashes = stateHash === undefined ? [modelHash] : [modelHash, stateHash];
+      this.#effects.push({ kind: "keep", id: one.id, round: one.record.round, hashes });
+    }
+  }
+
+  #onKept({ id, durable, nowMs }: Extract<JudgeInput, { kind: "kept" }>): void {
+    const one = this.#open.get(id);
+    if (one?.phase !== "keeping") return;
+    if (durable) this.#decide(id, "accept");
+    else this.#tryAgain(one, "what came of it could not be made durable", nowMs);
   }
 
   #onNotRecomputed(input: Extract<JudgeInput, { kind: "not-recomputed" }>): void {
@@ -251,13 +266,18 @@ export class RoundJudge {
     if (one?.phase !== "recomputing") return;
     if (input.lacking !== true)
       return this.#convict(one, `not to be put together: ${input.reason}`);
+    this.#tryAgain(one, input.reason, input.nowMs);
+  }
+
+  /** It was this member that was lacking something. */
+  #tryAgain(one: Case, reason: string, nowMs: number): void {
     one.failures++;
-    if (this.#wanted.isGivenUp(one.failures)) return this.#reject(one.id, input.reason);
+    if (this.#wanted.isGivenUp(one.failures)) return this.#reject(one.id, reason);
     // Something may have gone from here meanwhile, so everything is fetched anew.
     this.#wanted.clear();
     one.lacking = undefined;
     one.phase = "waiting";
-    one.beginAtMs = input.nowMs + pauseAfter(one.failures, this.#parts.times.retryMs);
+    one.beginAtMs = nowMs + pauseAfter(one.failures, this.#parts.times.retryMs);
   }
 
   /** The first that is open for the round behind the head. */

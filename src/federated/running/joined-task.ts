@@ -12,7 +12,7 @@ import type { RoundsTalk } from "../rounds/talk.ts";
 import type { KnownTask } from "../tasks/known-task.ts";
 import type { LearningActivity, LearningRound } from "../view.ts";
 import type { LearningGround } from "./learning-ground.ts";
-import { ModelKeeper } from "./model-keeper.ts";
+import { type KeptModels, ModelKeeper } from "./model-keeper.ts";
 import { type OwnData, openOwnData } from "./own-data.ts";
 import { PersonalTask } from "./personal-task.ts";
 import type { DataOffer } from "./program-data.ts";
@@ -50,6 +50,7 @@ export interface JoinedTaskParts
     | "inspect"
     | "head"
     | "decision"
+    | "keepVoted"
   > {
   readonly store: KeyValueStore;
   readonly readings: ReadingsSource;
@@ -64,9 +65,9 @@ export interface JoinedTaskParts
   readonly head: RoundHead;
   readonly wallMs: () => number;
   /** Remembers which models are kept on the shelf. @throws StoreError */
-  readonly rememberKept: (hashes: readonly string[]) => Promise<void>;
+  readonly rememberKept: (models: KeptModels) => Promise<void>;
   /** What the last run kept there. */
-  readonly kept: readonly string[];
+  readonly kept: KeptModels;
 }
 
 /** A round as it was heard of. */
@@ -128,6 +129,7 @@ export class JoinedTask {
             );
       },
       inspect: (bytes, form) => parts.ground.inspect(bytes, form),
+      keepVoted: (round, hashes) => this.#keeper.keepVoted({ round, hashes }),
       decision: () => this.#decision,
       onEvent: (event) => {
         if (event.by === "trainer" && event.event.kind === "failed" && event.event.givenUp)
@@ -149,6 +151,7 @@ export class JoinedTask {
       openStreams: () =>
         openTaskStreams(known, {
           ...parts,
+          kept: parts.kept.hashes,
           signal: stopping.signal,
           aggregator: () => joined?.head.aggregator,
           onReady: () => void (joined !== undefined && joined.#allow()),

@@ -44,6 +44,9 @@ export class JudgeRunner {
       case "recompute":
         void this.#recompute(effect);
         break;
+      case "keep":
+        void this.#keep(effect);
+        break;
       case "verdict":
         committee.vote(effect.id, effect.verdict);
         break;
@@ -62,6 +65,11 @@ export class JudgeRunner {
     if (bytes === undefined) this.input({ kind: "unfetchable", hash });
     else if (what === "sheet") this.input({ kind: "sheet", hash, bytes });
     else this.input({ kind: "had", hash });
+  }
+
+  async #keep({ id, round, hashes }: Extract<JudgeEffect, { kind: "keep" }>): Promise<void> {
+    const durable = await this.#scene.parts.keepVoted(round, hashes);
+    this.input({ kind: "kept", id, durable });
   }
 
   async #recompute({

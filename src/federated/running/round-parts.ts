@@ -98,6 +98,11 @@ export interface RoundParts {
   readonly damages: number;
   /** Remembers which sheets are kept on the shelf. @throws StoreError */
   readonly keepSheets: (hashes: readonly string[]) => Promise<void>;
+  /**
+   * Makes durable what this agent is about to vote for: what comes of a round, until that round is over.
+   * @returns whether it is; never rejects
+   */
+  readonly keepVoted: (round: number, hashes: readonly string[]) => Promise<boolean>;
   /** What the last run kept, by hash. */
   readonly keptSheets: ReadonlyMap<string, Uint8Array>;
   /** What the last run kept of the reputation of others. */

@@ -5,11 +5,13 @@ import type { ReputationScore } from "../rounds/reputation.ts";
 import { decodeTalk, encodeTalk } from "../rounds/talk.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { TensorShelf } from "../tensors/tensor-shelf.ts";
+import type { KeptModels, VotedModels } from "./model-keeper.ts";
 
 const WORD_PREFIX = "l/word/";
 const SPOKEN_PREFIX = "l/spoken/";
 const SHEETS_PREFIX = "l/sheets/";
 const KEPT_PREFIX = "l/kept/";
+const VOTED_PREFIX = "l/voted/";
 const REPUTATION_PREFIX = "l/reputation/";
 
 /** What it works with. */
@@ -76,19 +78,27 @@ export class TaskMemory {
   }
 
   /** Models, and what strategies remember, that were kept. @throws StoreError */
-  kept(task: string): Promise<readonly string[]> {
-    return this.#hashes(KEPT_PREFIX + task);
+  async kept(task: string): Promise<KeptModels> {
+    const voted = await this.#text(VOTED_PREFIX + task);
+    return {
+      hashes: await this.#hashes(KEPT_PREFIX + task),
+      voted: voted === "" ? [] : voted.split("\n").map(readVoted),
+    };
   }
 
   /** @throws StoreError */
-  keep(task: string, hashes: readonly string[]): Promise<void> {
-    return this.#put(KEPT_PREFIX + task, Buffer.from(hashes.join(",")));
+  keep(task: string, { hashes, voted }: KeptModels): Promise<void> {
+    const lines = voted.map((one) => `${one.round} ${one.hashes.join(",")}`);
+    const operations: StoreOperation[] = [
+      { type: "put", key: KEPT_PREFIX + task, value: Buffer.from(hashes.join(",")) },
+      { type: "put", key: VOTED_PREFIX + task, value: Buffer.from(lines.join("\n")) },
+    ];
+    return this.#parts.store.write(operations, { durable: true });
   }
 
   /** What is left of the reputation of whoever did wrong. @throws StoreError */
   async reputation(task: string): Promise<readonly ReputationScore[]> {
-    const value = await this.#parts.store.get(REPUTATION_PREFIX + task);
-    const lines = value === undefined ? [] : Buffer.from(value).toString("utf8").split("\n");
+    const lines = (await this.#text(REPUTATION_PREFIX + task)).split("\n");
     return lines.flatMap((line) => {
       const [peer = "", score] = line.split(" ");
       return peer === "" ? [] : [{ peer, score: Number(score) }];
@@ -112,12 +122,22 @@ export class TaskMemory {
   }
 
   async #hashes(key: string): Promise<readonly string[]> {
-    const value = await this.#parts.store.get(key);
-    const text = value === undefined ? "" : Buffer.from(value).toString("utf8");
+    const text = await this.#text(key);
     return text === "" ? [] : text.split(",");
+  }
+
+  async #text(key: string): Promise<string> {
+    const value = await this.#parts.store.get(key);
+    return value === undefined ? "" : Buffer.from(value).toString("utf8");
   }
 
   #put(key: string, value: Uint8Array): Promise<void> {
     return this.#parts.store.write([{ type: "put", key, value }], { durable: true });
   }
+}
+
+/** @param line a round's number, and the hashes of what comes of it */
+function readVoted(line: string): VotedModels {
+  const [round = "", hashes = ""] = line.split(" ");
+  return { round: Number(round), hashes: hashes.split(",") };
 }

@@ -53,6 +53,7 @@ export class RoundsAgent {
   /** On disk. */
   #keptWord: TrainerWord | undefined;
   readonly #durable = new Map<Machine, readonly string[]>();
+  readonly #models = new Set<string>();
   #head: RoundHead;
   #value: Uint8Array | undefined;
   #before: { readonly head: RoundHead; readonly value: Uint8Array | undefined };
@@ -76,6 +77,7 @@ export class RoundsAgent {
     this.#before = { head: this.#head, value: undefined };
     this.#chain = new RoundChain(stage.task, this.#head);
     this.#shelf.add(this.#head.modelHash);
+    this.#models.add(this.#head.modelHash);
     if (stage.committee.members.includes(this.peer))
       this.seat = new Seat(stage, signer, plan.memberLie, {
         proposal: ({ id, value, proposer }) =>
@@ -151,9 +153,8 @@ export class RoundsAgent {
     this.#held.clear();
     this.#dueAtMs.clear();
     this.#proposals.clear();
-    const durable = new Set([...this.#durable.values()].flat());
-    for (const hash of this.#shelf)
-      if (!this.#isModel(hash) && !durable.has(hash)) this.#shelf.delete(hash);
+    const durable = new Set([...this.#models, ...[...this.#durable.values()].flat()]);
+    for (const hash of this.#shelf) if (!durable.has(hash)) this.#shelf.delete(hash);
     if (!ether.chance(0.5)) return;
     this.#head = this.#before.head;
     this.#value = this.#before.value;
@@ -256,6 +257,8 @@ export class RoundsAgent {
     const decided = this.#stage.ledger.values[record.round - 1];
     if (decided === undefined || !Buffer.from(decided).equals(value))
       throw new Violation("an agent goes by what nobody has decided");
+    if (!this.#neighbours.all().some((agent) => agent.#models.has(record.modelHash)))
+      throw new Violation(`the model of round ${record.round} is on no disk`);
     if (record.task !== this.#stage.task || !this.isUp) return;
     const before = this.#chain.head.round;
     const taken = this.#chain.take(record);
@@ -520,6 +523,24 @@ export class RoundsAgent {
         this.#putTogether(round, head, counted, (modelHash) =>
           this.#toJudge({ kind: "recomputed", id, modelHash, stateHash: undefined }),
         );
+        break;
+      }
+      case "keep": {
+        const { id, hashes } = effect;
+        const { ether, bugs } = this.#stage;
+        const done = (): void => {
+          for (const hash of hashes) this.#models.add(hash);
+        };
+        const said = (durable: boolean): void => this.#toJudge({ kind: "kept", id, durable });
+        if (bugs.has("votes-too-soon")) {
+          this.#soon(0, () => said(true));
+          this.#soon(ether.between(20, 200), done);
+        } else if (ether.chance(ether.loss / 4)) this.#soon(5, () => said(false));
+        else
+          this.#soon(ether.between(2, 10), () => {
+            done();
+            said(true);
+          });
         break;
       }
       case "verdict": {

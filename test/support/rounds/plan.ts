@@ -19,6 +19,8 @@ export type PlantedBug =
   | "forgets-its-word"
   /** A trainer tells its word before the disk has it. */
   | "tells-too-soon"
+  /** A judge accepts before the disk has what comes of a round. */
+  | "votes-too-soon"
   /** Judges accept updates that were counted before. */
   | "blind-to-counts"
   /** Judges accept records that follow no head. */
