@@ -1,6 +1,4 @@
 import type { Config } from "../config/schema.ts";
-import { quorumOf } from "../consensus/ordering/quorum.ts";
-import { AgreementError } from "../consensus/ordering/waiting.ts";
 import type { RolesView } from "../coordination/roles/view.ts";
 import type { ResourceMonitor } from "../device/resource-monitor.ts";
 import { MESSAGE_BYTES_MAX } from "../federated/rounds/limits.ts";
@@ -10,11 +8,7 @@ import { decodeTalk, encodeTalk, type RoundsTalk } from "../federated/rounds/tal
 import { LearningDesk } from "../federated/running/learning-desk.ts";
 import type { LearningPrograms } from "../federated/running/learning-programs.ts";
 import type { ReadingsSource } from "../federated/running/readings-source.ts";
-import type {
-  LearningRoles,
-  ProposalEnd,
-  RoundsCommittee,
-} from "../federated/running/round-parts.ts";
+import type { LearningRoles } from "../federated/running/round-parts.ts";
 import { type HeadVerdict, TaskBook } from "../federated/tasks/task-book.ts";
 import { LEARNING_TASKS_PROTOCOL, TaskCourier } from "../federated/tasks/task-courier.ts";
 import { TaskGossip } from "../federated/tasks/task-gossip.ts";
@@ -26,16 +20,16 @@ import type { LearningView } from "../federated/view.ts";
 import type { Broker } from "../platform/broker.ts";
 import type { EventSink } from "../platform/event-sink.ts";
 import type { KeyValueStore } from "../platform/key-value-store.ts";
-import { NetworkError, type Protocol, Refused } from "../platform/network.ts";
+import { type Protocol, Refused } from "../platform/network.ts";
 import type { PeerId } from "../platform/signer.ts";
 import type { AgentPlatform } from "./agent-platform.ts";
 import { BeforeCommittee } from "./before-committee.ts";
+import { CommitteeDoor, TOPIC } from "./committee-door.ts";
 import type { ConsensusPart } from "./consensus-part.ts";
 import { findingsOver } from "./findings.ts";
 import { LEARNING_FEATURE, Learners, learns, livingNews } from "./learners.ts";
 import type { MeshPart } from "./mesh-part.ts";
 
-const TOPIC = "learning/round";
 const ROUNDS_PROTOCOL: Protocol = {
   id: "/agent-mesh/learning-rounds/1.0.0",
   messageBytesMax: MESSAGE_BYTES_MAX,
@@ -47,8 +41,6 @@ const TELL_TIMEOUT_MS = 10_000;
 const TELL_PATIENCE_MS = 4_000;
 /** A link over which a long tensor is to come stays for so long, also in a large fleet. */
 const LONG_LINGER_MS = 30_000;
-/** How long members may take to judge a record; they fetch and compute in that time. */
-const VOTE_WITHIN_MS = 600_000;
 /** Enough for what a round puts on the shelf before it is pinned; all of an older round may go. */
 const LOOSE_TENSORS_MAX = 16;
 const LOOK_EVERY_MS = 2_000;
@@ -143,7 +135,7 @@ export async function createLearningPart(
   });
   const learners = new Learners(node, clock);
   const courier = new TaskCourier({ network, clock, logger, gate: access.gate, gossip });
-  const committee = new CommitteeDoor(consensus, (error) => logger.debug("rounds", { error }));
+  const committee = new CommitteeDoor({ consensus, clock, logger });
   const desk: LearningDesk = new LearningDesk({
     signer,
     hasher,
@@ -244,6 +236,7 @@ export async function createLearningPart(
       timer?.cancel();
       courier.stop();
       await desk.close();
+      committee.stop();
       exchange.stop();
     },
   };
@@ -252,58 +245,6 @@ export async function createLearningPart(
 /** Whoever was told has nothing to ask back, but for an update that did not go along. */
 function lingerMsAfter(talk: RoundsTalk): number {
   return talk.kind === "word" && talk.update === undefined ? LONG_LINGER_MS : 0;
-}
-
-/** The committee as it is known here, with the own seat where there is one. */
-class CommitteeDoor implements RoundsCommittee {
-  readonly #consensus: ConsensusPart;
-  readonly #onFault: (error: unknown) => void;
-
-  constructor(consensus: ConsensusPart, onFault: (error: unknown) => void) {
-    this.#consensus = consensus;
-    this.#onFault = onFault;
-  }
-
-  members(): readonly PeerId[] {
-    return this.#consensus.view.status().committee?.members.map(({ peerId }) => peerId) ?? [];
-  }
-
-  quorum(): number {
-    const { committee } = this.#consensus.view.status();
-    return committee === undefined ? 1 : quorumOf(committee.protocol, committee.members.length);
-  }
-
-  async propose(value: Uint8Array): Promise<ProposalEnd> {
-    try {
-      const { view } = this.#consensus;
-      const { proposalId } = await view.propose(value, TOPIC, VOTE_WITHIN_MS);
-      const agreement = this.#consensus.agreement();
-      if (agreement === undefined) return { outcome: "failed", reasons: ["no seat"] };
-      const decision = await agreement.finalize(proposalId, { timeoutMs: VOTE_WITHIN_MS });
-      return { outcome: decision.outcome, reasons: decision.reasons };
-    } catch (error) {
-      if (!(error instanceof AgreementError || error instanceof NetworkError)) throw error;
-      return { outcome: "failed", reasons: [error.message] };
-    }
-  }
-
-  accepted(): readonly Uint8Array[] {
-    const decisions = this.#consensus.agreement()?.decisions(0, Number.POSITIVE_INFINITY) ?? [];
-    return decisions.flatMap(({ topic, outcome, value }) =>
-      topic === TOPIC && outcome === "accepted" ? [value] : [],
-    );
-  }
-
-  open() {
-    const proposals = this.#consensus.agreement()?.proposals() ?? [];
-    return proposals.filter(({ topic }) => topic === TOPIC);
-  }
-
-  vote(proposalId: string, verdict: "accept" | { readonly reject: string }): void {
-    const [choice, reason] =
-      verdict === "accept" ? (["accept", ""] as const) : (["reject", verdict.reject] as const);
-    this.#consensus.view.vote(proposalId, choice, reason).catch(this.#onFault);
-  }
 }
 
 /**
