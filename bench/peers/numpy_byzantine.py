@@ -3,8 +3,8 @@
 Usage: numpy_byzantine.py FILE, where FILE is a dataset as `encodeDataset` writes it: a magic line, the length of a header, a header of
 JSON, then for training and test each the pixels and a byte for each label.
 
-20 clients with an equal part each of a shuffled MNIST, the last 6 of them liars; an MLP 784-100-10, whose first weights lie within
-one over the root of what goes into a unit; in each of 500 steps everybody draws 32 of its samples and tells its gradient; a rule
+20 clients with an equal part each of a shuffled MNIST, the last 6 of them liars; an MLP 784-100-10, whose first weights and biases lie
+within one over the root of what goes into a unit; in each of 500 steps everybody draws 32 of its samples and tells its gradient; a rule
 makes one of all, and the model steps by a tenth of it. Reads a line "rule/attack/seed" and answers with a line of JSON: the accuracy
 on the test samples after 300, 350, ... 500 steps.
 """
@@ -17,6 +17,8 @@ import numpy as np
 CLIENTS, LIARS, BATCH, STEPS, RATE = 20, 6, 32, 500, np.float32(0.1)
 HONEST = CLIENTS - LIARS
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]
+# That go into a unit.
+FANS = [784, 784, 100, 100]
 
 
 def read(path):
@@ -46,8 +48,8 @@ def layers(flat):
 
 def first_model(random):
     parts = []
-    for shape in SHAPES:
-        limit = 1 / np.sqrt(shape[0]) if len(shape) == 2 else 0
+    for shape, fan in zip(SHAPES, FANS, strict=True):
+        limit = 1 / np.sqrt(fan)
         parts.append(random.uniform(-limit, limit, shape).astype(np.float32).ravel())
     return np.concatenate(parts)
 

@@ -1,7 +1,7 @@
 import type { Random } from "./random.ts";
 
 /**
- * What a kernel is drawn from first, by its name in Keras: within a limit or around zero, scaled by the square root of what goes
+ * What a kernel, or biases, are drawn from first, by its name in Keras: within a limit or around zero, scaled by the square root of what goes
  * into a unit (`he`: 2, He et al. 2015; `lecun`: 1, LeCun et al. 1998) or of the mean of what goes in and out (`glorot`: 1, Glorot &
  * Bengio 2010). In numbers, `uniform` lies within `limit` and `normal` has the standard deviation `deviation`, neither is cut off.
  */
@@ -28,7 +28,8 @@ export type Activation = "linear" | "relu" | "sigmoid" | "tanh" | "softmax";
  * `batch-norm` (Ioffe & Szegedy 2015) is over the last axis with momentum 0.99 and epsilon 0.001 unless given.
  * `dropout` (Srivastava et al. 2014) happens in `train` alone.
  *
- * `initializer` is that of the kernel, of a recurrent layer the one for what comes in; `glorot-uniform` unless given.
+ * `initializer` is that of the kernel, of a recurrent layer the one for what comes in; `glorot-uniform` unless given. `biasInitializer` is
+ * that of the biases, which are zero unless given; what goes into a unit is counted as for the kernel.
  */
 export type LayerSpec =
   | {
@@ -36,6 +37,7 @@ export type LayerSpec =
       readonly units: number;
       readonly activation?: Activation;
       readonly initializer?: Initializer;
+      readonly biasInitializer?: Initializer;
     }
   | {
       readonly kind: "conv1d";
@@ -45,6 +47,7 @@ export type LayerSpec =
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
       readonly initializer?: Initializer;
+      readonly biasInitializer?: Initializer;
     }
   | {
       readonly kind: "conv2d";
@@ -54,6 +57,7 @@ export type LayerSpec =
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
       readonly initializer?: Initializer;
+      readonly biasInitializer?: Initializer;
     }
   | {
       readonly kind: "depthwise-conv2d";
@@ -62,6 +66,7 @@ export type LayerSpec =
       readonly padding?: "valid" | "same";
       readonly activation?: Activation;
       readonly initializer?: Initializer;
+      readonly biasInitializer?: Initializer;
     }
   | { readonly kind: "max-pool" | "average-pool"; readonly size: number }
   | { readonly kind: "global-average-pool" }

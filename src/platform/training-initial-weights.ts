@@ -5,28 +5,43 @@ import type { ModelLayout } from "./training-layout.ts";
 import { sizeOf } from "./training-layout.ts";
 
 /**
- * First weights, the same for every backend: kernels as their layer's `initializer` has it, recurrent ones orthogonal
- * (Saxe et al. 2014), embeddings uniform within 0.05, biases zero, scales and variances one. Each tensor draws from a
+ * First weights, the same for every backend: kernels as their layer's `initializer` has it, biases as its `biasInitializer` does or zero,
+ * recurrent kernels orthogonal (Saxe et al. 2014), embeddings uniform within 0.05, scales and variances one. Each tensor draws from a
  * stream of its own.
  */
 export function initialWeights(layout: ModelLayout, random: Random): Float32Array {
   const weights = new Float32Array(layout.parameterCount);
+  /** Of the layer's kernel, which comes before its biases. */
+  let fans: Fans = { in: 1, out: 1 };
   for (const info of layout.parameters) {
     const tensor = weights.subarray(info.offset, info.offset + info.size);
     const name = info.name.split("/").at(-1);
-    if (name === "kernel")
-      draw(tensor, initializerOf(layout, info), fansOf(info), random.fork(info.name));
-    else if (name === "embeddings") uniform(tensor, 0.05, random.fork(info.name));
+    if (name === "kernel") {
+      fans = fansOf(info);
+      draw(tensor, kernelInitializer(layout, info), fans, random.fork(info.name));
+    } else if (name === "bias") {
+      const initializer = biasInitializer(layout, info);
+      if (initializer !== undefined) draw(tensor, initializer, fans, random.fork(info.name));
+    } else if (name === "embeddings") uniform(tensor, 0.05, random.fork(info.name));
     else if (name === "recurrent_kernel") orthogonal(tensor, info.shape, random.fork(info.name));
     else if (name === "gamma" || name === "moving_variance") tensor.fill(1);
   }
   return weights;
 }
 
-function initializerOf({ layers }: ModelLayout, { layer }: ParameterInfo): Initializer {
+function kernelInitializer({ layers }: ModelLayout, { layer }: ParameterInfo): Initializer {
   const spec = layers[layer]?.spec;
   const given = spec !== undefined && "initializer" in spec ? spec.initializer : undefined;
   return given ?? "glorot-uniform";
+}
+
+/** @returns undefined where biases begin at zero */
+function biasInitializer(
+  { layers }: ModelLayout,
+  { layer }: ParameterInfo,
+): Initializer | undefined {
+  const spec = layers[layer]?.spec;
+  return spec !== undefined && "biasInitializer" in spec ? spec.biasInitializer : undefined;
 }
 
 /** A kernel's last two axes are channels in and out; what is before them is its window. */

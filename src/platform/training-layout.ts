@@ -122,7 +122,8 @@ function place(
     case "dense":
       size("units", spec.units);
       checkActivation(spec.activation, refuse);
-      checkInitializer(spec.initializer, refuse);
+      checkInitializer("initializer", spec.initializer, refuse);
+      checkInitializer("biasInitializer", spec.biasInitializer, refuse);
       return {
         outputShape: [...outer, spec.units],
         tensors: [
@@ -140,7 +141,8 @@ function place(
       size("strides", strides);
       if (padding !== "valid" && padding !== "same") refuse('padding: "valid" or "same"');
       checkActivation(activation, refuse);
-      checkInitializer(spec.initializer, refuse);
+      checkInitializer("initializer", spec.initializer, refuse);
+      checkInitializer("biasInitializer", spec.biasInitializer, refuse);
       const filters = spec.kind === "depthwise-conv2d" ? last : spec.filters;
       size("filters", filters);
       const places = outer.map((length) => windows(length, kernelSize, strides, padding).count);
@@ -192,7 +194,7 @@ function place(
     case "gru": {
       axes(2, "[steps, channels]");
       size("units", spec.units);
-      checkInitializer(spec.initializer, refuse);
+      checkInitializer("initializer", spec.initializer, refuse);
       const width = (spec.kind === "lstm" ? 4 : 3) * spec.units;
       return {
         outputShape: spec.sequences === true ? [...outer, spec.units] : [spec.units],
@@ -235,11 +237,12 @@ function checkActivation(
 }
 
 function checkInitializer(
+  name: "initializer" | "biasInitializer",
   initializer: Initializer | undefined,
   refuse: (what: string) => never,
 ): void {
   const fault = initializer === undefined ? undefined : faultOf(initializer);
-  if (fault !== undefined) refuse(`initializer: ${fault}, not ${JSON.stringify(initializer)}`);
+  if (fault !== undefined) refuse(`${name}: ${fault}, not ${JSON.stringify(initializer)}`);
 }
 
 function checkLoss({ loss, layers }: ModelSpec, outputShape: readonly number[]): void {

@@ -23,10 +23,20 @@ const convolution = {
   padding: Type.Optional(Type.Enum(["valid", "same"])),
   activation,
   initializer,
+  biasInitializer: initializer,
 };
 /** A layer, by its `kind`; see `LayerSpec`. */
 export const layerOptions = Type.Union([
-  Type.Object({ kind: kind("dense"), units: size(1_000_000), activation, initializer }, strict),
+  Type.Object(
+    {
+      kind: kind("dense"),
+      units: size(1_000_000),
+      activation,
+      initializer,
+      biasInitializer: initializer,
+    },
+    strict,
+  ),
   Type.Object({ kind: kind("conv1d"), filters: size(65_536), ...convolution }, strict),
   Type.Object({ kind: kind("conv2d"), filters: size(65_536), ...convolution }, strict),
   Type.Object({ kind: kind("depthwise-conv2d"), ...convolution }, strict),

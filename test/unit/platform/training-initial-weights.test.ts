@@ -51,6 +51,21 @@ t.test("are Glorot's unless something else is asked for, and biases are zero", a
   t.ok(isDeepStrictEqual(whole.subarray(IN * OUT), new Float32Array(OUT)));
 });
 
+t.test("biases are drawn where that is asked for, and leave the kernel alone", async (t) => {
+  const layer = { kind: "dense", units: OUT } as const;
+  const drawn = of({ ...layer, biasInitializer: { kind: "uniform", limit: 0.1 } });
+  t.ok(isDeepStrictEqual(drawn.subarray(0, IN * OUT), kernel()));
+  isNear(t, deviation(drawn.subarray(IN * OUT)) / (0.1 / Math.sqrt(3)), 1, 0.2);
+  // What goes into a unit is counted as for the kernel.
+  const convolved = { kind: "conv2d", filters: 4_000, kernelSize: 5 } as const;
+  const biases = of({ ...convolved, biasInitializer: "he-normal" }, [5, 5, 16]).subarray(-4_000);
+  isNear(t, deviation(biases), Math.sqrt(2 / (25 * 16)), 0.06);
+  const bad = { ...layer, biasInitializer: "zeros" as Initializer };
+  t.throws(() => of(bad), {
+    message: /layer 0 \(dense\): biasInitializer: one of .*, not "zeros"/,
+  });
+});
+
 t.test(
   "of a convolution count its window, those of a recurrent layer leave its own kernel alone",
   async (t) => {
@@ -100,9 +115,9 @@ for (const [initializer, told] of [
     t.throws(() => kernel(initializer as Initializer), { code: "training.model", message: told });
   });
 
-/** Within three hundredths, which is many standard errors of as many values. */
-function isNear(t: Test, value: number, wanted: number): void {
-  t.ok(Math.abs(value / wanted - 1) < 0.03, `${value}, not ${wanted}`);
+/** @param within many standard errors of as many values */
+function isNear(t: Test, value: number, wanted: number, within = 0.03): void {
+  t.ok(Math.abs(value / wanted - 1) < within, `${value}, not ${wanted}`);
 }
 
 function deviation(values: Float32Array): number {
