@@ -12,7 +12,7 @@ import {
 import type { PeerId } from "../platform/signer.ts";
 import { EventListeners } from "./event-listeners.ts";
 import { BootstrapDialer, type BootstrapStatus } from "./fleet/bootstrap-dialer.ts";
-import { wantsBootstrap } from "./fleet/bootstrap-need.ts";
+import { needOfBootstrap } from "./fleet/bootstrap-need.ts";
 import type { ErrandOptions } from "./fleet/errands.ts";
 import type { FleetSize } from "./membership/fleet-sample.ts";
 import type { Member, MemberChange, MemberCounts } from "./membership/member.ts";
@@ -69,8 +69,8 @@ export class MeshNode implements ChannelOpener {
       random,
       dial: (address) =>
         network.connect({ addresses: [address] }, { timeoutMs: CONNECT_TIMEOUT_MS }),
-      wanted: (peer) =>
-        wantsBootstrap(peer, {
+      need: (who) =>
+        needOfBootstrap(who, {
           links: network.links(),
           fleet: this.#running?.fleet,
           options: membership,

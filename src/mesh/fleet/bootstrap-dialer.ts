@@ -7,6 +7,11 @@ import type { PeerId } from "../../platform/signer.ts";
 const RETRY = { retryMinMs: 1_000, retryMaxMs: 60_000 };
 /** Whether a node that is not needed has come to be; a link that goes is looked at at once. */
 const LOOK_EVERY_MS = 180_000;
+/** The last part of an address may say who is there. */
+const NAMED = /\/p2p\/([^/]+)$/;
+
+/** Whether to dial an address: `now`, as fast as failures allow; `someday`, so that it is not lost for good. */
+export type BootstrapNeed = "now" | "someday" | "none";
 
 /** How one address to begin with fares. */
 export interface BootstrapStatus {
@@ -20,10 +25,14 @@ export interface BootstrapStatus {
 
 interface Entry {
   readonly address: string;
+  /** Who should be there. */
+  readonly named: PeerId | undefined;
   peer: PeerId | undefined;
   fault: string | undefined;
   attempts: number;
   failures: number;
+  /** The last time. */
+  dialledAtMs: number;
   timer: Timer | undefined;
   dialling: boolean;
 }
@@ -34,8 +43,8 @@ interface DialerParts {
   readonly random: Random;
   /** @throws NetworkError */
   dial(address: string): Promise<PeerId>;
-  /** @returns whether the agent could do with a link to that one, which is not known the first time */
-  wanted(peer: PeerId | undefined): boolean;
+  /** @param who answered there last, or should be there, as far as either is known */
+  need(who: Pick<Entry, "peer" | "named">): BootstrapNeed;
 }
 
 /**
@@ -57,10 +66,12 @@ export class BootstrapDialer {
     if (entry === undefined) {
       entry = {
         address,
+        named: NAMED.exec(address)?.[1],
         peer: undefined,
         fault: undefined,
         attempts: 0,
         failures: 0,
+        dialledAtMs: 0,
         timer: undefined,
         dialling: false,
       };
@@ -97,7 +108,7 @@ export class BootstrapDialer {
   /** The links changed: whoever is wanted now need not wait for the next look. */
   hurry(): void {
     for (const entry of this.#entries.values())
-      if (entry.failures === 0 && !entry.dialling && this.#parts.wanted(entry.peer)) {
+      if (entry.failures === 0 && !entry.dialling && this.#parts.need(entry) === "now") {
         entry.failures = 1;
         entry.timer?.cancel();
         this.#schedule(entry);
@@ -107,6 +118,7 @@ export class BootstrapDialer {
   async #dial(entry: Entry): Promise<PeerId> {
     entry.timer?.cancel();
     entry.dialling = true;
+    entry.dialledAtMs = this.#parts.clock.monotonicMs();
     entry.attempts++;
     try {
       entry.peer = await this.#parts.dial(entry.address);
@@ -132,8 +144,14 @@ export class BootstrapDialer {
         ? LOOK_EVERY_MS * (0.5 + random.next() / 2)
         : backoffMs(entry.failures, RETRY, random);
     entry.timer = clock.setTimer("mesh.bootstrap", waitMs, () => {
-      if (this.#parts.wanted(entry.peer)) void this.#dial(entry).catch(() => undefined);
+      if (this.#isDue(entry)) void this.#dial(entry).catch(() => undefined);
       else this.#schedule(entry);
     });
+  }
+
+  #isDue(entry: Entry): boolean {
+    const need = this.#parts.need(entry);
+    const restedMs = this.#parts.clock.monotonicMs() - entry.dialledAtMs;
+    return need === "now" || (need === "someday" && restedMs >= LOOK_EVERY_MS / 2);
   }
 }

@@ -2,6 +2,7 @@ import type { Link } from "../../platform/network.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { MembershipOptions } from "../membership/options.ts";
 import { isLiving } from "../membership/table.ts";
+import type { BootstrapNeed } from "./bootstrap-dialer.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** What tells whether an address to begin with is of use. */
@@ -13,13 +14,21 @@ interface Surroundings {
 }
 
 /**
- * @param peer who answered there last; undefined where nobody has
- * @returns whether to dial it: while it is not linked, or while nobody is
+ * @param who answered there last, and should be there by its address, as far as either is known
+ * @returns whether to dial it: while it is not linked, or while nobody is. Where nobody has ever answered, and there are links enough, it is
+ * not given up all the same: it may have lost what it knew, and know nobody but those who come to it
  */
-export function wantsBootstrap(peer: PeerId | undefined, around: Surroundings): boolean {
-  const { links, options } = around;
-  if (peer === undefined) return links.length < options.neighboursWanted;
-  return links.length === 0 || !isMember(peer, around);
+export function needOfBootstrap(
+  who: { readonly peer: PeerId | undefined; readonly named: PeerId | undefined },
+  around: Surroundings,
+): BootstrapNeed {
+  const { peer, named } = who;
+  const { links, fleet, options } = around;
+  if (links.length === 0) return "now";
+  if (peer !== undefined) return isMember(peer, around) ? "none" : "now";
+  if (links.length < options.neighboursWanted) return "now";
+  const isKnown = named === undefined ? isFull(fleet, options.membersMax) : isMember(named, around);
+  return isKnown ? "none" : "someday";
 }
 
 function isMember(peer: PeerId, { links, fleet, options }: Surroundings): boolean {

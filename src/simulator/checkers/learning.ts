@@ -4,7 +4,7 @@ import type { LearningWorld } from "../learning-world.ts";
 import type { SimulatedAgent } from "../simulated-agent.ts";
 import type { SimulatedFleet } from "../simulated-fleet.ts";
 import { hashText } from "../trace.ts";
-import { accuracyOf, undisturbedAccuracy } from "../undisturbed-learning.ts";
+import { accuracyOf, JUDGED_MODELS, undisturbedAccuracy } from "../undisturbed-learning.ts";
 import { RoundAudit } from "./round-audit.ts";
 
 const TOPIC = "learning/round";
@@ -21,7 +21,7 @@ export interface Learned {
   readonly rounds: number;
   /** That were counted in them, all together. */
   readonly updates: number;
-  /** Of the model in the end, on samples that no agent has; absent with a stand-in. */
+  /** Of the last few models in the mean, on samples that no agent has; absent with a stand-in. */
   readonly accuracy?: number;
   /** Of as many rounds in which nothing goes wrong. */
   readonly undisturbed?: number;
@@ -104,14 +104,23 @@ export class LearningWatch {
     return { rounds, updates, accuracy, undisturbed };
   }
 
+  /** Of the newest models in the mean, as the agent that knows most of them has heard. */
   #accuracy(): number {
-    const hashes = this.#fleet.agents.flatMap(
-      ({ agent }) => newestIn(agent?.context.learning.tasks())?.latest ?? [],
-    );
-    const newest = hashes.sort((a, b) => b.round - a.round)[0];
-    const bytes = newest && this.#world.witness.bytes(newest.modelHash);
-    const weights = bytes && weightsOfBytes(bytes, this.#world.parameterCount);
-    return weights === undefined ? 0 : accuracyOf(this.#world, weights);
+    const known = this.#fleet.agents.map(({ agent }) => {
+      const { task, round = 0 } = newestIn(agent?.context.learning.tasks()) ?? {};
+      if (agent === undefined || task === undefined) return [];
+      return agent.context.learning.rounds(task, round - JUDGED_MODELS, JUDGED_MODELS) ?? [];
+    });
+    const newest = Math.max(...known.flatMap((rounds) => rounds.at(-1)?.round ?? 0));
+    const [last = []] = known
+      .filter((rounds) => rounds.at(-1)?.round === newest)
+      .sort((one, other) => other.length - one.length);
+    const accuracies = last.map(({ modelHash }) => {
+      const bytes = this.#world.witness.bytes(modelHash);
+      const weights = bytes && weightsOfBytes(bytes, this.#world.parameterCount);
+      return weights === undefined ? 0 : accuracyOf(this.#world, weights);
+    });
+    return accuracies.reduce((sum, accuracy) => sum + accuracy, 0) / Math.max(1, accuracies.length);
   }
 
   #look(): void {
