@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cpuMs, root } from "./processes.ts";
 
@@ -7,6 +7,24 @@ import { cpuMs, root } from "./processes.ts";
 export interface LabOutcome {
   readonly accuracy: number;
   readonly cpuMs: number;
+}
+
+/** As many of {@link runLab} side by side, so that none has the machine for itself. @returns what one comes to in the mean */
+export async function runLabs(
+  directory: string,
+  experiment: unknown,
+  count: number,
+): Promise<LabOutcome> {
+  const outcomes = await Promise.all(
+    Array.from({ length: count }, (_, at) => {
+      const own = join(directory, `lab-${at}`);
+      mkdirSync(own, { recursive: true });
+      return runLab(own, experiment);
+    }),
+  );
+  const mean = (of: keyof LabOutcome): number =>
+    outcomes.reduce((sum, outcome) => sum + outcome[of], 0) / count;
+  return { accuracy: mean("accuracy"), cpuMs: mean("cpuMs") };
 }
 
 /** Runs an experiment in one process, by the command that a user has. @param experiment as YAML or JSON has it */
