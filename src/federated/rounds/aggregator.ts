@@ -5,6 +5,7 @@ import { Attempt } from "./attempt.ts";
 import { Candidates, turnAfterMs } from "./candidates.ts";
 import type { RoundHead } from "./chain.ts";
 import { Collection } from "./collection.ts";
+import { firstGatherMs } from "./crowd.ts";
 import { type RoundPace, type RoundTimes, targetOf } from "./options.ts";
 import type { Reputation } from "./reputation.ts";
 import { Sample } from "./sample.ts";
@@ -200,14 +201,14 @@ export class RoundAggregator {
   }
 
   #mayClose(nowMs: number, turnAtMs: number): boolean {
-    const { pace, times } = this.#parts;
+    const { pace } = this.#parts;
     const collection = this.#collection;
     const have = this.#countable().length;
     if (have >= targetOf(pace)) return true;
     const deadlineAtMs = Math.max(turnAtMs, this.#learnedAtMs + pace.deadlineMs);
     if (nowMs < deadlineAtMs) {
       if (pace.buffered !== undefined || have < pace.agentsMin) return false;
-      if (nowMs < this.#learnedAtMs + times.gatherMs) return false;
+      if (nowMs < this.#learnedAtMs + this.#gatherMs()) return false;
       const isAsked = (peer: PeerId): boolean =>
         this.#sample.isAsked(peer, this.#head.round + 1, 0);
       return !collection.isExpecting(isAsked);
@@ -220,6 +221,13 @@ export class RoundAggregator {
       this.#event({ kind: "short-of-agents", round: this.#head.round + 1, have, agentsMin });
     this.#saidShort = true;
     return false;
+  }
+
+  /** For how long no round is closed before its deadline. */
+  #gatherMs(): number {
+    const { pace, times } = this.#parts;
+    if (this.#collection.knowsWhomToExpect) return times.gatherMs;
+    return firstGatherMs(this.#sample.crowd, times, pace);
   }
 
   /** After setbacks only what nobody can doubt: judges may lack the sheets that vouch for older updates. */
@@ -299,12 +307,12 @@ export class RoundAggregator {
   #nextTickAtMs(nowMs: number): number {
     const rank = this.#rank();
     if (rank === undefined) return Number.POSITIVE_INFINITY;
-    const { pace, times } = this.#parts;
+    const { pace } = this.#parts;
     const turnAtMs = this.#learnedAtMs + turnAfterMs(rank, pace);
     const deadlineAtMs = Math.max(turnAtMs, this.#learnedAtMs + pace.deadlineMs);
     const moments = [
       turnAtMs,
-      this.#learnedAtMs + times.gatherMs,
+      this.#learnedAtMs + this.#gatherMs(),
       deadlineAtMs,
       deadlineAtMs + pace.takeoverMs / 2,
       this.#retryAtMs,

@@ -267,6 +267,11 @@ export class Collection {
     return [...newest.values()];
   }
 
+  /** Whose updates the head is made of: they are waited for. */
+  get knowsWhomToExpect(): boolean {
+    return this.#history.lastCounted().size > 0;
+  }
+
   /** Somebody is still waited for. @param isAsked whether an agent is to train in this round */
   isExpecting(isAsked: (peer: PeerId) => boolean): boolean {
     const { round, modelHash } = this.#head;

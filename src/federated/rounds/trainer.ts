@@ -3,6 +3,7 @@ import type { PeerId, Signer } from "../../platform/signer.ts";
 import { Alone } from "./alone.ts";
 import { Candidates, nextStageMs, stageAfter } from "./candidates.ts";
 import { baseOf, type RoundHead } from "./chain.ts";
+import { isCrowd, spreadMs } from "./crowd.ts";
 import { EDITIONS_MAX, SURE_EDITIONS_MAX } from "./limits.ts";
 import { type RoundPace, type RoundTimes, stalenessOf } from "./options.ts";
 import { Sample } from "./sample.ts";
@@ -16,12 +17,6 @@ import { signWord, type TrainerWord } from "./trainer-word.ts";
 const FORGOTTEN_HEADS = 3;
 /** After so many failures on one base a trainer waits for the next. */
 const FAILURES_MAX = 3;
-/** More trainers than that can not all have a link to an aggregator. */
-const CROWD = 64;
-/** Of the time in which no round is closed a crowd spreads its words over this share. */
-const SPREAD = 0.8;
-/** An aggregator with 64 links, each of which is there for a fifth of a second, hears one in so many milliseconds, and has other things to do. */
-const HEARING_MS = 8;
 
 /** What a trainer is made of. */
 export interface TrainerParts {
@@ -375,20 +370,17 @@ export class RoundTrainer {
 
   /** Where so many have something to say, who has its word before a round could be closed needs not say that it has begun. */
   #begunAtMs({ sinceMs }: Job): number {
-    return this.#sample.crowd > CROWD ? sinceMs + this.#parts.times.gatherMs / 2 : sinceMs;
+    return isCrowd(this.#sample.crowd) ? sinceMs + this.#parts.times.gatherMs / 2 : sinceMs;
   }
 
-  /**
-   * A crowd spreads what it has to say: over the time in which no round is closed, or over as long as an aggregator needs to hear so many.
-   * Those that were counted in the last round are waited for.
-   */
+  /** A crowd spreads what it has to say. Those that were counted in the last round are waited for. */
   #tellFromMs(): number {
-    const { crowd } = this.#sample;
-    if (crowd <= CROWD) return this.#learnedAtMs;
     const { times, pace } = this.#parts;
-    const spanMs = Math.max(SPREAD * times.gatherMs, crowd * HEARING_MS);
-    const place = this.#sample.placeOf(this.#self, (this.#head?.round ?? 0) + 1);
-    return this.#learnedAtMs + place * Math.min(spanMs, pace.deadlineMs / 2);
+    const spanMs = spreadMs(this.#sample.crowd, times, pace);
+    if (spanMs === 0) return this.#learnedAtMs;
+    return (
+      this.#learnedAtMs + spanMs * this.#sample.placeOf(this.#self, (this.#head?.round ?? 0) + 1)
+    );
   }
 
   #wordToTell(): TrainerWord | undefined {

@@ -203,6 +203,17 @@ function aggregator(self: string, pace: RoundPace = PACE) {
   return { machine, step, deliver, reputation };
 }
 
+t.test("a crowd that nobody has heard before is given the time to be heard", async (t) => {
+  const pace = { ...PACE, agentsMax: 1_000, deadlineMs: 60_000 };
+  const { step, deliver } = aggregator(FIRST, pace);
+  step(0, { kind: "trainers", peers: AGGREGATORS, inFleet: 1_000 });
+  for (const [at, name] of ["x", "y", "z"].entries())
+    t.notOk(kinds(deliver(1_000 + at, name)).includes("aggregate"), "the others speak later");
+  // A thousand spread their words over eight seconds.
+  t.notOk(kinds(step(9_900, { kind: "tick" })).includes("aggregate"));
+  t.ok(kinds(step(10_000, { kind: "tick" })).includes("aggregate"), "whoever was to speak has");
+});
+
 t.test("the first candidate closes the round when all that began have delivered", async (t) => {
   const { step, deliver } = aggregator(FIRST);
   for (const name of ["x", "y", "z"])
