@@ -526,8 +526,9 @@ export class RoundsAgent {
         break;
       }
       case "keep": {
-        const { id, hashes } = effect;
+        const { id, round, hashes } = effect;
         const { ether, bugs } = this.#stage;
+        this.#trace(`writes to disk: the model of round ${round}`);
         const done = (): void => {
           for (const hash of hashes) this.#models.add(hash);
         };
