@@ -18,7 +18,7 @@ export const learningBugs: readonly PlantedBug[] = [
     about: "a judge accepts whatever model the aggregator says came of the updates",
     file: "federated/rounds/judge.ts",
     find: 'if (input.modelHash !== modelHash) this.#convict(one, "another model comes of it");',
-    replace: "if (modelHash.length === 0) return;",
+    replace: 'if (input.modelHash !== modelHash) this.#decide(one.id, "accept");',
     options: WORLD,
   },
   {
