@@ -17,7 +17,7 @@ import { signWord, type TrainerWord } from "../../../src/federated/rounds/traine
 import type { Signer } from "../../../src/platform/signer.ts";
 import { Violation } from "./ledger.ts";
 import { lieAbout } from "./lies.ts";
-import type { AgentPlan, Stage } from "./plan.ts";
+import type { AgentPlan, PlantedBug, Stage } from "./plan.ts";
 import { Seat } from "./seat.ts";
 import { FIRST_MODEL, lookAt, putTogether, updateOf } from "./toy-model.ts";
 import { wordsFor } from "./trace-words.ts";
@@ -332,7 +332,7 @@ export class RoundsAgent {
   }
 
   #doTrainer(effect: TrainerEffect): void {
-    const { ether, ledger, bugs } = this.#stage;
+    const { ether, ledger } = this.#stage;
     switch (effect.kind) {
       case "fetch-base": {
         const { base } = effect;
@@ -371,15 +371,7 @@ export class RoundsAgent {
         };
         const said = (durable: boolean): void =>
           this.#toTrainer({ kind: "kept", updateHash: word.updateHash, durable });
-        if (bugs.has("tells-too-soon")) {
-          this.#soon(0, () => said(true));
-          this.#soon(ether.between(20, 200), done);
-        } else if (ether.chance(ether.loss / 4)) this.#soon(5, () => said(false));
-        else
-          this.#soon(ether.between(2, 10), () => {
-            done();
-            said(true);
-          });
+        this.#write("tells-too-soon", done, said);
         break;
       }
       case "tell": {
@@ -397,6 +389,20 @@ export class RoundsAgent {
       default:
         effect satisfies never;
     }
+  }
+
+  /** @param tooSoon planted: it says that the disk has it, and only then writes @param said hears whether it is on disk */
+  #write(tooSoon: PlantedBug, done: () => void, said: (durable: boolean) => void): void {
+    const { ether, bugs } = this.#stage;
+    if (bugs.has(tooSoon)) {
+      this.#soon(0, () => said(true));
+      this.#soon(ether.between(20, 200), done);
+    } else if (ether.chance(ether.loss / 4)) this.#soon(5, () => said(false));
+    else
+      this.#soon(ether.between(2, 10), () => {
+        done();
+        said(true);
+      });
   }
 
   #goOn(): void {
@@ -527,21 +533,12 @@ export class RoundsAgent {
       }
       case "keep": {
         const { id, round, hashes } = effect;
-        const { ether, bugs } = this.#stage;
         this.#trace(`writes to disk: the model of round ${round}`);
         const done = (): void => {
           for (const hash of hashes) this.#models.add(hash);
         };
         const said = (durable: boolean): void => this.#toJudge({ kind: "kept", id, durable });
-        if (bugs.has("votes-too-soon")) {
-          this.#soon(0, () => said(true));
-          this.#soon(ether.between(20, 200), done);
-        } else if (ether.chance(ether.loss / 4)) this.#soon(5, () => said(false));
-        else
-          this.#soon(ether.between(2, 10), () => {
-            done();
-            said(true);
-          });
+        this.#write("votes-too-soon", done, said);
         break;
       }
       case "verdict": {
