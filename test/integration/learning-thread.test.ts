@@ -12,6 +12,10 @@ import { samplesFor } from "../support/training/models.ts";
 const COUNT = 1_000;
 const random = new SeededRandom("learning-thread");
 const drawn = (): Float32Array => Float32Array.from({ length: COUNT }, () => random.next() - 0.5);
+const drawnBy = (name: string, count: number): Float32Array => {
+  const own = new SeededRandom(name);
+  return Float32Array.from({ length: count }, () => own.next() - 0.5);
+};
 const base = drawn();
 const updates = ["a", "b", "c", "d", "e"].map((sender) => ({
   sender,
@@ -47,6 +51,34 @@ t.test("updates come to the same bits in the thread as without one", async (t) =
     kind: "blamed",
     sender: "liar",
   });
+});
+
+t.test("updates that carry variates, of a length that no machine word is a part of", async (t) => {
+  const thread = open();
+  t.teardown(() => thread.close());
+  const parameterCount = 333;
+  const corrected = (): CombineJob => ({
+    ...job(),
+    parameterCount,
+    variates: true,
+    base: bytesOfWeights(base.subarray(0, parameterCount)),
+    updates: updates.map(({ sender }) => ({
+      sender,
+      bytes: packExactly(drawnBy(sender, 2 * parameterCount)),
+      weight: 1,
+      loss: 1,
+    })),
+  });
+  const alone = combine(corrected(), {
+    math: new PlainVectorMath(),
+    random: new SeededRandom("seed"),
+  });
+  t.equal(alone.kind, "combined");
+  t.same(await thread.combine(corrected(), "seed"), alone);
+  const [first] = corrected().updates;
+  const bytes = first?.bytes ?? new Uint8Array(0);
+  t.equal(await thread.inspect(bytes, { ...form, parameterCount, variates: true }), "good");
+  t.equal(await thread.inspect(bytes, { ...form, parameterCount }), "malformed");
 });
 
 t.test("an update is looked at, and is still there", async (t) => {

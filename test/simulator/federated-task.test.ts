@@ -312,3 +312,55 @@ t.test("samples without classes, and rounds that wait for a signal", async (t) =
   t.equal(classes, undefined);
   await stopAll(t, world);
 });
+
+t.test(
+  "agents that see different things find what is best for all, one killed on the way",
+  async (t) => {
+    const { world, agents, embedded } = await fleet("drift", ["east", "north", "west"]);
+    const seen: Record<string, ProgramDataset> = {
+      east: { features: [-1, 0, 1], labels: [0, 0, 0] },
+      north: { features: [1, 2, 3], labels: [1, 4, 4] },
+      west: { features: [-3, -2, 2], labels: [5, 3, 9] },
+    };
+    const ROUNDS = 150;
+    const taskOf = (name: string) =>
+      new FederatedTask({
+        name: "drift",
+        modelFn: () => ({
+          inputShape: [1],
+          layers: [{ kind: "dense", units: 1 }],
+          loss: "mean-squared-error",
+        }),
+        // All of it is trained on.
+        datasetFn: () => ({ ...seen[name]!, test: { features: [0], labels: [0] } }),
+        client: { epochs: 5, batchSize: 3, learningRate: 0.05, scaffold: true },
+        rounds: ROUNDS,
+        pace: { agentsMin: 3, deadlineMs: 20_000, takeoverMs: 5_000 },
+      });
+    const tasks = agents.map(({ id }) => taskOf(id));
+    for (const [at, task] of tasks.entries())
+      await world.settle(embedded[at]!.attachTask(task, { lookMs: at === 0 ? 0 : 20_000 }));
+    await world.until("rounds", () => (tasks[0]!.status?.round ?? 0) >= 20, 600_000);
+    const north = agents[1]!;
+    north.crash();
+    await world.clock.advance(10_000);
+    await north.start(agents[0]!);
+    const again = taskOf("north");
+    await world.settle(new EmbeddedAgent(north.agent).attachTask(again));
+    await world.until("the last round", () => again.status?.round === ROUNDS, 3_600_000);
+    // Least squares over all nine samples.
+    const [x, y] = [
+      Object.values(seen).flatMap((one) => one.features as number[]),
+      Object.values(seen).flatMap((one) => one.labels as number[]),
+    ];
+    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    const slope =
+      mean(x.map((value, at) => (value - mean(x)) * (y[at]! - mean(y)))) /
+      mean(x.map((value) => (value - mean(x)) ** 2));
+    const { outputs } = await world.settle(tasks[2]!.predict([[10]]));
+    const best = mean(y) + slope * (10 - mean(x));
+    const learned = outputs[0]![0]!;
+    t.ok(Math.abs(learned - best) < 1e-3, `${learned}, least squares say ${best}`);
+    await stopAll(t, world);
+  },
+);

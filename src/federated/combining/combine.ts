@@ -7,10 +7,11 @@ import { clearNormalization } from "../personalization/fed-bn.ts";
 import { AggregationError, type Contribution } from "../strategies/aggregation.ts";
 import type { CustomRules } from "../strategies/custom-rules.ts";
 import { StrategyRegistry } from "../strategies/registry.ts";
-import type { StrategyState } from "../strategies/strategy.ts";
+import type { Strategy, StrategyState, StrategyStep } from "../strategies/strategy.ts";
 import { decodeState, encodeState } from "../strategies/strategy-state.ts";
 import { unpackExactly } from "./exact-packing.ts";
 import { letGo } from "./let-go.ts";
+import { partContributions, rememberVariate, withoutVariate } from "./variates.ts";
 import { bytesOfWeights, weightsOfBytes } from "./weights-codec.ts";
 
 /** One update of a round, as it travelled. */
@@ -31,6 +32,8 @@ export interface CombineJob {
   readonly parameterCount: number;
   /** Whether updates are compressed; they are float32 otherwise, plain or packed exactly. */
   readonly compressed: boolean;
+  /** Whether updates carry SCAFFOLD's variates behind the change of the model. */
+  readonly variates?: boolean;
   /** Parts of the model that stay at each agent: what updates say of them does not count. */
   readonly kept?: readonly ParameterInfo[];
   /** The model that the round begins with. */
@@ -56,7 +59,7 @@ export type Combined =
 export type Inspected = "good" | "empty" | "malformed";
 
 /** The form of a task's updates. */
-export type UpdateForm = Pick<CombineJob, "parameterCount" | "compressed">;
+export type UpdateForm = Pick<CombineJob, "parameterCount" | "compressed" | "variates">;
 
 /**
  * Makes the next model of a round's updates. Synchronous and long for large models.
@@ -87,13 +90,15 @@ export function combine(
     }
     const before: StrategyState =
       state === undefined ? strategy.begin(parameterCount) : decodeState(state, parameterCount);
-    const stepped = strategy.step(model, contributions, before, context);
-    const { previous, moments } = stepped.state;
-    const remembers = previous !== undefined || Object.keys(moments).length > 0;
+    const { model: next, state: after } =
+      job.variates === true
+        ? stepWithVariates(strategy, model, contributions, before, context)
+        : strategy.step(model, contributions, before, context);
+    const remembers = after.previous !== undefined || Object.keys(after.moments).length > 0;
     const combined: Combined = {
       kind: "combined",
-      model: bytesOfWeights(stepped.model),
-      ...(remembers && { state: encodeState(stepped.state) }),
+      model: bytesOfWeights(next),
+      ...(remembers && { state: encodeState(after) }),
     };
     // A program's own rule may have kept them.
     if (rules === undefined) for (const { values } of contributions) letGo(values);
@@ -105,6 +110,21 @@ export function combine(
   }
 }
 
+/** One round of SCAFFOLD: the model moves by the changes, and what the agents agree on is made anew. */
+function stepWithVariates(
+  strategy: Strategy,
+  model: Float32Array,
+  contributions: readonly Contribution[],
+  state: StrategyState,
+  context: { readonly math: VectorMath; readonly random: Random },
+): Pick<StrategyStep, "model" | "state"> {
+  const { length } = model;
+  const { changes, variates } = partContributions(contributions, length);
+  const stepped = strategy.step(model, changes, withoutVariate(state), context);
+  const agreed = strategy.combine(variates, { ...context, length });
+  return { model: stepped.model, state: rememberVariate(stepped.state, agreed) };
+}
+
 /** Looks at an update, which for a large one takes as long as to read all of it. Never throws. */
 export function inspect(bytes: Uint8Array, form: UpdateForm): Inspected {
   const values = valuesOf(bytes, form);
@@ -114,6 +134,7 @@ export function inspect(bytes: Uint8Array, form: UpdateForm): Inspected {
   return is;
 }
 
+/** Where a model has come to rest, updates may be no more than the variate that keeps it there: that is work as well. */
 function lookedAt(values: Float32Array): Inspected {
   let isEmpty = true;
   for (const value of values) {
@@ -127,15 +148,15 @@ function lookedAt(values: Float32Array): Inspected {
 /** @returns in words why it is no update of this model */
 function valuesOf(
   bytes: Uint8Array,
-  { parameterCount, compressed }: UpdateForm,
+  { parameterCount, compressed, variates = false }: UpdateForm,
 ): Float32Array | string {
+  const length = variates ? 2 * parameterCount : parameterCount;
   if (!compressed)
     return (
-      unpackExactly(bytes, parameterCount) ??
-      `${bytes.length} bytes are no update of ${parameterCount} values`
+      unpackExactly(bytes, length) ?? `${bytes.length} bytes are no update of ${length} values`
     );
   try {
-    return decompress(bytes, parameterCount);
+    return decompress(bytes, length);
   } catch (error) {
     if (error instanceof CompressionError) return error.message;
     throw error;

@@ -4,12 +4,14 @@ import type { Evaluation } from "../../platform/training-backend.ts";
 import { layOut } from "../../platform/training-layout.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
 import type { CombineJob } from "../combining/combine.ts";
+import { variateIn } from "../combining/variates.ts";
 import { bytesOfWeights, weightsOfBytes } from "../combining/weights-codec.ts";
 import type { OwnModelMemory } from "../personalization/own-model-memory.ts";
 import { headOf, RoundChain, type RoundHead } from "../rounds/chain.ts";
 import type { RoundRecord } from "../rounds/round-record.ts";
 import type { RoundsTalk } from "../rounds/talk.ts";
 import type { KnownTask } from "../tasks/known-task.ts";
+import { isCorrected } from "../tasks/task-spec.ts";
 import type { LearningActivity, LearningRound } from "../view.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { type KeptModels, ModelKeeper } from "./model-keeper.ts";
@@ -19,7 +21,7 @@ import type { DataOffer } from "./program-data.ts";
 import type { ReadingsSource } from "./readings-source.ts";
 import type { LearningRoles, RoundParts } from "./round-parts.ts";
 import { RoundRunner } from "./round-runner.ts";
-import { combineScaled, scaleIn } from "./scale-round.ts";
+import { combineScaled, scaleIn, strategyStateIn } from "./scale-round.ts";
 import type { StreamNews, StreamPart } from "./stream-part.ts";
 import {
   openingOf,
@@ -46,6 +48,7 @@ export interface JoinedTaskParts
     | "trainer"
     | "samples"
     | "opening"
+    | "variateIn"
     | "combine"
     | "inspect"
     | "head"
@@ -120,6 +123,7 @@ export class JoinedTask {
       head,
       ...("trainer" in data && { trainer: data.trainer, samples: data.samples }),
       ...openingOf(known, parts.signer, "streams" in data ? data.streams : undefined),
+      ...correctedBy(known, parts.parameterCount),
       combine: (job, seed) => {
         const channels = scaledChannels(known);
         return channels === undefined
@@ -485,4 +489,16 @@ function shown({ loss, accuracy }: Evaluation): NonNullable<HeardRound["evaluati
 function keptOf({ manifest }: KnownTask): Pick<CombineJob, "kept"> {
   const { personalization, model } = manifest.spec;
   return personalization?.kind === "fed-bn" ? { kept: layOut(model).parameters } : {};
+}
+
+/** @returns how what gradients are corrected by is read, where they are */
+function correctedBy(known: KnownTask, parameterCount: number): Pick<RoundParts, "variateIn"> {
+  if (!isCorrected(known.manifest.spec)) return {};
+  const channels = scaledChannels(known);
+  return {
+    variateIn: (joint) => {
+      const state = channels === undefined ? joint : strategyStateIn(joint, channels);
+      return state && variateIn(state, parameterCount);
+    },
+  };
 }

@@ -1,12 +1,14 @@
 import type { Random } from "../../platform/random.ts";
 import type { Evaluation, Samples } from "../../platform/training-backend.ts";
 import type { RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
+import { ClientVariate } from "../clients/client-variate.ts";
 import { packExactly } from "../combining/exact-packing.ts";
+import { withVariate } from "../combining/variates.ts";
 import { ErrorFeedback } from "../compression/error-feedback.ts";
 import { shuffle } from "../data/draw.ts";
 import { metaSteps } from "../personalization/meta-steps.ts";
 import { OwnModel } from "../personalization/own-model.ts";
-import type { TaskSpec } from "../tasks/task-spec.ts";
+import { isCorrected, type TaskSpec } from "../tasks/task-spec.ts";
 
 /** What an agent has to learn from, and to be judged by. */
 export interface OwnSamples {
@@ -45,6 +47,7 @@ export class LocalTrainer {
   /** Beside the global one, where the task wants it. */
   readonly own: OwnModel | undefined;
   readonly #feedback: ErrorFeedback | undefined;
+  readonly #variate: ClientVariate | undefined;
   /** To judge and to run models while another is trained. */
   #second: Promise<RunnableModel> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -64,6 +67,7 @@ export class LocalTrainer {
         runner,
         random: random.fork("own"),
       });
+    this.#variate = isCorrected(spec) ? new ClientVariate() : undefined;
     const { errorFeedback = false, ...options } = parts.spec.compression ?? {};
     this.#feedback = errorFeedback
       ? new ErrorFeedback(options, parts.random.fork("rounding"))
@@ -81,10 +85,15 @@ export class LocalTrainer {
 
   /**
    * One round. @returns undefined when it was abandoned
+   * @param agreed what gradients are corrected by, where the task wants that: the variate of all
    * @throws TrainingError `training.not-finite` when training diverges
    * @throws DataError where samples can not be had any more
    */
-  async train(base: Float32Array, samples: OwnSamples): Promise<TrainedUpdate | undefined> {
+  async train(
+    base: Float32Array,
+    samples: OwnSamples,
+    agreed: Float32Array = new Float32Array(base.length),
+  ): Promise<TrainedUpdate | undefined> {
     const stop = new AbortController();
     this.#stop = stop;
     await samples.refresh?.();
@@ -93,33 +102,48 @@ export class LocalTrainer {
     const trained =
       this.own?.options.kind === "per-fed-avg"
         ? await this.#metaTrain(start, train, this.own.options.innerLearningRate, stop.signal)
-        : await this.#train(start, train, stop.signal, this.#alone);
+        : await this.#train(start, train, stop.signal, {
+            ...(this.#alone !== undefined && { from: this.#alone }),
+            ...(this.#variate !== undefined && { correction: this.#variate.correction(agreed) }),
+          });
     if (trained === undefined || stop.signal.aborted) return undefined;
     this.#alone = undefined;
-    const { weights, loss } = trained;
-    const delta = weights.map((value, at) => value - (start[at] ?? 0));
-    this.own?.trained(weights, delta);
-    return { bytes: this.#packed(delta), samples: train.count, loss };
+    const { weights: after, loss } = trained;
+    const delta = after.map((value, at) => value - (start[at] ?? 0));
+    this.own?.trained(after, delta);
+    const { learningRate } = this.#client;
+    const steps = this.#stepsOf(train);
+    const variate = this.#variate?.trained({ agreed, before: start, after, steps, learningRate });
+    const bytes = this.#packed(variate === undefined ? delta : withVariate(delta, variate));
+    return { bytes, samples: train.count, loss };
   }
 
   /**
    * Trains on from where it has come to alone, or else from a head of which no round comes: the next update is how far that is from its own
-   * base. Models of which a part stays at each agent are left as they are.
+   * base. Models of which a part stays at each agent are left as they are, and so are those whose gradients are corrected by what all see.
    * @returns false when it was abandoned @throws TrainingError, DataError as {@link train}
    */
   async trainAlone(base: Float32Array, samples: OwnSamples): Promise<boolean> {
-    if (this.own !== undefined) return true;
+    if (this.own !== undefined || this.#variate !== undefined) return true;
     const stop = new AbortController();
     this.#stop = stop;
     await samples.refresh?.();
-    const trained = await this.#train(base, samples.train, stop.signal, this.#alone);
+    const trained = await this.#train(base, samples.train, stop.signal, {
+      ...(this.#alone !== undefined && { from: this.#alone }),
+    });
     if (trained === undefined || stop.signal.aborted) return false;
     this.#alone = trained.weights;
     return true;
   }
 
-  /** @param from where it begins, where that is not the model that it is measured against */
-  async #train(start: Float32Array, train: Samples, signal: AbortSignal, from = start) {
+  /** @param how `from`: where it begins, where that is not the model that it is measured against */
+  async #train(
+    start: Float32Array,
+    train: Samples,
+    signal: AbortSignal,
+    how: { readonly from?: Float32Array; readonly correction?: Float32Array },
+  ) {
+    const { from = start, correction } = how;
     const { model, random, onProgress } = this.#parts;
     const { epochs, batchSize, learningRate, momentum, weightDecay, clippingNorm, proximalMu } =
       this.#client;
@@ -146,6 +170,7 @@ export class LocalTrainer {
           ...(velocity !== undefined && { velocity }),
           ...(clippingNorm !== undefined && { clippingNorm }),
           ...(proximalMu > 0 && { proximal: { mu: proximalMu, anchor: start } }),
+          ...(correction !== undefined && { correction }),
         },
         {
           signal,
@@ -168,10 +193,16 @@ export class LocalTrainer {
     signal: AbortSignal,
   ): ReturnType<typeof metaSteps> {
     const { model, random, onProgress } = this.#parts;
-    const { epochs, batchSize, learningRate } = this.#client;
-    const steps = epochs * Math.ceil(train.count / batchSize);
+    const { batchSize, learningRate } = this.#client;
+    const steps = this.#stepsOf(train);
     const plan = { steps, batchSize, innerLearningRate, learningRate };
     return metaSteps(model, train, plan, start, random, { signal, onProgress });
+  }
+
+  /** That a round takes. */
+  #stepsOf(train: Samples): number {
+    const { epochs, batchSize } = this.#client;
+    return epochs * Math.ceil(train.count / batchSize);
   }
 
   get #client() {

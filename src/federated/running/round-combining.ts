@@ -1,6 +1,7 @@
 import type { Combined, Inspected } from "../combining/combine.ts";
 import type { RoundHead } from "../rounds/chain.ts";
 import type { Counted } from "../rounds/step.ts";
+import { isCorrected } from "../tasks/task-spec.ts";
 import type { RoundParts } from "./round-parts.ts";
 import type { RoundTensors } from "./round-tensors.ts";
 
@@ -72,7 +73,11 @@ export class RoundCombining {
 
   #form() {
     const { spec, parameterCount } = this.#parts;
-    return { parameterCount, compressed: spec.compression !== undefined };
+    return {
+      parameterCount,
+      compressed: spec.compression !== undefined,
+      ...(isCorrected(spec) && { variates: true }),
+    };
   }
 }
 

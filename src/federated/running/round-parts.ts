@@ -85,6 +85,11 @@ export interface RoundParts {
   readonly samples?: OwnSamples;
   /** Absent where round 1 trains as all others. */
   readonly opening?: OpeningRound;
+  /**
+   * Reads what gradients are corrected by out of what the strategy remembers; absent where they are not.
+   * @returns undefined where there is nothing yet @throws AggregationError for what is none
+   */
+  readonly variateIn?: (state: Uint8Array) => Float32Array | undefined;
   /** Says something to an agent; resolves when it has heard it. @throws NetworkError */
   readonly tell: (to: PeerId, talk: RoundsTalk) => Promise<void>;
   /** To whom there is a link, and that learn too. */

@@ -65,6 +65,11 @@ export function scaleIn(joint: Uint8Array, channels: number): Normalization | un
   return partState(joint, channels)?.scale;
 }
 
+/** @returns what the strategy remembers, of a round's state; undefined where that is nothing yet */
+export function strategyStateIn(joint: Uint8Array, channels: number): Uint8Array | undefined {
+  return partState(joint, channels)?.state;
+}
+
 function agreeScale({ base, updates }: CombineJob, channels: number): Combined {
   const told = new Map<PeerId, readonly ChannelMoments[]>();
   for (const { sender, bytes } of updates) {

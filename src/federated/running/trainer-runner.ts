@@ -22,6 +22,8 @@ export class TrainerRunner {
   readonly #machine: RoundTrainer;
   readonly #loop: MachineLoop<Untimed<TrainerInput>, TrainerEffect>;
   #base: Base | undefined;
+  /** What gradients are corrected by that go out from that model, where the task wants it. */
+  #agreed: { readonly baseHash: string; readonly variate: Float32Array | undefined } | undefined;
 
   constructor(scene: RoundScene, training: TrainingParts) {
     this.#scene = scene;
@@ -101,7 +103,24 @@ export class TrainerRunner {
 
   async #fetchBase(base: Base, aggregator: PeerId | undefined): Promise<void> {
     const had = await this.#scene.tensors.model(base.baseHash, aggregator);
-    this.input({ kind: "base", base, had: had !== undefined });
+    this.input({ kind: "base", base, had: had !== undefined && (await this.#agreesOn(base)) });
+  }
+
+  /** Has what the agents agreed on with that model. @returns false where it can not be had */
+  async #agreesOn({ baseHash }: Base): Promise<boolean> {
+    const { head, tensors, parts } = this.#scene;
+    if (parts.variateIn === undefined) return true;
+    const { modelHash, stateHash, aggregator } = head;
+    if (modelHash !== baseHash) return false;
+    const state = stateHash === undefined ? undefined : await tensors.state(stateHash, aggregator);
+    if (stateHash !== undefined && state === undefined) return false;
+    try {
+      this.#agreed = { baseHash, variate: state && parts.variateIn(state) };
+      return true;
+    } catch (error) {
+      parts.logger.warn("what gradients are corrected by can not be read", { error });
+      return false;
+    }
   }
 
   async #train(base: Base): Promise<void> {
@@ -111,7 +130,7 @@ export class TrainerRunner {
       const trained =
         opening !== undefined && base.baseRound === 0
           ? opening.update()
-          : await trainer.train(weights, samples);
+          : await trainer.train(weights, samples, this.#variateOf(base));
       if (trained === undefined) return;
       this.input({
         kind: "trained",
@@ -122,6 +141,14 @@ export class TrainerRunner {
         loss: Math.max(0, trained.loss),
       });
     });
+  }
+
+  /** @returns undefined before the agents have agreed on any */
+  #variateOf({ baseHash }: Base): Float32Array | undefined {
+    if (this.#scene.parts.variateIn === undefined) return undefined;
+    if (this.#agreed?.baseHash !== baseHash)
+      throw new Error("what the agents agreed on with the model it begins with is gone");
+    return this.#agreed.variate;
   }
 
   /** Nobody hears of it before the next head is there. */

@@ -17,6 +17,18 @@ import { LearningError } from "./learning-error.ts";
 
 /** The most contributions of a round. */
 const UPDATES_MAX = 1_024;
+/** An update has two values for each, and what the strategy remembers up to four. */
+const CORRECTED_PARAMETERS_MAX = 12_000_000;
+/** What comes of them grows as what goes in. */
+const MEASURELESS_RULES: ReadonlySet<string> = new Set([
+  "mean",
+  "median",
+  "trimmed-mean",
+  "geometric-median",
+  "krum",
+  "multi-krum",
+  "bulyan",
+]);
 
 const modelOptions = Type.Object(
   {
@@ -157,17 +169,44 @@ function contradictionIn(spec: TaskSpec): string | undefined {
     return `pace.buffered.updates (${buffered.updates}) is above pace.agentsMax (${agentsMax})`;
   if (spec.client.kind !== "local")
     return `client.kind: ${spec.client.kind} is for the lab; agents train with local`;
-  if (spec.client.scaffold)
-    return "client.scaffold: variates do not travel between agents yet; use proximalMu against drift";
+  let parameterCount: number;
   try {
-    layOut(modelOf(spec));
+    ({ parameterCount } = layOut(modelOf(spec)));
     new StrategyRegistry().strategy(spec.strategy ?? {});
   } catch (error) {
     const where = error instanceof AggregationError ? "strategy" : "model";
     return `${where}: ${(error as Error).message}`;
   }
   const { personalization } = spec;
-  return (personalization && personalFault(personalization, modelOf(spec))) ?? streamFaultIn(spec);
+  return (
+    (personalization && personalFault(personalization, modelOf(spec))) ??
+    (isCorrected(spec) ? correctionFaultIn(spec, parameterCount) : undefined) ??
+    streamFaultIn(spec)
+  );
+}
+
+/** Whether agents correct their gradients by what all see: SCAFFOLD. */
+export function isCorrected({ client }: Pick<TaskSpec, "client">): boolean {
+  return client.kind === "local" && client.scaffold;
+}
+
+/** What SCAFFOLD asks of the rest: that c is the mean gradient, of one head, by the measure of gradients. */
+function correctionFaultIn(spec: TaskSpec, parameterCount: number): string | undefined {
+  const { client, strategy, compression, pace, personalization } = spec;
+  if (client.kind === "local" && client.momentum > 0)
+    return "client.momentum: with scaffold a step has to be as long as its gradient; leave momentum out";
+  const rule = (strategy as { readonly rule?: { readonly kind?: string } } | undefined)?.rule;
+  if (rule?.kind !== undefined && !MEASURELESS_RULES.has(rule.kind))
+    return `strategy.rule: ${rule.kind} would measure gradients as if they were updates; with client.scaffold take one of ${[...MEASURELESS_RULES].join(", ")}`;
+  if (compression !== undefined)
+    return "compression: what client.scaffold corrects by has to arrive as it is; leave one of them out";
+  if (pace.buffered !== undefined)
+    return "pace.buffered: client.scaffold wants rounds that begin with one model; leave one of them out";
+  if (personalization?.kind === "fed-bn" || personalization?.kind === "per-fed-avg")
+    return `personalization.kind: ${personalization.kind} trains in a way that client.scaffold does not correct; take fine-tune or ditto`;
+  return parameterCount > CORRECTED_PARAMETERS_MAX
+    ? `client.scaffold: the model has ${parameterCount} parameters, agents correct up to ${CORRECTED_PARAMETERS_MAX}`
+    : undefined;
 }
 
 /** What a binding to streams asks of the rest. */

@@ -12,6 +12,7 @@ t.test("what is left out is filled in", async (t) => {
 });
 
 t.test("what can not be is refused by name", async (t) => {
+  const corrected = { kind: "local", learningRate: 0.1, scaffold: true };
   const faults: Record<string, [object, RegExp]> = {
     "a key that is none": [{ pase: {} }, /pase is not known; did you mean pace/],
     "no rounds": [{ rounds: 0 }, /rounds/],
@@ -38,8 +39,31 @@ t.test("what can not be is refused by name", async (t) => {
       { pace: { agentsMax: 3, buffered: { updates: 4 } } },
       /pace.buffered.updates \(4\)/,
     ],
-    scaffold: [{ client: { kind: "local", learningRate: 0.1, scaffold: true } }, /client.scaffold/],
+    "variates of steps with momentum": [
+      { client: { ...corrected, momentum: 0.9 } },
+      /client.momentum.*leave momentum out/,
+    ],
+    "variates by a rule that measures": [
+      { client: corrected, strategy: { rule: { kind: "centred-clipping", radius: 1 } } },
+      /strategy.rule: centred-clipping.*trimmed-mean/,
+    ],
+    "variates that are compressed": [
+      { client: corrected, compression: { quantize: "int8" } },
+      /compression.*client.scaffold/,
+    ],
+    "variates of rounds that do not wait": [
+      { client: corrected, pace: { buffered: { updates: 2 } } },
+      /pace.buffered: client.scaffold/,
+    ],
+    "variates beside training of another kind": [
+      {
+        client: corrected,
+        personalization: { kind: "per-fed-avg", innerLearningRate: 0.1, learningRate: 0.1 },
+      },
+      /personalization.kind: per-fed-avg/,
+    ],
   };
+  t.ok(specWith({ client: corrected, strategy: { rule: { kind: "median" } } }));
   for (const [name, [changes, message]] of Object.entries(faults))
     t.throws(() => specWith(changes), { code: "learning.spec", message }, name);
   for (const document of [undefined, null, 7, "rounds: 3", []])
