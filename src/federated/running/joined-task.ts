@@ -1,18 +1,14 @@
 import type { KeyValueStore } from "../../platform/key-value-store.ts";
 import type { PeerId } from "../../platform/signer.ts";
-import type { Evaluation } from "../../platform/training-backend.ts";
-import { layOut } from "../../platform/training-layout.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
-import type { CombineJob } from "../combining/combine.ts";
-import { variateIn } from "../combining/variates.ts";
 import { bytesOfWeights, weightsOfBytes } from "../combining/weights-codec.ts";
 import type { OwnModelMemory } from "../personalization/own-model-memory.ts";
 import { headOf, RoundChain, type RoundHead } from "../rounds/chain.ts";
 import type { RoundRecord } from "../rounds/round-record.ts";
 import type { RoundsTalk } from "../rounds/talk.ts";
 import type { KnownTask } from "../tasks/known-task.ts";
-import { isCorrected } from "../tasks/task-spec.ts";
-import type { LearningActivity, LearningRound } from "../view.ts";
+import type { LearningActivity } from "../view.ts";
+import { type HeardRound, HeardRounds } from "./heard-rounds.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { type KeptModels, ModelKeeper } from "./model-keeper.ts";
 import { type OwnData, openOwnData } from "./own-data.ts";
@@ -21,18 +17,11 @@ import type { DataOffer } from "./program-data.ts";
 import type { ReadingsSource } from "./readings-source.ts";
 import type { LearningRoles, RoundParts } from "./round-parts.ts";
 import { RoundRunner } from "./round-runner.ts";
-import { combineScaled, scaleIn, strategyStateIn } from "./scale-round.ts";
+import { scaleIn } from "./scale-round.ts";
 import type { StreamNews, StreamPart } from "./stream-part.ts";
-import {
-  openingOf,
-  openTaskStreams,
-  releaseTaskStreams,
-  scaledChannels,
-  servingOwner,
-} from "./task-streams.ts";
+import { combiningOf, correctedBy } from "./task-combining.ts";
+import { openingOf, openTaskStreams, releaseTaskStreams, servingOwner } from "./task-streams.ts";
 
-/** Rounds that are shown. */
-const ROUNDS_KEPT_MAX = 1_024;
 /**
  * A model is written to flash no more often than this, but by members of the committee: they write each, since a round that nobody
  * has any more after a power cut is the end of its task.
@@ -66,15 +55,11 @@ export interface JoinedTaskParts
   /** Rounds that were heard of before it was joined anew. */
   readonly earlier?: readonly HeardRound[];
   readonly head: RoundHead;
-  readonly wallMs: () => number;
   /** Remembers which models are kept on the shelf. @throws StoreError */
   readonly rememberKept: (models: KeptModels) => Promise<void>;
   /** What the last run kept there. */
   readonly kept: KeptModels;
 }
-
-/** A round as it was heard of. */
-export type HeardRound = Omit<LearningRound, "aggregator"> & { readonly aggregator: PeerId };
 
 /** One task that this agent takes part in: its rounds, its training, and what is shown of both. */
 export class JoinedTask {
@@ -84,8 +69,7 @@ export class JoinedTask {
   readonly #data: OwnData;
   readonly #keeping: WakeUp;
   readonly #roundsMax: number;
-  readonly #rounds: HeardRound[] = [];
-  #heardAtMs: number | undefined;
+  readonly #rounds: HeardRounds;
   #decision: Uint8Array | undefined;
   readonly #keeper: ModelKeeper;
   readonly #stopping: AbortController;
@@ -110,7 +94,7 @@ export class JoinedTask {
     this.#roundsMax = spec.rounds;
     this.#keeper = new ModelKeeper({ ...parts, remember: parts.rememberKept });
     this.#stopping = stopping;
-    this.#rounds.push(...(parts.earlier ?? []));
+    this.#rounds = new HeardRounds(clock, parts.earlier);
     this.#parts = parts;
     this.#data = data;
     this.#decision = known.head?.bytes;
@@ -124,14 +108,7 @@ export class JoinedTask {
       ...("trainer" in data && { trainer: data.trainer, samples: data.samples }),
       ...openingOf(known, parts.signer, "streams" in data ? data.streams : undefined),
       ...correctedBy(known, parts.parameterCount),
-      combine: (job, seed) => {
-        const channels = scaledChannels(known);
-        return channels === undefined
-          ? parts.ground.combine({ ...job, ...keptOf(known) }, seed)
-          : combineScaled(job, channels, (inner) =>
-              parts.ground.combine({ ...inner, ...keptOf(known) }, seed),
-            );
-      },
+      combine: combiningOf(known, parts.ground),
       inspect: (bytes, form) => parts.ground.inspect(bytes, form),
       keepVoted: (round, hashes) => this.#keeper.keepVoted({ round, hashes }),
       decision: () => this.#decision,
@@ -218,11 +195,11 @@ export class JoinedTask {
 
   /** With larger numbers, oldest first. */
   rounds(after: number, limit: number): readonly HeardRound[] {
-    return this.#rounds.filter(({ round }) => round > after).slice(0, limit);
+    return this.#rounds.after(after, limit);
   }
 
   get latest(): HeardRound | undefined {
-    return this.#rounds.at(-1);
+    return this.#rounds.latest;
   }
 
   start(): void {
@@ -275,7 +252,8 @@ export class JoinedTask {
     this.#runner.goOn(headOf(record));
     this.#allow();
     this.#goOnWithStreams();
-    this.#note(record, taken.kind === "next");
+    this.#rounds.hear(record, taken.kind === "next");
+    this.#judgeNewest();
     this.#personal?.follow(record.round);
     const nowMs = this.#parts.clock.monotonicMs();
     this.#keeping.at(this.#isMember ? nowMs : this.#keeper.headAtMs + KEEP_EVERY_MS);
@@ -419,7 +397,7 @@ export class JoinedTask {
       memory: this.#parts.ownMemory,
       newest: () => this.#newest(),
       onMade: (round, weights) => this.#serveOwn(round, weights),
-      onJudged: (round, evaluation) => this.#judged(round, { ownEvaluation: shown(evaluation) }),
+      onJudged: (round, evaluation) => this.#rounds.judged(round, "ownEvaluation", evaluation),
     });
   }
 
@@ -439,66 +417,22 @@ export class JoinedTask {
     void this.#keeper.keepServed(streams.durable);
   }
 
-  #note(record: RoundRecord, isNext: boolean): void {
-    const { clock, wallMs } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    const since = isNext ? this.#heardAtMs : undefined;
-    this.#heardAtMs = nowMs;
-    const { round, aggregator, updates, samples, samplesTotal, modelHash } = record;
-    this.#rounds.push({
-      round,
-      heardAtMs: wallMs(),
-      ...(since !== undefined && { tookMs: Math.round(nowMs - since) }),
-      aggregator,
-      updates,
-      samples,
-      samplesTotal,
-      modelHash,
-    });
-    if (this.#rounds.length > ROUNDS_KEPT_MAX) this.#rounds.shift();
+  /** Tells how good the newest model is on what was kept back here. */
+  #judgeNewest(): void {
     // Before the scale is known a loss would say nothing.
     if (this.streams?.isScaled === false) return;
     if (!("samples" in this.#data) || this.#data.samples.test.count === 0) return;
-    this.#judge(round).catch((error: unknown) =>
+    this.#judge(this.head.round).catch((error: unknown) =>
       this.#parts.logger.debug("a model was not judged", { error }),
     );
   }
 
-  /** How good the newest model is on what was kept back here. */
   async #judge(round: number): Promise<void> {
     if (!("trainer" in this.#data)) return;
     const { trainer, samples } = this.#data;
     const newest = await this.#newest();
     if (newest === undefined || this.head.round !== round) return;
     const evaluation = await trainer.evaluate(newest.weights, samples.test);
-    this.#judged(round, { evaluation: shown(evaluation) });
+    this.#rounds.judged(round, "evaluation", evaluation);
   }
-
-  #judged(round: number, by: Pick<HeardRound, "evaluation" | "ownEvaluation">): void {
-    const at = this.#rounds.findIndex((each) => each.round === round);
-    const heard = this.#rounds[at];
-    if (heard !== undefined) this.#rounds[at] = { ...heard, ...by };
-  }
-}
-
-function shown({ loss, accuracy }: Evaluation): NonNullable<HeardRound["evaluation"]> {
-  return { loss, ...(accuracy !== undefined && { accuracy }) };
-}
-
-/** @returns what of the model stays at each agent, where anything does */
-function keptOf({ manifest }: KnownTask): Pick<CombineJob, "kept"> {
-  const { personalization, model } = manifest.spec;
-  return personalization?.kind === "fed-bn" ? { kept: layOut(model).parameters } : {};
-}
-
-/** @returns how what gradients are corrected by is read, where they are */
-function correctedBy(known: KnownTask, parameterCount: number): Pick<RoundParts, "variateIn"> {
-  if (!isCorrected(known.manifest.spec)) return {};
-  const channels = scaledChannels(known);
-  return {
-    variateIn: (joint) => {
-      const state = channels === undefined ? joint : strategyStateIn(joint, channels);
-      return state && variateIn(state, parameterCount);
-    },
-  };
 }

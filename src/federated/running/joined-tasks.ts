@@ -5,7 +5,8 @@ import type { RoundRecord } from "../rounds/round-record.ts";
 import { type KnownTask, stateOf } from "../tasks/known-task.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import { firstWeights } from "./first-weights.ts";
-import { type HeardRound, JoinedTask } from "./joined-task.ts";
+import type { HeardRound } from "./heard-rounds.ts";
+import { JoinedTask } from "./joined-task.ts";
 import type { LearningDeskParts } from "./learning-desk-parts.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { ProgramDesk } from "./program-desk.ts";
@@ -129,7 +130,7 @@ export class JoinedTasks {
   }
 
   async #open(known: KnownTask): Promise<void> {
-    const { book, shelf, clock, random, roles, recordIn, onEvent, onJoined } = this.#parts;
+    const { book, shelf, random, roles, recordIn, onEvent, onJoined } = this.#parts;
     const { task, spec, firstModelHash } = known.manifest;
     this.#ground ??= this.#parts.openGround();
     const ground = await this.#ground;
@@ -145,7 +146,6 @@ export class JoinedTasks {
         ...this.#parts,
         ground: this.programs.over(ground),
         random: random.fork(`task/${task}`),
-        wallMs: () => clock.wallMs(),
         parameterCount: layOut(spec.model).parameterCount,
         head: record === undefined ? firstHead(firstModelHash) : headOf(record),
         keepWord: (kept) => memory.keepWord(task, kept),

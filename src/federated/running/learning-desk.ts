@@ -15,7 +15,8 @@ import type {
   LearningView,
 } from "../view.ts";
 import { firstWeights } from "./first-weights.ts";
-import type { HeardRound, JoinedTask } from "./joined-task.ts";
+import type { HeardRound } from "./heard-rounds.ts";
+import type { JoinedTask } from "./joined-task.ts";
 import { JoinedTasks } from "./joined-tasks.ts";
 import type { LearningDeskParts } from "./learning-desk-parts.ts";
 import type { LearningPrograms } from "./learning-programs.ts";
