@@ -192,6 +192,20 @@ async function served(seed: string, more: object = {}) {
   return { made, world, agents, task };
 }
 
+t.test("what agents normalise by and what they correct their drift by come together", async (t) => {
+  const client = { kind: "local", learningRate: 0.05, epochs: 3, batchSize: 16, scaffold: true };
+  const { made, agents, task } = await served("corrected", { client });
+  for (const agent of agents) {
+    t.match(learning(agent).task(task), { round: 12, state: "finished" });
+    t.ok(servingOf(agent, task).detector.judged > 0, `${agent.id} judges`);
+    const losses = learning(agent)
+      .rounds(task, 1, 12)
+      .map(({ evaluation }) => evaluation?.loss);
+    t.ok(losses.at(-1)! < losses[0]! / 2, `${agent.id}: ${losses.join(" ")}`);
+  }
+  await stopAll(t, made);
+});
+
 t.test("a stop and a power cut keep history, model, threshold and labels", async (t) => {
   const { made, world, agents, task } = await served("restart");
   const [east, north, west] = agents as [RelayAgent, RelayAgent, RelayAgent];
