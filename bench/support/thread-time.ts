@@ -27,6 +27,11 @@ function threadMs(pid: number, thread: number): number {
   }
 }
 
+/** Whoever trains does not stay away for so long. */
+const PAUSE_MS = 500;
+/** Collections of garbage, which come two seconds after the work, take no longer in all; training takes most of any time. */
+const TRACE_MS = 50;
+
 /**
  * Looks at a thread until it has had no more than a trace of a processor for so long.
  * @returns after how many ms from the call on it had come to rest
@@ -34,15 +39,19 @@ function threadMs(pid: number, thread: number): number {
 export async function restsAfterMs(pid: number, thread: number, quietMs: number): Promise<number> {
   const fromMs = performance.now();
   let usedMs = threadMs(pid, thread);
-  let restedMs = 0;
+  let [restedMs, traceMs] = [0, 0];
   for (;;) {
     await sleep(5);
     const nowMs = performance.now() - fromMs;
     const used = threadMs(pid, thread);
-    // Messages that wake it for a moment are no training.
-    if (used - usedMs > 1) restedMs = nowMs;
+    const workedMs = used - usedMs;
     usedMs = used;
-    if (nowMs - restedMs > quietMs) return restedMs;
+    // Messages that wake it for a moment are no training.
+    if (workedMs > 1) {
+      if (nowMs - restedMs > PAUSE_MS) traceMs += workedMs;
+      if (nowMs - restedMs <= PAUSE_MS || traceMs > TRACE_MS) restedMs = nowMs;
+    }
+    if (nowMs - restedMs > quietMs + PAUSE_MS) return restedMs;
     if (nowMs > 60_000) throw new Error("the thread works on");
   }
 }
