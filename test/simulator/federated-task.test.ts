@@ -9,6 +9,7 @@ import { blobs } from "../../src/federated/data/blobs.ts";
 import type { CustomAggregation } from "../../src/federated/strategies/custom-rules.ts";
 import type { LearningRound, LearningTask } from "../../src/federated/view.ts";
 import { SeededRandom } from "../../src/platform/seeded-random.ts";
+import { leastSquares, type Points } from "../support/learning/least-squares.ts";
 import { type RelayAgent, RelayWorld } from "../support/relay-world.ts";
 
 t.setTimeout(400_000);
@@ -317,10 +318,10 @@ t.test(
   "agents that see different things find what is best for all, one killed on the way",
   async (t) => {
     const { world, agents, embedded } = await fleet("drift", ["east", "north", "west"]);
-    const seen: Record<string, ProgramDataset> = {
-      east: { features: [-1, 0, 1], labels: [0, 0, 0] },
-      north: { features: [1, 2, 3], labels: [1, 4, 4] },
-      west: { features: [-3, -2, 2], labels: [5, 3, 9] },
+    const seen: Record<string, Points> = {
+      east: { x: [-1, 0, 1], y: [0, 0, 0] },
+      north: { x: [1, 2, 3], y: [1, 4, 4] },
+      west: { x: [-3, -2, 2], y: [5, 3, 9] },
     };
     const ROUNDS = 150;
     const taskOf = (name: string) =>
@@ -332,7 +333,10 @@ t.test(
           loss: "mean-squared-error",
         }),
         // All of it is trained on.
-        datasetFn: () => ({ ...seen[name]!, test: { features: [0], labels: [0] } }),
+        datasetFn: () => {
+          const { x: features, y: labels } = seen[name]!;
+          return { features, labels, test: { features: [0], labels: [0] } };
+        },
         client: { epochs: 5, batchSize: 3, learningRate: 0.05, scaffold: true },
         rounds: ROUNDS,
         pace: { agentsMin: 3, deadlineMs: 20_000, takeoverMs: 5_000 },
@@ -348,17 +352,9 @@ t.test(
     const again = taskOf("north");
     await world.settle(new EmbeddedAgent(north.agent).attachTask(again));
     await world.until("the last round", () => again.status?.round === ROUNDS, 3_600_000);
-    // Least squares over all nine samples.
-    const [x, y] = [
-      Object.values(seen).flatMap((one) => one.features as number[]),
-      Object.values(seen).flatMap((one) => one.labels as number[]),
-    ];
-    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-    const slope =
-      mean(x.map((value, at) => (value - mean(x)) * (y[at]! - mean(y)))) /
-      mean(x.map((value) => (value - mean(x)) ** 2));
+    const { slope, intercept } = leastSquares(Object.values(seen));
     const { outputs } = await world.settle(tasks[2]!.predict([[10]]));
-    const best = mean(y) + slope * (10 - mean(x));
+    const best = intercept + 10 * slope;
     const learned = outputs[0]![0]!;
     t.ok(Math.abs(learned - best) < 1e-3, `${learned}, least squares say ${best}`);
     await stopAll(t, world);

@@ -11,7 +11,7 @@ import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { initialWeights } from "../../src/platform/training-initial-weights.ts";
 import { layOut } from "../../src/platform/training-layout.ts";
 import { PlainTrainingBackend } from "../../src/simulator/plain-training-backend.ts";
-import { PlainTrainingRunner } from "../../src/simulator/plain-training-runner.ts";
+import { promptRunner } from "../support/learning/prompt-runner.ts";
 
 const AGENTS = 9;
 /** The last three are cut off, and they alone have samples of the last class. */
@@ -44,16 +44,7 @@ async function afterMerge(seed: number, goOn: boolean): Promise<number[]> {
   const options = { features: 8, classes: 4, train: 4_000, test: 600, spread: 1 };
   const data = blobs(options, new SeededRandom(`merge/${seed}`));
   const random = new SeededRandom(`merge/${seed}/samples`);
-  // No time has to pass.
-  const runner = new PlainTrainingRunner(
-    {
-      setTimer: (_name, _delayMs, callback) => {
-        queueMicrotask(callback);
-        return { cancel: () => undefined };
-      },
-    },
-    0,
-  );
+  const runner = promptRunner();
   const agents: { readonly trainer: LocalTrainer; readonly samples: OwnSamples }[] = [];
   for (let agent = 0; agent < AGENTS; agent++) {
     const places: number[] = [];
@@ -109,14 +100,8 @@ t.test("what the cut-off side learned is in the first round that it takes part i
 t.test(
   "an update is how far it has come alone, measured from the head, and then it is over",
   async (t) => {
-    const clock = {
-      setTimer: (_name: string, _delayMs: number, callback: () => void) => {
-        queueMicrotask(callback);
-        return { cancel: () => undefined };
-      },
-    };
     const parts = { spec, random: new SeededRandom("one"), onProgress: () => undefined };
-    const trainer = await LocalTrainer.open(new PlainTrainingRunner(clock, 0), parts);
+    const trainer = await LocalTrainer.open(promptRunner(), parts);
     const { train } = blobs(
       { features: 8, classes: 4, train: 40, test: 1, spread: 1 },
       new SeededRandom("one"),

@@ -85,35 +85,43 @@ export class LocalTrainer {
 
   /**
    * One round. @returns undefined when it was abandoned
-   * @param agreed what gradients are corrected by, where the task wants that: the variate of all
+   * @param agreed what gradients are corrected by, where the task wants that: the variate of all; absent before there is any
    * @throws TrainingError `training.not-finite` when training diverges
    * @throws DataError where samples can not be had any more
    */
   async train(
     base: Float32Array,
     samples: OwnSamples,
-    agreed: Float32Array = new Float32Array(base.length),
+    agreed?: Float32Array,
   ): Promise<TrainedUpdate | undefined> {
     const stop = new AbortController();
     this.#stop = stop;
     await samples.refresh?.();
     const { train } = samples;
     const start = this.own?.begin(base) ?? base;
+    const correcting = this.#variate && {
+      variate: this.#variate,
+      agreed: agreed ?? new Float32Array(base.length),
+    };
     const trained =
       this.own?.options.kind === "per-fed-avg"
         ? await this.#metaTrain(start, train, this.own.options.innerLearningRate, stop.signal)
         : await this.#train(start, train, stop.signal, {
             ...(this.#alone !== undefined && { from: this.#alone }),
-            ...(this.#variate !== undefined && { correction: this.#variate.correction(agreed) }),
+            ...(correcting && { correction: correcting.variate.correction(correcting.agreed) }),
           });
     if (trained === undefined || stop.signal.aborted) return undefined;
     this.#alone = undefined;
     const { weights: after, loss } = trained;
     const delta = after.map((value, at) => value - (start[at] ?? 0));
     this.own?.trained(after, delta);
-    const { learningRate } = this.#client;
-    const steps = this.#stepsOf(train);
-    const variate = this.#variate?.trained({ agreed, before: start, after, steps, learningRate });
+    const variate = correcting?.variate.trained({
+      agreed: correcting.agreed,
+      before: start,
+      after,
+      steps: this.#stepsOf(train),
+      learningRate: this.#client.learningRate,
+    });
     const bytes = this.#packed(variate === undefined ? delta : withVariate(delta, variate));
     return { bytes, samples: train.count, loss };
   }

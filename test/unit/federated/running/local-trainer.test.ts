@@ -7,7 +7,8 @@ import { LocalTrainer, type OwnSamples } from "../../../../src/federated/running
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
 import { completeSpec } from "../../../../src/federated/tasks/task-spec.ts";
 import { SeededRandom } from "../../../../src/platform/seeded-random.ts";
-import { PlainTrainingRunner } from "../../../../src/simulator/plain-training-runner.ts";
+import { leastSquares } from "../../../support/learning/least-squares.ts";
+import { promptRunner } from "../../../support/learning/prompt-runner.ts";
 
 const EPOCHS = 10;
 const LEARNING_RATE = 0.05;
@@ -24,18 +25,6 @@ const samplesOf = ({ x, y }: (typeof SEEN)[number]): OwnSamples => ({
   train: { count: x.length, features: Float32Array.from(x), targets: Float32Array.from(y) },
   test: { count: 0, features: new Float32Array(0), targets: new Float32Array(0) },
 });
-
-/** Least squares over all that anybody saw: slope, then intercept. */
-function optimum(): readonly [slope: number, intercept: number] {
-  const [x, y] = [SEEN.flatMap((one) => one.x), SEEN.flatMap((one) => one.y)];
-  const mean = (values: readonly number[]): number =>
-    values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [mx, my] = [mean(x), mean(y)];
-  const slope =
-    mean(x.map((value, at) => (value - mx) * (y[at]! - my))) /
-    mean(x.map((value) => (value - mx) ** 2));
-  return [slope, my - slope * mx];
-}
 
 interface Course {
   readonly scaffold: boolean;
@@ -54,15 +43,7 @@ async function distance({ scaffold, forgets, visits = 0 }: Course): Promise<numb
     client: { kind: "local", epochs: EPOCHS, batchSize: 3, learningRate: LEARNING_RATE, scaffold },
     rounds: ROUNDS,
   });
-  const runner = new PlainTrainingRunner(
-    {
-      setTimer: (_name, _delayMs, callback) => {
-        queueMicrotask(callback);
-        return { cancel: () => undefined };
-      },
-    },
-    0,
-  );
+  const runner = promptRunner();
   const open = (at: number) =>
     LocalTrainer.open(runner, {
       spec,
@@ -101,8 +82,8 @@ async function distance({ scaffold, forgets, visits = 0 }: Course): Promise<numb
     state = combined.state;
   }
   const [slope, intercept] = weightsOfBytes(base, 2)!;
-  const best = optimum();
-  return Math.hypot(slope! - best[0], intercept! - best[1]);
+  const best = leastSquares(SEEN);
+  return Math.hypot(slope! - best.slope, intercept! - best.intercept);
 }
 
 t.test("agents that correct each other's drift find the optimum of all their data", async (t) => {
