@@ -20,6 +20,7 @@ export function registerSimulate(program: Command): void {
     .option("--seeds <n>", "run n seeds, from --seed on, which has to be a whole number", count)
     .option("--jobs <n>", "seeds that run side by side, with --seeds", count, 1)
     .option("--faults <list>", "of the seed's faults only these, such as 3,17", list)
+    .option("--fail-fast", "end a seed at its first broken promise, with nothing healed")
     .option("--no-shrink", "do not look for the least that still fails")
     .option("--verify", "run it twice and name the first event that differs, if any")
     .option("--report <file>", "write a report with plots, one HTML file")
@@ -32,7 +33,7 @@ Exit codes: 0 every promise was kept, 1 one was not, 2 bad usage. The last line 
 Examples:
   agent-mesh simulate --agents 20 --hours 0.5 --seed 7
   agent-mesh simulate --scenario scale --agents 10000 --hours 0.1 --seed 1 --report scale.html
-  agent-mesh simulate --seeds 1000 --seed 1 --jobs 2 --hours 0.1 --intensity 10`,
+  agent-mesh simulate --seeds 1000 --seed 1 --jobs 2 --hours 0.1 --intensity 10 --fail-fast`,
     )
     .action(async (options: SimulateOptions, command: Command) => {
       const { scenarioOf } = await import("./simulate/scenario-source.ts");

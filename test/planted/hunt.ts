@@ -26,7 +26,7 @@ export async function runPlanted(
   const options = [...HUNT_OPTIONS, ...(bug.options ?? [])].map((option) =>
     option.replace("SCENARIOS", resolve(here, "scenarios")),
   );
-  const words = [main, "simulate", ...options, `--seed=${seed}`, "--no-shrink", "--json"];
+  const words = [main, "simulate", ...options, `--seed=${seed}`, "--fail-fast", "--json"];
   const { code, out, err } = await runPlantedWith(planted ? bug.name : undefined, words);
   if (code === 0) return undefined;
   const last = out.trim().split("\n").at(-1) ?? "";

@@ -61,6 +61,35 @@ t.test("two runs that differ: the first event that does is named", async (t) => 
   t.ok(index > CHECKPOINT_EVENTS, "somewhere in the middle");
 });
 
+t.test(
+  "with --fail-fast a run ends at the first broken promise; one that keeps all is the same run",
+  async (t) => {
+    const broken = await simulate({
+      scenario: small,
+      seed,
+      failFast: true,
+      onJoined: ({ clock, violations }) => {
+        clock.setTimer("planted", 30_500, () => {
+          violations.add(clock.monotonicMs(), "planted", "for the test");
+        });
+      },
+    });
+    t.match(broken.violations, [{ promise: "planted" }]);
+    t.equal(
+      broken.violationCount,
+      1,
+      "nothing is said of what came later, as of readings that had not arrived",
+    );
+    t.ok(broken.virtualMs - (broken.violations[0]?.atMs ?? 0) < 1_000, `at ${broken.virtualMs} ms`);
+    t.match(broken, { failedFast: true, healedInMs: undefined });
+
+    const whole = await simulate({ scenario: small, seed });
+    const kept = await simulate({ scenario: small, seed, failFast: true });
+    t.equal(kept.traceHash, whole.traceHash);
+    t.match(kept, { failedFast: false, healedInMs: whole.healedInMs });
+  },
+);
+
 t.test("in a simulation nobody may ask for real time or chance", async (t) => {
   const calls: Record<string, () => unknown> = {
     "Date.now": () => Date.now(),

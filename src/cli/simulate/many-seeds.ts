@@ -36,7 +36,8 @@ export async function simulateMany(
     print(`seed ${summary.seed}: ${summary.first?.promise}: ${summary.first?.what}`);
     print(`  ${commandOf(options, { seed: summary.seed, hours: scenario.hours })}`);
   };
-  if (options.jobs === 1 && seeds.count <= SEEDS_PER_PROCESS) await inHere(scenario, seeds, take);
+  if (options.jobs === 1 && seeds.count <= SEEDS_PER_PROCESS)
+    await inHere(options, scenario, seeds, take);
   else await inProcesses(options, scenario, seeds, take);
   const realMs = progress.end();
   if (!quiet)
@@ -57,13 +58,14 @@ export async function simulateMany(
 }
 
 async function inHere(
+  { failFast }: SimulateOptions,
   scenario: Scenario,
   { first, count }: { readonly first: number; readonly count: number },
   take: (summary: Summary) => void,
 ): Promise<void> {
   for (let seed = first; seed < first + count; seed++) {
     const startMs = performance.now();
-    const result = await simulate({ scenario, seed: String(seed) });
+    const result = await simulate({ scenario, seed: String(seed), failFast: failFast === true });
     take(summaryOf(result, performance.now() - startMs));
   }
 }
@@ -88,7 +90,7 @@ async function inProcesses(
 
 /** @throws Error when the process did not do what it was asked for */
 async function inProcess(
-  { scenario: name }: SimulateOptions,
+  { scenario: name, failFast }: SimulateOptions,
   { agents, hours, intensity }: Scenario,
   { first, count }: { readonly first: number; readonly count: number },
   take: (summary: Summary) => void,
@@ -103,6 +105,7 @@ async function inProcess(
     `--agents=${agents}`,
     `--hours=${hours}`,
     ...(intensity > 0 ? [`--intensity=${intensity}`] : []),
+    ...(failFast ? ["--fail-fast"] : []),
     `--seed=${first}`,
     `--seeds=${count}`,
   ];

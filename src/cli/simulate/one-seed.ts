@@ -34,6 +34,7 @@ export async function simulateOne(scenario: Scenario, options: SimulateOptions):
     scenario,
     seed,
     ...(options.faults !== undefined && { onlyFaults: new Set(options.faults) }),
+    ...(options.failFast === true && { failFast: true }),
   };
   const quiet = options.json === true;
   if (options.verify === true) return verify(parts, command, quiet);
@@ -72,6 +73,7 @@ export function summaryOf(result: SimulationResult, realMs: number) {
     events,
     traceHash,
     ...(healedInMs !== undefined && { healedInMs }),
+    ...(result.failedFast && { failedFast: true }),
     framesPerAgentMinute: result.framesPerAgentMinute,
     bytesPerAgentMinute: result.bytesPerAgentMinute,
     readings: result.readings,
@@ -84,7 +86,7 @@ export function summaryOf(result: SimulationResult, realMs: number) {
 }
 
 function tell(result: SimulationResult, realMs: number): void {
-  const { readings, healedInMs, learned } = result;
+  const { readings, learned } = result;
   const faults = Object.entries(result.faults).map(([kind, times]) => `${kind} ${times}`);
   printPairs([
     ["seed", result.seed],
@@ -108,11 +110,16 @@ function tell(result: SimulationResult, realMs: number): void {
           ] as const,
         ]),
     ["faults", faults.length === 0 ? "none" : faults.join(", ")],
-    ["healed", healedInMs === undefined ? "never" : `${duration(healedInMs)} after the last fault`],
+    ["healed", healing(result)],
     ["violations", String(result.violationCount)],
   ]);
   for (const { atMs, promise, what } of result.violations)
     print(`  ${(atMs / 1_000).toFixed(3)} s  ${promise}: ${what}`);
+}
+
+function healing({ healedInMs, failedFast }: SimulationResult): string {
+  if (failedFast) return "not tried: it ended at the first broken promise";
+  return healedInMs === undefined ? "never" : `${duration(healedInMs)} after the last fault`;
 }
 
 function accuracyIn({ accuracy, undisturbed }: NonNullable<SimulationResult["learned"]>): string {

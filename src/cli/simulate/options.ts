@@ -8,6 +8,7 @@ export interface SimulateOptions {
   readonly jobs: number;
   readonly scenario: string;
   readonly faults?: readonly number[];
+  readonly failFast?: true;
   readonly shrink: boolean;
   readonly verify?: true;
   readonly report?: string;

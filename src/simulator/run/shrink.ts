@@ -39,6 +39,8 @@ export async function shrink(parts: ShrinkParts, failing: SimulationResult): Pro
     const result = await parts.run({
       ...parts,
       scenario: { ...parts.scenario, hours },
+      // Another promise may be broken before.
+      failFast: false,
       onlyFaults: new Set(faults),
     });
     const same = result.violations.some(({ promise }) => promise === first.promise);

@@ -12,6 +12,7 @@ import { SimulatedFleet } from "../simulated-fleet.ts";
 import type { Trace } from "../trace.ts";
 import { fleetConfigs } from "./fleet-configs.ts";
 import { withoutRealWorld } from "./forbidden-calls.ts";
+import { Passage } from "./passage.ts";
 import type { Scenario } from "./scenario.ts";
 
 const HOUR_MS = 3_600_000;
@@ -29,6 +30,8 @@ export interface SimulationParts {
   readonly seed: string;
   /** Of the plan of the seed only these faults happen, by index; all unless given. */
   readonly onlyFaults?: ReadonlySet<number>;
+  /** Ends soon after the first promise that is broken, with nothing healed; no unless given. */
+  readonly failFast?: boolean;
   readonly trace?: Trace;
   /** Hears how far it is, now and then. */
   readonly onProgress?: (progress: Progress) => void;
@@ -68,6 +71,8 @@ export interface SimulationResult {
   readonly violationCount: number;
   /** How long it took after the last fault until all was as it should be; absent when it never was. */
   readonly healedInMs?: number;
+  /** It ended at the first promise that was broken: nothing was healed, and what heals was not judged. */
+  readonly failedFast: boolean;
   readonly readings: {
     readonly acknowledged: number;
     readonly refused: number;
@@ -82,7 +87,7 @@ export interface SimulationResult {
   readonly faultIndexes: readonly number[];
   readonly frames: number;
   readonly frameBytes: number;
-  /** After everything was up and before the faults ended: per agent and minute. */
+  /** After everything was up and before the faults ended: per agent and minute; 0 when it ended before. */
   readonly framesPerAgentMinute: number;
   readonly bytesPerAgentMinute: number;
   readonly starts: number;
@@ -121,29 +126,34 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
     samples.push(sample);
     onProgress?.({ phase, virtualMs: sample.atMs, untilMs, sample });
   };
-  await join(fleet, () => tell("joining"));
-  parts.onJoined?.(fleet);
+  const passage = new Passage(fleet, parts.failFast ?? false);
+  await join(fleet, passage, () => tell("joining"));
+  if (!passage.over) parts.onJoined?.(fleet);
   const before = { frames: fleet.frames, frameBytes: fleet.frameBytes };
   const fromMs = fleet.clock.monotonicMs();
   deliberation?.start();
   learning?.start();
   injector.start();
-  while (fleet.clock.monotonicMs() < untilMs) {
+  while (fleet.clock.monotonicMs() < untilMs && !passage.over) {
     const leftMs = untilMs - fleet.clock.monotonicMs();
-    await fleet.clock.advance(Math.min(CHECK_INTERVAL_MS, leftMs));
+    await passage.advance(Math.min(CHECK_INTERVAL_MS, leftMs));
     invariants.check();
     tell("faults");
   }
   const minutes = (fleet.clock.monotonicMs() - fromMs) / 60_000;
   const perAgentMinute = (count: number): number =>
-    Math.round((10 * count) / minutes / scenario.agents) / 10;
+    minutes === 0 ? 0 : Math.round((10 * count) / minutes / scenario.agents) / 10;
   const framesPerAgentMinute = perAgentMinute(fleet.frames - before.frames);
   const bytesPerAgentMinute = perAgentMinute(fleet.frameBytes - before.frameBytes);
-  fleet.silence();
-  injector.heal();
-  const healedInMs = await heal(fleet, { deliberation, learning }, () => tell("healing"));
-  const learned = learning?.close();
-  fleet.ledger.close(fleet.clock.monotonicMs());
+  let healedInMs: number | undefined;
+  if (!passage.over) {
+    fleet.silence();
+    injector.heal();
+    healedInMs = await heal(fleet, passage, { deliberation, learning }, () => tell("healing"));
+  }
+  const failedFast = passage.over;
+  const learned = failedFast ? undefined : learning?.close();
+  if (!failedFast) fleet.ledger.close(fleet.clock.monotonicMs());
   const { violations, ledger, trace } = fleet;
   return {
     seed,
@@ -154,6 +164,7 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
     violations: violations.kept,
     violationCount: violations.count,
     ...(healedInMs !== undefined && { healedInMs }),
+    failedFast,
     readings: {
       acknowledged: ledger.acknowledged,
       refused: ledger.refused,
@@ -175,14 +186,14 @@ async function run(parts: SimulationParts): Promise<SimulationResult> {
   };
 }
 
-async function join(fleet: SimulatedFleet, tell: () => void): Promise<void> {
+async function join(fleet: SimulatedFleet, passage: Passage, tell: () => void): Promise<void> {
   const { agents } = fleet.scenario;
   const steps = JOIN_MS / JOIN_STEP_MS / 2;
   const perStep = Math.max(JOINS_PER_STEP_MIN, Math.ceil(agents / steps));
   let told = 0;
-  while (fleet.agents.length < agents) {
+  while (fleet.agents.length < agents && !passage.over) {
     for (let n = 0; n < perStep && fleet.agents.length < agents; n++) fleet.add();
-    await fleet.clock.advance(JOIN_STEP_MS);
+    await passage.advance(JOIN_STEP_MS);
     if (fleet.agents.length - told >= agents / 20) {
       told = fleet.agents.length;
       tell();
@@ -191,7 +202,7 @@ async function join(fleet: SimulatedFleet, tell: () => void): Promise<void> {
   const { joinWithinSeconds, membersMax } = fleet.scenario;
   if (fleet.undisturbed && agents <= membersMax)
     fleet.clock.setTimer("joined", 1_000 * joinWithinSeconds, () => checkJoined(fleet));
-  await fleet.clock.advance(Math.max(0, JOIN_MS - fleet.clock.monotonicMs()));
+  await passage.advance(Math.max(0, JOIN_MS - fleet.clock.monotonicMs()));
 }
 
 /** Newcomers know all others by now, and are known to them. */
@@ -207,9 +218,10 @@ function checkJoined(fleet: SimulatedFleet): void {
   }
 }
 
-/** @returns how long it took; undefined when it did not become whole in time, which is a violation */
+/** @returns how long it took; undefined when it did not become whole in time, which is a violation, or broke a promise that ends the run */
 async function heal(
   fleet: SimulatedFleet,
+  passage: Passage,
   {
     deliberation,
     learning,
@@ -219,6 +231,7 @@ async function heal(
   const withinMs = fleet.scenario.healWithinMinutes * 60_000;
   const fromMs = fleet.clock.monotonicMs();
   for (;;) {
+    if (passage.over) return undefined;
     const why =
       unconverged(fleet) ?? undecided(fleet, deliberation, fromMs) ?? learning?.lacking(fromMs);
     const tookMs = fleet.clock.monotonicMs() - fromMs;
@@ -231,7 +244,7 @@ async function heal(
       );
       return undefined;
     }
-    await fleet.clock.advance(HEALING_STEP_MS);
+    await passage.advance(HEALING_STEP_MS);
     for (const agent of fleet.agents) agent.start();
     deliberation?.operate();
     if (Math.round(tookMs / HEALING_STEP_MS) % 12 === 0) tell();
