@@ -28,8 +28,8 @@ export const HUNT_OPTIONS: readonly string[] = [
   "--intensity=6",
 ];
 
-/** Every planted bug; none is known to the agents' code. */
-export const plantedBugs: readonly PlantedBug[] = [
+/** Bugs of everything but learning; like all planted bugs, none is known to the agents' code. */
+export const fleetBugs: readonly PlantedBug[] = [
   {
     name: "acknowledge-before-durable",
     about: "a reading is acknowledged although the disk was not synced",
@@ -244,5 +244,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: "if (input.monotonicMs - betterSinceMs < 1e12) {",
     options: ["--scenario=SCENARIOS/batteries.yaml", "--hours=1", "--intensity=1"],
   },
-  ...learningBugs,
 ];
+
+/** Every planted bug. */
+export const plantedBugs: readonly PlantedBug[] = [...fleetBugs, ...learningBugs];
