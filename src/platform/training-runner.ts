@@ -25,7 +25,7 @@ export interface RunControl {
   readonly signal?: AbortSignal;
   /** Goes on from there: weights, velocity and place come from it, everything else from the plan, which has to be the same. */
   readonly from?: TrainingCheckpoint;
-  /** Called after each slice. */
+  /** Called after the first slice and after the last, and now and then in between. */
   readonly onProgress?: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 

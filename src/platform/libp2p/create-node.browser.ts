@@ -9,6 +9,7 @@ import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
 import { gossipService } from "./gossip.ts";
+import { unthrowing } from "./noise-prefix.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
 
@@ -36,7 +37,7 @@ export async function createNode(settings: Libp2pSettings): Promise<Libp2p<NodeS
       ...(transports.includes("ws") ? [webSockets()] : []),
       ...(transports.includes("webrtc") ? [webRTCDirect()] : []),
     ],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [unthrowing(noise())],
     streamMuxers: [yamux({ enableKeepAlive: true, keepAliveInterval: 30_000 })],
     connectionManager: {
       maxConnections: settings.connectionsMax,

@@ -9,9 +9,11 @@ import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
 import type { DiscoveryMethod } from "../network.ts";
 import { gossipService } from "./gossip.ts";
 import type { HandshakeWatch } from "./handshake-watch.ts";
+import { unthrowing } from "./noise-prefix.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
 import { transportsOf } from "./transports.ts";
+import { writeTogether } from "./write-together.ts";
 
 const STREAM_WINDOW_BYTES_MAX = 4_194_304;
 const MDNS_TAG = "_p2p._udp.local";
@@ -92,9 +94,13 @@ export async function createNode(
       },
       denyInboundEncryptedConnection: (peer, connection) => {
         handshakes.done(connection);
+        writeTogether(connection);
         return !gate.admits(peer.toString(), connection.remoteAddr.toString());
       },
-      denyOutboundEncryptedConnection: (peer) => !gate.admits(peer.toString()),
+      denyOutboundEncryptedConnection: (peer, connection) => {
+        writeTogether(connection);
+        return !gate.admits(peer.toString());
+      },
       denyInboundRelayReservation: (peer) => !gate.admits(peer.toString()),
     },
     services: services as NonNullable<Libp2pOptions["services"]>,
@@ -129,7 +135,7 @@ function encryptersOf({ encryptions }: Libp2pSettings) {
   return Promise.all(
     encryptions.map(async (name) =>
       name === "noise"
-        ? (await import("@libp2p/noise")).noise()
+        ? unthrowing((await import("@libp2p/noise")).noise())
         : (await import("@libp2p/tls")).tls(),
     ),
   );

@@ -11,6 +11,9 @@ interface Kept {
   goOn: (() => void) | undefined;
 }
 
+/** Between two words on how far a run is: each wakes the main thread, which has nothing else to do with it. */
+const TELL_EVERY_MS = 500;
+
 /** The first weights come with the model: nothing is drawn here. */
 const noRandom: Random = {
   next: () => 0.5,
@@ -112,9 +115,13 @@ export class TrainingDesk {
     const run = new TrainingRun(kept.model, samples, plan, from, this.#nowMs);
     kept.run = run;
     kept.gate.isStopped = false;
+    let tellAtMs = Number.NEGATIVE_INFINITY;
     try {
       return await run.go(kept.gate, this.#turn, (step, steps) => {
-        if (tells) this.#send({ id, kind: "progress", step, steps });
+        const nowMs = this.#nowMs();
+        if (!tells || (nowMs < tellAtMs && step < steps)) return;
+        tellAtMs = nowMs + TELL_EVERY_MS;
+        this.#send({ id, kind: "progress", step, steps });
       });
     } finally {
       kept.run = undefined;
