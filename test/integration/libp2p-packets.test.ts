@@ -105,7 +105,7 @@ t.test(
     const [, port] = PORT.exec(String(other.getMultiaddrs()[0])) ?? [];
     const by = await crumbling(t, Number(port));
     const node = await peer(t, () => undefined);
-    const address = `/ip4/127.0.0.1/tcp/${by}/p2p/${other.peerId}`;
+    const address = `/ip4/127.0.0.1/tcp/${by}/p2p/${other.peerId.toString()}`;
     // Handshakes decode by themselves.
     await echoed(node, address, sent.subarray(0, 10));
     let thrown = 0;
@@ -114,9 +114,9 @@ t.test(
       globalThis.RangeError = original;
     });
     globalThis.RangeError = new Proxy(original, {
-      apply(target, self, [message]: [string]) {
+      apply(target, _, [message]: [string]) {
         if (message.includes("int16")) thrown++;
-        return Reflect.apply(target, self, [message]) as RangeError;
+        return target(message);
       },
     });
     const came = await echoed(node, address, sent);
@@ -129,30 +129,30 @@ t.test(
   "what is written in one turn goes out in one call, in order, and none is left behind",
   async (t) => {
     const other = await echo(t);
-    let writes = 0;
+    let calls = 0;
     let pieces = 0;
     const node = await peer(t, (connection) => {
       const { socket } = connection as MultiaddrConnection & { socket: Socket };
-      const { write, _writev, _write } = socket;
-      const counted = write.bind(socket) as (...all: unknown[]) => boolean;
+      const write = socket.write.bind(socket) as (...all: unknown[]) => boolean;
       socket.write = (...all: unknown[]) => {
         pieces++;
-        return counted(...all);
+        return write(...all);
       };
-      socket._write = (...all) => {
-        writes++;
-        _write.apply(socket, all);
-      };
-      socket._writev = (...all) => {
-        writes++;
-        _writev?.apply(socket, all);
+      const uncork = socket.uncork.bind(socket);
+      socket.uncork = () => {
+        // All of it in one call to the kernel.
+        calls++;
+        uncork();
       };
       writeTogether(connection);
       t.ok(Object.hasOwn(connection, "sendData"), "the connection is one that can be mended");
     });
     const came = await echoed(node, String(other.getMultiaddrs()[0]), sent);
     t.equal(Buffer.compare(came, sent), 0);
-    t.ok(pieces >= 2 * writes, `${pieces} pieces in ${writes} calls: no length goes by itself`);
+    t.ok(
+      calls > 0 && pieces >= 2 * calls,
+      `${pieces} pieces in ${calls} calls: no length goes by itself`,
+    );
   },
 );
 

@@ -29,8 +29,8 @@ function settling(secure: ConnectionEncrypter["secureInbound"]): typeof secure {
     const secured = await secure(connection, options);
     const { decoder } = secured.connection as MessageStream & Partial<NoiseInternals>;
     if (decoder === undefined) return secured;
-    const { lengthDecoder } = decoder;
-    decoder.lengthDecoder = (data) => (data.byteLength < 2 ? LONGEST_BYTES : lengthDecoder(data));
+    const lengthOf = decoder.lengthDecoder.bind(decoder);
+    decoder.lengthDecoder = (data) => (data.byteLength < 2 ? LONGEST_BYTES : lengthOf(data));
     return secured;
   };
 }
