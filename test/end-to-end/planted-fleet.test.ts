@@ -1,4 +1,4 @@
-// The test of the tests: each bug planted in a fleet is found by the simulator, and without any there is nothing to find.
+// The test of the tests: each bug planted in a fleet is found by the simulator.
 import t from "tap";
 import { fleetBugs } from "../planted/bugs.ts";
 import { catchEach } from "../support/planted-seeds.ts";

@@ -1,4 +1,4 @@
-// The test of the tests: each bug planted in rounds of learning is found by the simulator, and without any there is nothing to find.
+// The test of the tests: each bug planted in rounds of learning is found by the simulator.
 import t from "tap";
 import { learningBugs } from "../planted/learning-bugs.ts";
 import { catchEach } from "../support/planted-seeds.ts";

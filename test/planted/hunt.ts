@@ -13,21 +13,20 @@ import { type Catch, runPlantedWith } from "./planting.ts";
 const here = import.meta.dirname;
 const main = resolve(here, "../../src/main.ts");
 
-/**
- * Runs one seed in the world of a bug.
- * @param planted false: without the bug itself
- * @returns how it was caught; undefined when it was not
- */
-export async function runPlanted(
-  bug: PlantedBug,
-  seed: number,
-  planted = true,
-): Promise<string | undefined> {
-  const options = [...HUNT_OPTIONS, ...(bug.options ?? [])].map((option) =>
+/** Options of `agent-mesh simulate` that make the world a bug is hunted in. */
+export function worldOf(bug: PlantedBug): string[] {
+  return [...HUNT_OPTIONS, ...(bug.options ?? [])].map((option) =>
     option.replace("SCENARIOS", resolve(here, "scenarios")),
   );
-  const words = [main, "simulate", ...options, `--seed=${seed}`, "--fail-fast", "--json"];
-  const { code, out, err } = await runPlantedWith(planted ? bug.name : undefined, words);
+}
+
+/**
+ * Runs one seed with a bug in its world.
+ * @returns how it was caught; undefined when it was not
+ */
+export async function runPlanted(bug: PlantedBug, seed: number): Promise<string | undefined> {
+  const words = [main, "simulate", ...worldOf(bug), `--seed=${seed}`, "--fail-fast", "--json"];
+  const { code, out, err } = await runPlantedWith(bug.name, words);
   if (code === 0) return undefined;
   const last = out.trim().split("\n").at(-1) ?? "";
   if (!last.startsWith("{"))

@@ -18,13 +18,13 @@ export function unthrowing<C, T extends ConnectionEncrypter>(
 ): (components: C) => T {
   return (components) => {
     const noise = factory(components);
-    noise.secureInbound = settling(noise.secureInbound.bind(noise));
-    noise.secureOutbound = settling(noise.secureOutbound.bind(noise));
+    noise.secureInbound = withPatientDecoder(noise.secureInbound.bind(noise));
+    noise.secureOutbound = withPatientDecoder(noise.secureOutbound.bind(noise));
     return noise;
   };
 }
 
-function settling(secure: ConnectionEncrypter["secureInbound"]): typeof secure {
+function withPatientDecoder(secure: ConnectionEncrypter["secureInbound"]): typeof secure {
   return async (connection, options) => {
     const secured = await secure(connection, options);
     const { decoder } = secured.connection as MessageStream & Partial<NoiseInternals>;
