@@ -1,5 +1,4 @@
 import type { Config } from "../config/schema.ts";
-import { committeeSizes } from "../coordination/roles/committee-sizes.ts";
 import type { RoleChange } from "../coordination/roles/effects.ts";
 import { defaultRoleOptions } from "../coordination/roles/options.ts";
 import { rolesOf } from "../coordination/roles/own-roles.ts";
@@ -54,7 +53,7 @@ export function createRolesPart(
   const { mesh, device, events } = parts;
   const { node, network, access, verifier, signer } = mesh;
   const { membersMax } = config.mesh.limits;
-  const { enabled: _, skills: __, committeeMax, ...options } = config.coordination.roles;
+  const { enabled: _, skills: __, ...options } = config.coordination.roles;
   const { clock } = platform;
   let changes = 0;
   access.requirements.protocol(ROLES_PROTOCOL.id, { send: "membership" });
@@ -75,11 +74,7 @@ export function createRolesPart(
         return alive + suspect + dead + left >= membersMax;
       },
     },
-    options: {
-      ...defaultRoleOptions,
-      ...options,
-      committeeSizes: committeeSizes(config.consensus.protocol, committeeMax),
-    },
+    options: { ...defaultRoleOptions, ...options },
     onChange: (change) => {
       if (change.kind === "roles") changes++;
       node.seek("roles", holdersIn(runner));

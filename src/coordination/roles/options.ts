@@ -1,4 +1,5 @@
-import { BYZANTINE_SIZES } from "./committee-sizes.ts";
+/** Committee sizes: 3f + 1 for f of 1 to 3, three for majorities, and one alone. Two are no safer than one. */
+export const COMMITTEE_SIZES = [1, 3, 4, 7, 10] as const;
 
 /** Skills that each role wants: features of the agents' records. */
 export interface RoleNeeds {
@@ -16,8 +17,8 @@ export interface RoleOptions {
   readonly marginPercent: number;
   /** No role moves by choice before its maker has held it for this long. */
   readonly holdMs: number;
-  /** How many a committee may have, the coordinator included; ascending, from 1. */
-  readonly committeeSizes: readonly number[];
+  /** Largest committee, the coordinator included. */
+  readonly committeeMax: number;
   readonly needs: RoleNeeds;
   /** Between two comparisons with a neighbour drawn at random. */
   readonly exchangeIntervalMs: number;
@@ -45,7 +46,7 @@ export const defaultRoleOptions: RoleOptions = {
   rebalanceIntervalMs: 300_000,
   marginPercent: 20,
   holdMs: 60_000,
-  committeeSizes: BYZANTINE_SIZES,
+  committeeMax: 10,
   needs: { coordinator: [], validator: [], aggregator: [], trainer: [] },
   exchangeIntervalMs: 30_000,
   renewIntervalMs: 60_000,
