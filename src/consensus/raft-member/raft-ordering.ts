@@ -112,11 +112,7 @@ class RaftOrdering implements Ordering {
     this.#identity = identity;
     this.#founding = founding;
     const nowMs = (): number => parts.clock.monotonicMs();
-    this.#watches = new Watches({
-      ...options,
-      nowMs,
-      onWait: () => this.#member?.hasten(),
-    });
+    this.#watches = new Watches({ ...options, nowMs });
     this.#line = new Line({
       ...parts,
       identity,
@@ -210,7 +206,7 @@ class RaftOrdering implements Ordering {
 
   #become(disk: LogDisk): RaftMember {
     const { signer, clock } = this.#parts;
-    const member: RaftMember = new RaftMember({
+    const member = new RaftMember({
       ...this.#parts,
       disk,
       options: this.#options,
@@ -221,7 +217,6 @@ class RaftOrdering implements Ordering {
         this.#present(member);
         this.#watches.look();
       },
-      isWaiting: () => !this.#watches.isIdle || this.#isAmongLearners(member),
       onLost: (error) => this.#lose(error),
     });
     this.#member = member;
@@ -248,11 +243,6 @@ class RaftOrdering implements Ordering {
     }
     this.#watches.look();
     this.#parts.onChange();
-  }
-
-  /** Learners are looked after, and have to show themselves. */
-  #isAmongLearners({ configuration }: RaftMember): boolean {
-    return configuration.learners.length > 0 || !isVoter(configuration, this.#identity.number);
   }
 
   /** Who has no vote is not heard otherwise: it would not learn that it was taken out again, or has forgotten something. */
