@@ -16,7 +16,7 @@ t.test("each bug has a name of its own", async (t) => {
 });
 
 t.test("without bugs every seed of every world keeps every promise", async (t) => {
-  const worlds = new Map(plantedBugs.map((bug) => [worldOf(bug).join(" "), worldOf(bug)]));
+  const worlds = new Map(plantedBugs.map(worldOf).map((world) => [world.join(" "), world]));
   await inTurns([...worlds], async ([name, world]) => {
     const { code, out, err } = await runPlantedWith(undefined, [
       main,
@@ -26,8 +26,10 @@ t.test("without bugs every seed of every world keeps every promise", async (t) =
     ]);
     t.equal(code, 0, `${name}: ${err}`);
     const summary = JSON.parse(out.trim().split("\n").at(-1) ?? "") as {
+      readonly seeds: number;
       readonly failed: unknown[];
     };
+    t.equal(summary.seeds, SEEDS_MAX, name);
     t.same(summary.failed, [], name);
   });
 });
