@@ -330,7 +330,8 @@ export class RoundJudge {
       }
       const { aggregator } = record;
       const best = updateBytes > DIAL_BYTES ? [trainer, aggregator] : [aggregator, trainer];
-      const holders = this.#others([...best, one.proposer]);
+      // All of those may be gone by now, and another member have it: it holds what it judges by until the record has ended.
+      const holders = this.#others([...best, one.proposer, ...this.#members]);
       if (this.#wanted.due(updateHash, nowMs))
         this.#effects.push({
           kind: "fetch",

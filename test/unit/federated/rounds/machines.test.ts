@@ -1,6 +1,7 @@
 import t from "tap";
 import { RoundAggregator } from "../../../../src/federated/rounds/aggregator.ts";
 import type { AggregatorEffect } from "../../../../src/federated/rounds/aggregator-effects.ts";
+import { Attempt } from "../../../../src/federated/rounds/attempt.ts";
 import { firstHead, headOf, RoundChain } from "../../../../src/federated/rounds/chain.ts";
 import { RoundJudge } from "../../../../src/federated/rounds/judge.ts";
 import type { RoundPace } from "../../../../src/federated/rounds/options.ts";
@@ -351,6 +352,26 @@ t.test("a judge takes the first that is open, and the next when that has ended",
   const ended = step(4, { kind: "ended", id: "p2", accepted: true });
   t.same(ended, []);
   t.match(propose("p6", "b"), [{ verdict: { reject: "stale" } }]);
+});
+
+t.test("an update is asked of other members too: who had it first may be gone", async (t) => {
+  const [first = "", self = "", third = ""] = ["a", "b", "c"].map((name) => signerOf(name).peerId);
+  const signer = signerOf("b");
+  const machine = new RoundJudge({ ...parts, signer, reputation: new Reputation(), head: HEAD });
+  const step = (nowMs: number, input: object) =>
+    machine.step({ nowMs, ...input } as Parameters<typeof machine.step>[0]).effects;
+  const attempt = new Attempt(1, TASK, HEAD, [wordBy("a"), wordBy("x")]);
+  const made = { modelHash: hashOf("model"), stateHash: undefined };
+  const { bytes, sheetHash, value } = attempt.finish(signerOf("a"), nodeHasher, made);
+  step(0, { kind: "committee", members: [first, self, third], quorum: 3 });
+  step(1, { kind: "proposal", id: "p1", value, proposer: first });
+  const effects = step(2, { kind: "sheet", hash: sheetHash, bytes });
+  const asked = (name: string) =>
+    effects.flatMap((effect) =>
+      effect.kind === "fetch" && effect.hash === wordBy(name).updateHash ? [effect.holders] : [],
+    );
+  t.same(asked("a"), [[first, third]]);
+  t.same(asked("x"), [[first, signerOf("x").peerId, third]]);
 });
 
 t.test("a chain goes on by what was decided, and says what does not follow", async (t) => {
