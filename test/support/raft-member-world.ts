@@ -134,6 +134,7 @@ export class RaftMemberWorld {
       send: (message) => this.#send(id, message.to, encodeMessage(id, message)),
       onChange: () => undefined,
       onTick: () => undefined,
+      isWaiting: () => false,
       onLost: () => this.lost.push(id),
     });
     process.member.start();

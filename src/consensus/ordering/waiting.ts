@@ -44,6 +44,10 @@ export class Waiting<T> {
     return this.#entries.has(key);
   }
 
+  get isIdle(): boolean {
+    return this.#entries.size === 0;
+  }
+
   /** @throws AgreementError `consensus.busy` */
   add(key: string, nowMs: number, { timeoutMs, signal }: Patience): Promise<T> {
     if (this.#entries.size >= this.#max)

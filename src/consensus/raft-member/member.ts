@@ -20,6 +20,7 @@ import { type Decided, type Proposal, Proposals } from "./proposals.ts";
 import { ReadBarrier } from "./read-barrier.ts";
 import { isReplicatedState, ReplicatedState } from "./replicated-state.ts";
 import { type ChangeContext, decodeContext, encodeContext, type Roster } from "./roster.ts";
+import { Ticker } from "./ticker.ts";
 
 /** Commands that go into the log together. */
 const BATCH_BYTES_MAX = 262_144;
@@ -36,8 +37,10 @@ export interface MemberParts {
   readonly send: (message: Message) => Promise<void>;
   /** Hears that who leads, the term, or who belongs to the group has changed. */
   readonly onChange: () => void;
-  /** Time passed. */
+  /** Time passed. It is told every tick while something waits for that. */
   readonly onTick: () => void;
+  /** Whether something besides the member itself waits for time to pass; see `RaftMember.hasten`. */
+  readonly isWaiting: () => boolean;
   /** The disk lost what this member has promised: it must not take part any more. */
   readonly onLost: (error: Error) => void;
 }
@@ -55,11 +58,11 @@ export class RaftMember {
   readonly #proposals: Proposals;
   readonly #notices: CommitNotices;
   readonly #ids: ProposalIds;
+  readonly #ticker: Ticker;
   #applied: { index: number; term: number };
   #bytesSinceSnapshot = 0;
   #leader = 0;
   #term = 0;
-  #timer: Timer | undefined;
   #gathering: Timer | undefined;
   #pumping = false;
   #stopped = false;
@@ -91,15 +94,28 @@ export class RaftMember {
       retryAfterMs: options.retryAfterMs,
       nowMs: () => clock.monotonicMs(),
       ask: (context) => {
+        this.#ticker.catchUp();
         this.#node.readIndex(context);
         this.#pump();
       },
     });
+    this.#ticker = new Ticker({
+      ...options,
+      clock,
+      untilDue: () => (this.#isWaiting ? 1 : this.#node.ticksUntilDue),
+      pass: (ticks) => this.#node.tick(ticks),
+      woken: () => this.#woken(),
+    });
   }
 
   start(): void {
-    this.#tickLater();
+    this.#ticker.start();
     this.#pump();
+  }
+
+  /** Something that was not waiting before waits for time to pass. */
+  hasten(): void {
+    if (!this.#stopped) this.#pump();
   }
 
   /** Takes part no more. What is under way on disk is waited for. Idempotent. @param error what those who wait are told */
@@ -108,7 +124,7 @@ export class RaftMember {
   ): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#ticker.stop();
     this.#gathering?.cancel();
     this.#notices.stop();
     this.refuse(error);
@@ -162,6 +178,7 @@ export class RaftMember {
   /** Takes a message of a member; who says it is who it seems to be. */
   take(message: Message): void {
     if (this.#stopped) return;
+    this.#ticker.catchUp();
     const refusal =
       message.kind === "snapshot" && !isReplicatedState(message.snapshot.data)
         ? "malformed"
@@ -211,6 +228,7 @@ export class RaftMember {
 
   /** Asks the leader to hand over to that member. */
   transferTo(id: number): void {
+    this.#ticker.catchUp();
     this.#node.transferLeader(id);
     this.#pump();
   }
@@ -231,17 +249,16 @@ export class RaftMember {
     return this.#parts.clock.monotonicMs();
   }
 
-  #tickLater(): void {
-    const { clock, options } = this.#parts;
-    this.#timer = clock.setTimer("raft.tick", options.tickMs, () => {
-      this.#tickLater();
-      this.#node.tick();
-      this.#proposals.expire();
-      this.#reads.tick();
-      this.#proposals.retry(this.#nowMs - options.retryAfterMs);
-      this.#parts.onTick();
-      this.#pump();
-    });
+  get #isWaiting(): boolean {
+    return !this.#proposals.isIdle || !this.#reads.isIdle || this.#parts.isWaiting();
+  }
+
+  #woken(): void {
+    this.#proposals.expire();
+    this.#reads.tick();
+    this.#proposals.retry(this.#nowMs - this.#parts.options.retryAfterMs);
+    this.#parts.onTick();
+    this.#pump();
   }
 
   /** Once for everything that happens in one turn. */
@@ -253,6 +270,7 @@ export class RaftMember {
       if (this.#stopped) return;
       this.#proposeBatch();
       while (this.#node.hasReady && !this.#stopped) this.#perform(this.#node.ready());
+      if (!this.#stopped) this.#ticker.arm();
     });
   }
 
@@ -263,6 +281,7 @@ export class RaftMember {
     if (this.#gathering !== undefined || (isLeader && this.#writer.busy)) return;
     let commands: Uint8Array[] = [];
     let bytes = 0;
+    this.#ticker.catchUp();
     // What is refused is proposed again after a while.
     const flush = (): void => {
       this.#node.proposeAll(commands);
@@ -325,6 +344,7 @@ export class RaftMember {
       this.#bytesSinceSnapshot = 0;
       this.#parts.onChange();
     }
+    this.#ticker.catchUp();
     for (const response of responses)
       if (response.to === this.#parts.disk.identity.number) this.#node.acknowledge(response);
       else if (response.kind !== "append-done") this.#send(response);

@@ -46,6 +46,11 @@ export class Proposals {
     this.#waiting = new Waiting(parts.waitingMax);
   }
 
+  /** Nobody waits for anything. */
+  get isIdle(): boolean {
+    return this.#proposed.size === 0;
+  }
+
   /** Something has to be given to the core. */
   get isPending(): boolean {
     return this.#batch.size > 0;

@@ -112,7 +112,11 @@ class RaftOrdering implements Ordering {
     this.#identity = identity;
     this.#founding = founding;
     const nowMs = (): number => parts.clock.monotonicMs();
-    this.#watches = new Watches({ ...options, nowMs });
+    this.#watches = new Watches({
+      ...options,
+      nowMs,
+      onWait: () => this.#member?.hasten(),
+    });
     this.#line = new Line({
       ...parts,
       identity,
@@ -206,7 +210,7 @@ class RaftOrdering implements Ordering {
 
   #become(disk: LogDisk): RaftMember {
     const { signer, clock } = this.#parts;
-    const member = new RaftMember({
+    const member: RaftMember = new RaftMember({
       ...this.#parts,
       disk,
       options: this.#options,
@@ -217,6 +221,7 @@ class RaftOrdering implements Ordering {
         this.#present(member);
         this.#watches.look();
       },
+      isWaiting: () => !this.#watches.isIdle || this.#isAmongLearners(member),
       onLost: (error) => this.#lose(error),
     });
     this.#member = member;
@@ -243,6 +248,11 @@ class RaftOrdering implements Ordering {
     }
     this.#watches.look();
     this.#parts.onChange();
+  }
+
+  /** Learners are looked after, and have to show themselves. */
+  #isAmongLearners({ configuration }: RaftMember): boolean {
+    return configuration.learners.length > 0 || !isVoter(configuration, this.#identity.number);
   }
 
   /** Who has no vote is not heard otherwise: it would not learn that it was taken out again, or has forgotten something. */

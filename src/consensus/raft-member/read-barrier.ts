@@ -48,6 +48,11 @@ export class ReadBarrier {
     return done;
   }
 
+  /** Nobody waits to read. */
+  get isIdle(): boolean {
+    return this.#waiting.isIdle;
+  }
+
   /** The group says what has to be applied. */
   confirmed(context: Uint8Array, index: number): void {
     const round = this.#asked;

@@ -3,16 +3,30 @@ import { type Patience, Waiting } from "../ordering/waiting.ts";
 /** @returns whether it has come about @throws Error when it can not come about any more */
 export type Look = () => boolean;
 
+interface Parts {
+  readonly waitingMax: number;
+  readonly nowMs: () => number;
+  /** Somebody waits: `look` has to be called as time passes. */
+  readonly onWait: () => void;
+}
+
 /** Callers that wait for the group to be in some state, each with its own look at it. */
 export class Watches {
   readonly #waiting: Waiting<undefined>;
   readonly #looks = new Map<string, Look>();
   readonly #nowMs: () => number;
+  readonly #onWait: () => void;
   #count = 0;
 
-  constructor(parts: { readonly waitingMax: number; readonly nowMs: () => number }) {
+  constructor(parts: Parts) {
     this.#waiting = new Waiting(parts.waitingMax);
     this.#nowMs = parts.nowMs;
+    this.#onWait = parts.onWait;
+  }
+
+  /** Nobody waits. */
+  get isIdle(): boolean {
+    return this.#looks.size === 0;
   }
 
   /** @throws AgreementError, or what the look throws */
@@ -28,6 +42,7 @@ export class Watches {
         return true;
       }
     });
+    this.#onWait();
     try {
       await this.#waiting.add(key, this.#nowMs(), patience);
     } finally {

@@ -22,7 +22,7 @@ import { RaftState } from "./state.ts";
 import type { RaftStatus } from "./status.ts";
 import { statusOf } from "./status.ts";
 import { step } from "./step.ts";
-import { tick } from "./ticking.ts";
+import { tick, ticksUntilDue } from "./ticking.ts";
 
 /**
  * One member of a group that agrees on a log: Raft by Ongaro and Ousterhout, "In Search of an Understandable Consensus
@@ -54,9 +54,14 @@ export class RaftNode {
     this.#ready = new ReadyMaker(state);
   }
 
-  /** A tick of time passed. */
-  tick(): void {
-    tick(this.#state);
+  /** A tick of time passed, or so many. */
+  tick(count = 1): void {
+    tick(this.#state, count);
+  }
+
+  /** Ticks until one in which something is done, if nothing comes in before: at least 1, infinite for never. */
+  get ticksUntilDue(): number {
+    return ticksUntilDue(this.#state);
   }
 
   /** Takes a message that a peer sent. The caller vouches for `from`. @returns why it was refused, if it was */

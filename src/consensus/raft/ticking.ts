@@ -2,8 +2,44 @@ import { startCampaign } from "./election.ts";
 import { broadcastHeartbeat } from "./replication.ts";
 import type { RaftState } from "./state.ts";
 
-/** Lets a tick pass: a leader gives signs of life, others wait for one and campaign without it. */
-export function tick(state: RaftState): void {
+/**
+ * Ticks until one in which something is done, if nothing comes in before: a heartbeat, a look at the quorum, a campaign.
+ * @returns at least 1; infinite for who may not lead
+ */
+export function ticksUntilDue(state: RaftState): number {
+  const { electionTicks, heartbeatTicks } = state.options;
+  const { role, electionElapsed, electionTimeout, heartbeatElapsed } = state;
+  let due = Number.POSITIVE_INFINITY;
+  if (role === "leader")
+    due = Math.min(electionTicks - electionElapsed, heartbeatTicks - heartbeatElapsed);
+  else if (state.isPromotable) due = electionTimeout - electionElapsed;
+  return Math.max(1, due);
+}
+
+/**
+ * Lets ticks pass: a leader gives signs of life, others wait for one and campaign without it.
+ * @param count the same as that many ticks one after the other
+ */
+export function tick(state: RaftState, count: number): void {
+  for (let left = count; left > 0; ) {
+    const quiet = Math.min(left, ticksUntilDue(state) - 1);
+    if (quiet > 0) passQuietly(state, quiet);
+    else passOne(state);
+    left -= Math.max(1, quiet);
+  }
+}
+
+/** Nothing is done in any of them. */
+function passQuietly(state: RaftState, ticks: number): void {
+  state.ticks += ticks;
+  state.electionElapsed += ticks;
+  if (state.role !== "leader") return;
+  state.heartbeatElapsed += ticks;
+  const own = state.tracker.get(state.id);
+  if (own !== undefined) own.answeredTick = state.ticks;
+}
+
+function passOne(state: RaftState): void {
   state.ticks++;
   state.electionElapsed++;
   if (state.role === "leader") leaderTick(state);

@@ -42,6 +42,34 @@ t.test(
   },
 );
 
+t.test("where nothing is to be decided members sleep between heartbeats", async (t) => {
+  const world = new RaftMemberWorld("sleep", [1, 2, 3]);
+  const wakes = new Map<number, number>();
+  world.clockFor = (id, clock) => ({
+    bootId: clock.bootId,
+    wallMs: () => clock.wallMs(),
+    wallTrusted: () => clock.wallTrusted(),
+    monotonicMs: () => clock.monotonicMs(),
+    setTimer: (name, delayMs, callback) =>
+      clock.setTimer(name, delayMs, () => {
+        if (name === "raft.tick") wakes.set(id, (wakes.get(id) ?? 0) + 1);
+        callback();
+      }),
+  });
+  for (const id of [1, 2, 3]) await world.add(id);
+  await world.until("somebody leads", () => world.leader() !== 0);
+  await world.run(5_000);
+  const leader = world.leader();
+  const { term } = world.member(leader).status();
+  wakes.clear();
+  await world.run(60_000);
+  for (const id of [1, 2, 3]) {
+    const perS = (wakes.get(id) ?? 0) / 60;
+    t.ok(id === leader ? perS < 11 : perS < 3, `member ${id} wakes ${perS} times a second`);
+    t.equal(world.member(id).status().term, term, "nobody campaigned");
+  }
+});
+
 t.test("a read sees what was decided before it, at any member", async (t) => {
   const world = await founded("read");
   for (let round = 0; round < 5; round++) {
