@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import { committeeSizes } from "../coordination/roles/committee-sizes.ts";
 import type { RoleChange } from "../coordination/roles/effects.ts";
 import { defaultRoleOptions } from "../coordination/roles/options.ts";
 import { rolesOf } from "../coordination/roles/own-roles.ts";
@@ -53,7 +54,7 @@ export function createRolesPart(
   const { mesh, device, events } = parts;
   const { node, network, access, verifier, signer } = mesh;
   const { membersMax } = config.mesh.limits;
-  const { enabled: _, skills: __, ...options } = config.coordination.roles;
+  const { enabled: _, skills: __, committeeMax, ...options } = config.coordination.roles;
   const { clock } = platform;
   let changes = 0;
   access.requirements.protocol(ROLES_PROTOCOL.id, { send: "membership" });
@@ -74,7 +75,11 @@ export function createRolesPart(
         return alive + suspect + dead + left >= membersMax;
       },
     },
-    options: { ...defaultRoleOptions, ...options },
+    options: {
+      ...defaultRoleOptions,
+      ...options,
+      committeeSizes: committeeSizes(config.consensus.protocol, committeeMax),
+    },
     onChange: (change) => {
       if (change.kind === "roles") changes++;
       node.seek("roles", holdersIn(runner));

@@ -1,5 +1,5 @@
 import * as Type from "typebox";
-import { COMMITTEE_SIZES } from "./roles/options.ts";
+import { COMMITTEE_SIZES_MAX } from "./roles/committee-sizes.ts";
 import { KIND_PATTERN } from "./tasks/order.ts";
 
 const skills = (description: string) =>
@@ -34,9 +34,10 @@ const rolesOptions = Type.Object(
       "What this device offers beyond the base, for example a camera; told to the fleet as features.",
     ),
     needs: needsOptions,
-    committeeMax: Type.Enum(COMMITTEE_SIZES, {
+    committeeMax: Type.Enum(COMMITTEE_SIZES_MAX, {
       default: 10,
-      description: "Largest committee, the coordinator included.",
+      description:
+        "Largest committee, the coordinator included. Raft has 1, 3 or 5 members, the other protocols 1, 3, 4, 7 or 10.",
     }),
     rebalanceIntervalMs: Type.Integer({
       default: 300_000,

@@ -3,10 +3,14 @@ import t from "tap";
 import { beats, type KnownAssignment } from "../../src/coordination/roles/assignment.ts";
 import { signAssignment, signRenewal } from "../../src/coordination/roles/assignment-codec.ts";
 import { choose, type Eligible } from "../../src/coordination/roles/choice.ts";
+import {
+  COMMITTEE_SIZES_MAX,
+  committeeSizes,
+} from "../../src/coordination/roles/committee-sizes.ts";
 import type { RoleEffects, RoleInput } from "../../src/coordination/roles/effects.ts";
 import { encodeMessage, MESSAGE_BYTES_MAX } from "../../src/coordination/roles/message-codec.ts";
 import { RoleNegotiation } from "../../src/coordination/roles/negotiation.ts";
-import { COMMITTEE_SIZES, defaultRoleOptions } from "../../src/coordination/roles/options.ts";
+import { defaultRoleOptions } from "../../src/coordination/roles/options.ts";
 import { suitabilityOf } from "../../src/coordination/roles/suitability.ts";
 import type { Member } from "../../src/mesh/membership/member.ts";
 import { CachingVerifier } from "../../src/mesh/records/record-verifier.ts";
@@ -104,9 +108,10 @@ t.test("a choice has a proper size, and only those in it who may", async () => {
       fc.nat({ max: 20 }),
       fc.subarray(names),
       fc.subarray(names),
-      fc.constantFrom(...COMMITTEE_SIZES),
+      fc.constantFrom(...COMMITTEE_SIZES_MAX),
+      fc.constantFrom("raft", "pbft"),
       fc.option(fc.integer({ min: 20, max: 100 }), { nil: undefined }),
-      (maker, all, count, validators, aggregators, committeeMax, marginPercent) => {
+      (maker, all, count, validators, aggregators, max, protocol, marginPercent) => {
         const others = all.slice(0, count);
         const holders = {
           validators: [...validators].sort(),
@@ -117,14 +122,14 @@ t.test("a choice has a proper size, and only those in it who may", async () => {
           others,
           livingCount: count + 1,
           holders,
-          committeeMax,
+          committeeSizes: committeeSizes(protocol, max),
           ...(marginPercent !== undefined && { marginPercent }),
         };
         const choice = choose(input);
         const find = (peer: string) => [maker, ...others].find((one) => one.peer === peer);
         const chosen = [...choice.validators, ...choice.aggregators];
         if (maker.standing !== "quorum" && choice.validators.length > 0) return false;
-        if (choice.validators.length + 1 > committeeMax) return false;
+        if (choice.validators.length + 1 > max) return false;
         if (choice.validators.includes("maker")) return false;
         if (new Set(choice.validators).size !== choice.validators.length) return false;
         if (!choice.validators.every((peer) => find(peer)?.mayValidate)) return false;

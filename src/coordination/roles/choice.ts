@@ -1,6 +1,5 @@
 import type { PeerId } from "../../platform/signer.ts";
 import { AGGREGATORS_MAX, type RoleChoice } from "./assignment.ts";
-import { COMMITTEE_SIZES } from "./options.ts";
 import { type Candidate, compareCandidates } from "./suitability.ts";
 
 /** A candidate with what the choice has to know of it. */
@@ -20,7 +19,8 @@ export interface ChoiceInput {
   readonly livingCount: number;
   /** Who has the roles now. */
   readonly holders: RoleChoice;
-  readonly committeeMax: number;
+  /** See `RoleOptions`. */
+  readonly committeeSizes: readonly number[];
   /** How much better somebody must be to take a role from a holder that could keep it; absent: nobody loses one. */
   readonly marginPercent?: number;
 }
@@ -55,8 +55,8 @@ export function aggregatorsWanted(livingCount: number): number {
 }
 
 /** @returns the largest committee that so many agents can make up */
-function committeeSize(agents: number, { committeeMax }: ChoiceInput): number {
-  return COMMITTEE_SIZES.findLast((size) => size <= Math.min(agents, committeeMax)) ?? 1;
+function committeeSize(agents: number, { committeeSizes }: ChoiceInput): number {
+  return committeeSizes.findLast((size) => size <= agents) ?? 1;
 }
 
 /** @returns `count` peer ids in order, or fewer where there are not as many */

@@ -18,11 +18,11 @@ import {
 /** Looks at the members: who may lead, how many come before this agent, and who gets which role. */
 export class Electorate {
   readonly #members: FleetMembers;
-  readonly #options: Pick<RoleOptions, "needs" | "committeeMax" | "marginPercent">;
+  readonly #options: Pick<RoleOptions, "needs" | "committeeSizes" | "marginPercent">;
 
   constructor(
     members: FleetMembers,
-    options: Pick<RoleOptions, "needs" | "committeeMax" | "marginPercent">,
+    options: Pick<RoleOptions, "needs" | "committeeSizes" | "marginPercent">,
   ) {
     this.#members = members;
     this.#options = options;
@@ -72,7 +72,7 @@ export class Electorate {
    * @param byChoice roles may be taken from those who could keep them
    */
   choose(self: Candidate, holders: RoleChoice, byChoice: boolean): RoleChoice {
-    const { committeeMax, marginPercent } = this.#options;
+    const { committeeSizes, marginPercent } = this.#options;
     const others: Eligible[] = [];
     let maker: Eligible | undefined;
     let livingCount = 0;
@@ -89,7 +89,7 @@ export class Electorate {
       others,
       livingCount,
       holders,
-      committeeMax,
+      committeeSizes,
       ...(byChoice && { marginPercent }),
     });
   }

@@ -199,11 +199,11 @@ export class RoleNegotiation {
     this.#mandate.reconsider(turn, peer);
     const own = this.#mandate.isOwn(nowMs) ? this.#mandate.held?.assignment : undefined;
     if (own === undefined) return;
-    const { settleMs, repairSpacingMs, growthSpacingMs, committeeMax } = this.#parts.options;
+    const { settleMs, repairSpacingMs, growthSpacingMs, committeeSizes } = this.#parts.options;
     let spacingMs: number | undefined;
     if (own.validators.includes(peer) || own.aggregators.includes(peer)) {
       if (this.#isLost(peer, own)) spacingMs = repairSpacingMs;
-    } else if (change !== "suspect" && own.validators.length + 1 < committeeMax)
+    } else if (change !== "suspect" && own.validators.length + 1 < (committeeSizes.at(-1) ?? 1))
       spacingMs = growthSpacingMs;
     if (spacingMs === undefined) return;
     const atMs = Math.max(nowMs + settleMs, this.#revisedAtMs + spacingMs);

@@ -1,5 +1,4 @@
-/** Committee sizes: 3f + 1 for f of 1 to 3, three for majorities, and one alone. Two are no safer than one. */
-export const COMMITTEE_SIZES = [1, 3, 4, 7, 10] as const;
+import { BYZANTINE_SIZES } from "./committee-sizes.ts";
 
 /** Skills that each role wants: features of the agents' records. */
 export interface RoleNeeds {
@@ -17,8 +16,8 @@ export interface RoleOptions {
   readonly marginPercent: number;
   /** No role moves by choice before its maker has held it for this long. */
   readonly holdMs: number;
-  /** Largest committee, the coordinator included. */
-  readonly committeeMax: number;
+  /** How many a committee may have, the coordinator included; ascending, from 1. */
+  readonly committeeSizes: readonly number[];
   readonly needs: RoleNeeds;
   /** Between two comparisons with a neighbour drawn at random. */
   readonly exchangeIntervalMs: number;
@@ -46,7 +45,7 @@ export const defaultRoleOptions: RoleOptions = {
   rebalanceIntervalMs: 300_000,
   marginPercent: 20,
   holdMs: 60_000,
-  committeeMax: 10,
+  committeeSizes: BYZANTINE_SIZES,
   needs: { coordinator: [], validator: [], aggregator: [], trainer: [] },
   exchangeIntervalMs: 30_000,
   renewIntervalMs: 60_000,

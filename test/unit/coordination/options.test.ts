@@ -20,7 +20,7 @@ t.test("what can be used, and what can not", async (t) => {
     [{ skills: ["camera", "bridge"] }, /coordination\.roles\.skills\.1 "bridge" is a feature/],
     [{ skills: ["roles"] }, /coordination\.roles\.skills\.0 "roles"/],
     [{ skills: ["Camera"] }, /coordination\.roles\.skills\.0/],
-    [{ committeeMax: 5 }, /coordination\.roles\.committeeMax/],
+    [{ committeeMax: 6 }, /coordination\.roles\.committeeMax/],
     [{ marginPercent: 10 }, /coordination\.roles\.marginPercent/],
     [{ needs: { worker: ["camera"] } }, /worker/],
   ] as const)

@@ -6,6 +6,10 @@ import {
   type Eligible,
 } from "../../../src/coordination/roles/choice.ts";
 import {
+  BYZANTINE_SIZES,
+  committeeSizes,
+} from "../../../src/coordination/roles/committee-sizes.ts";
+import {
   canTrain,
   hasSkills,
   standingOf,
@@ -97,7 +101,8 @@ const fleet = (count: number) =>
   Array.from({ length: count }, (_, at) => agent(String.fromCharCode(97 + at), 500 - at));
 const nobody = { validators: [], aggregators: [] };
 const maker = agent("maker", 600);
-const input = { maker, holders: nobody, committeeMax: 10, livingCount: 4 };
+const input = { maker, holders: nobody, committeeSizes: BYZANTINE_SIZES, livingCount: 4 };
+const upToFour = { ...input, committeeSizes: committeeSizes("pbft", 4) };
 
 t.test(
   "committees have sizes that are worth it; aggregators stay outside while they can",
@@ -125,10 +130,21 @@ t.test(
       validators: ["a", "b", "c"],
       aggregators: ["d"],
     });
-    t.same(choose({ ...input, others: fleet(6), committeeMax: 4 }).validators, ["a", "b", "c"]);
+    t.same(choose({ ...upToFour, others: fleet(6) }).validators, ["a", "b", "c"]);
     t.same([1, 2, 4, 16, 64, 1_000, 10_000, 1e9].map(aggregatorsWanted), [1, 1, 2, 3, 4, 5, 7, 8]);
   },
 );
+
+t.test("a committee that decides by majorities is odd, and has five at most", async (t) => {
+  const raft = { ...input, committeeSizes: committeeSizes("raft", 10) };
+  const sizes = [1, 2, 3, 4, 5, 6, 7, 10, 50].map((agents) => [
+    agents,
+    choose({ ...raft, others: fleet(agents - 1) }).validators.length + 1,
+  ]);
+  t.same(Object.fromEntries(sizes), { 1: 1, 2: 1, 3: 3, 4: 3, 5: 5, 6: 5, 7: 5, 10: 5, 50: 5 });
+  t.same(committeeSizes("raft", 4), [1, 3]);
+  t.same(committeeSizes("tendermint", 5), [1, 3, 4]);
+});
 
 t.test("battery, missing skills and doubts keep agents out", async (t) => {
   const others = [
@@ -157,7 +173,7 @@ t.test("a caretaker has no validators, and aggregators of its own kind", async (
 t.test("who has a role keeps it, but for somebody much better at a rebalance", async (t) => {
   const others = [...fleet(6), agent("strong", 599)];
   const holders = { validators: ["d", "e", "f"], aggregators: ["c"] };
-  const four = { ...input, others, holders, committeeMax: 4 };
+  const four = { ...upToFour, others, holders };
   t.same(choose(four), { validators: ["d", "e", "f"], aggregators: ["c", "strong"] });
   t.same(
     choose({ ...four, marginPercent: 22 }).validators,
