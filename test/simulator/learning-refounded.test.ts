@@ -21,7 +21,7 @@ const SPEC = {
 
 t.test("a committee is founded anew in mid-task, and all begin anew after that", async (t) => {
   const world = new RelayWorld("refounded");
-  const names = ["a", "b", "c", "d", "e", "f"];
+  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
   const sets = ["consensus.enabled=true", "learning.enabled=true"];
   const agents = names.map((name) => world.agent(name, [], sets));
   const options = { features: 6, classes: 3, train: 30, test: 30, spread: 0.8 };
