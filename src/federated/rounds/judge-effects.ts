@@ -10,6 +10,8 @@ export type JudgeInput = { readonly nowMs: number } & (
   | { readonly kind: "head"; readonly head: RoundHead }
   /** Who decides, and how many of them have to accept. */
   | { readonly kind: "committee"; readonly members: readonly PeerId[]; readonly quorum: number }
+  /** Whether an agent is known to be there; all are until this says otherwise. */
+  | { readonly kind: "living"; readonly peer: PeerId; readonly alive: boolean }
   /**
    * A record of this task is before the committee. In the committee's order, together with `ended`; after a restart, all that are open,
    * in that order.

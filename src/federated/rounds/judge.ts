@@ -19,6 +19,8 @@ import { Wanted } from "./wanted.ts";
  * ones come from their trainers, so that no aggregator has to upload a whole round to each member.
  */
 const DIAL_BYTES = 65_536;
+/** Agents that are remembered to be gone. */
+const GONE_MAX = 1_024;
 
 /** What a judge is made of. */
 export interface JudgeParts {
@@ -75,6 +77,7 @@ export class RoundJudge {
   #learnedAtMs: number | undefined;
   #members: readonly PeerId[] = [];
   #quorum = 1;
+  readonly #gone = new Set<PeerId>();
   #held = "";
   #effects: JudgeEffect[] = [];
 
@@ -111,6 +114,9 @@ export class RoundJudge {
         this.#members = [...input.members];
         this.#quorum = input.quorum;
         break;
+      case "living":
+        this.#onLiving(input.peer, input.alive, input.nowMs);
+        break;
       case "proposal":
         this.#onProposal(input.id, input.value, input.proposer);
         break;
@@ -138,6 +144,15 @@ export class RoundJudge {
       default:
         input satisfies never;
     }
+  }
+
+  /** Who is gone has no turn, so this member's may have come. */
+  #onLiving(peer: PeerId, alive: boolean, nowMs: number): void {
+    if (alive) this.#gone.delete(peer);
+    else if (this.#gone.size < GONE_MAX) this.#gone.add(peer);
+    for (const one of this.#open.values())
+      if (one.phase === "waiting" && one.failures === 0 && one.beginAtMs !== undefined)
+        one.beginAtMs = Math.min(one.beginAtMs, nowMs + this.#staggerMs(one.record));
   }
 
   #onHead(head: RoundHead): void {
@@ -355,15 +370,22 @@ export class RoundJudge {
     this.#effects.push({ kind, what, hash, bytesMax: SHEET_BYTES_MAX, holders });
   }
 
+  /** Who is known to be gone comes last. */
   #others(peers: readonly PeerId[]): readonly PeerId[] {
-    return [...new Set(peers)].filter((peer) => peer !== this.#self);
+    const others = [...new Set(peers)].filter((peer) => peer !== this.#self);
+    const isGone = (peer: PeerId): boolean => this.#gone.has(peer);
+    return [...others.filter((peer) => !isGone(peer)), ...others.filter(isGone)];
   }
 
-  /** The first quorum begins at once; the others may find it decided. The aggregator has all of it already, so it is among the first. */
+  /**
+   * The first quorum of those that are there begins at once; the others may find it decided. The aggregator has all of it already, so
+   * it is among the first.
+   */
   #staggerMs({ task, round, aggregator }: RoundRecord): number {
     if (aggregator === this.#self) return 0;
-    const others = this.#members.filter((peer) => peer !== aggregator);
-    const first = this.#quorum - (this.#members.length - others.length);
+    const there = this.#members.filter((peer) => peer === this.#self || !this.#gone.has(peer));
+    const others = there.filter((peer) => peer !== aggregator);
+    const first = this.#quorum - (there.length - others.length);
     const order = rank(this.#parts.hasher, { task, round }, others);
     return order.indexOf(this.#self) < first ? 0 : this.#parts.times.staggerMs;
   }

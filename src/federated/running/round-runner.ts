@@ -88,6 +88,7 @@ export class RoundRunner {
   /** An agent is gone, or is back. */
   living(peer: PeerId, alive: boolean): void {
     this.#aggregator.input({ kind: "living", peer, alive });
+    this.#judge.input({ kind: "living", peer, alive });
     if (alive) this.#trainer?.input({ kind: "returned", peer });
   }
 

@@ -168,6 +168,7 @@ export class RoundsAgent {
   /** Somebody is gone, or is back. */
   living(peer: string, alive: boolean): void {
     this.#toAggregator({ kind: "living", peer, alive });
+    this.#toJudge({ kind: "living", peer, alive });
     if (alive) this.#toTrainer({ kind: "returned", peer });
   }
 

@@ -374,6 +374,41 @@ t.test("an update is asked of other members too: who had it first may be gone", 
   t.same(asked("x"), [[first, signerOf("x").peerId, third]]);
 });
 
+t.test("a judge that would wait its turn has it once a member before it is gone", async (t) => {
+  const members = ["a", "b", "c"].map((name) => signerOf(name).peerId);
+  const value = signRecord(signerOf("x"), record1);
+  const proposal = { kind: "proposal", id: "p1", value, proposer: members[0] };
+  const judgeOf = (name: string) => {
+    const signer = signerOf(name);
+    const reputation = new Reputation();
+    const machine = new RoundJudge({ ...parts, signer, reputation, head: HEAD });
+    const step = (nowMs: number, input: object) =>
+      machine.step({ nowMs, ...input } as Parameters<typeof machine.step>[0]);
+    step(0, { kind: "committee", members, quorum: 2 });
+    return step;
+  };
+  const begins = (name: string) => judgeOf(name)(1, proposal).effects.length > 0;
+  const last = ["a", "b", "c"].filter((name) => !begins(name));
+  t.equal(last.length, 1, "two make a quorum, the third waits");
+  const self = signerOf(last[0]!).peerId;
+  const [first, second] = members.filter((peer) => peer !== self);
+
+  const waiting = judgeOf(last[0]!);
+  t.equal(waiting(1, proposal).nextTickAtMs, 1 + times.staggerMs);
+  t.same(waiting(2, { kind: "living", peer: "a worker", alive: false }).effects, []);
+  t.match(waiting(3, { kind: "living", peer: first, alive: false }).effects, [
+    { event: { kind: "judging" } },
+    { kind: "fetch", what: "sheet" },
+  ]);
+  const knowing = judgeOf(last[0]!);
+  knowing(0, { kind: "living", peer: second, alive: false });
+  t.equal(knowing(1, proposal).effects.length, 2, "it was known before");
+  const returned = judgeOf(last[0]!);
+  returned(0, { kind: "living", peer: second, alive: false });
+  returned(0, { kind: "living", peer: second, alive: true });
+  t.same(returned(1, proposal).effects, [], "who is back has its turn again");
+});
+
 t.test("a chain goes on by what was decided, and says what does not follow", async (t) => {
   const chain = new RoundChain(TASK, firstHead(HEAD.modelHash));
   t.match(chain.take({ ...record1, baseHash: hashOf("x") }), { fault: "another base" });
