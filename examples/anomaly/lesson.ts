@@ -8,6 +8,9 @@ const run = promisify(execFile);
 const TASK_FILE = join(import.meta.dirname, "task.yaml");
 const MEET_WITHIN_MS = 120_000;
 const LEARN_WITHIN_MS = 240_000;
+/** Updates of that agent. */
+const ADDED_UPDATES_MIN = 3;
+const TELL_EVERY_MS = 1_000;
 
 /** What an agent tells of the task. */
 interface Task {
@@ -73,7 +76,11 @@ export async function committee(agent: FleetAgent): Promise<readonly string[]> {
   );
 }
 
-/** Gives the fleet the task, kills one agent on the way, and adds one. @param tell what happens, as it does */
+/**
+ * Gives the fleet the task, kills one agent on the way, adds one, and lets the task rest when that one has taken part.
+ * @param rounds at least
+ * @param tell what happens, as it does
+ */
 export async function learn(
   crew: Crew,
   rounds: number,
@@ -81,31 +88,40 @@ export async function learn(
 ): Promise<Lesson> {
   const [first] = crew.posts;
   if (first === undefined) throw new Error("nobody is there");
-  const words = ["learn", "start", TASK_FILE, "--set", `rounds=${rounds}`, "--json"];
+  const words = ["learn", "start", TASK_FILE, "--json"];
   const { stdout } = await run(COMMAND, [...words, "--data", first.agent.data]);
   const { task } = JSON.parse(stdout) as Task;
   tell(`${first.agent.name} has the task "machine" (${task}); it goes around by itself`);
   const shown = ({ agent }: Post) => agent.get<Task>(`/v1/learning/tasks/${task}`);
 
   let told = 0;
-  const reach = (round: number): Promise<Task> =>
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  /** Tells of rounds until `isOver`. @returns the task as it is then */
+  const follow = (
+    what: string,
+    isOver: (now: Task) => boolean | Promise<boolean>,
+  ): Promise<Task & { readonly latest: Round }> =>
     until(
-      `round ${round}`,
+      what,
       async () => {
         const now = await shown(first);
-        if (now?.latest !== undefined && now.round > told) {
+        if (now?.latest === undefined) return undefined;
+        const isLast = await isOver(now);
+        if (now.round > told && (isLast || performance.now() - toldAtMs >= TELL_EVERY_MS)) {
           told = now.round;
-          tell(roundLine(now.latest, rounds));
+          toldAtMs = performance.now();
+          tell(roundLine(now.latest));
         }
-        return now !== undefined && now.round >= round && now;
+        return isLast && { ...now, latest: now.latest };
       },
       LEARN_WITHIN_MS,
     );
+  const reach = (round: number) => follow(`round ${round}`, (now) => now.round >= round);
 
   const early = await reach(Math.ceil(rounds / 4));
   const victim =
     crew.living.find(
-      ({ agent }) => agent !== first.agent && agent.name === early.latest?.aggregator.agentId,
+      ({ agent }) => agent !== first.agent && agent.name === early.latest.aggregator.agentId,
     ) ?? crew.living.at(-1);
   if (victim === undefined) throw new Error("nobody is left");
   await victim.agent.kill();
@@ -114,19 +130,24 @@ export async function learn(
   const later = await reach(killedAfter + 2);
   const added = await crew.hire();
   tell(`${added.agent.name} starts after round ${later.round}, and nobody tells it of the others`);
-  await reach(rounds);
+  let addedUpdates = 0;
+  await follow(`${added.agent.name} to take part`, async ({ round }) => {
+    const status = await added.agent.get<{ counters: { updatesSent: number } }>("/v1/learning");
+    addedUpdates = status?.counters.updatesSent ?? 0;
+    return round >= rounds && addedUpdates >= ADDED_UPDATES_MIN;
+  });
+  await run(COMMAND, ["learn", "pause", task, "--data", first.agent.data]);
   await until(
-    "all to have the last model",
+    "all to rest, with one model",
     async () => {
       const all = await Promise.all(crew.living.map(shown));
       const hashes = new Set(all.map((each) => each?.latest?.modelHash));
-      return hashes.size === 1 && all.every((each) => each?.round === rounds);
+      return hashes.size === 1 && all.every((each) => each?.state === "paused");
     },
     LEARN_WITHIN_MS,
   );
   const roundsPath = `/v1/learning/tasks/${task}/rounds?limit=500`;
   const decided = await first.agent.get<{ items: readonly Round[] }>(roundsPath);
-  const status = await added.agent.get<{ counters: { updatesSent: number } }>("/v1/learning");
   return {
     task,
     rounds: decided?.items ?? [],
@@ -134,7 +155,7 @@ export async function learn(
     killedAfter,
     added: added.agent.name,
     addedAfter: later.round,
-    addedUpdates: status?.counters.updatesSent ?? 0,
+    addedUpdates,
   };
 }
 
@@ -158,7 +179,7 @@ export async function serving(crew: Crew, task: string): Promise<readonly string
   );
 }
 
-function roundLine({ round, updates, aggregator, evaluation }: Round, rounds: number): string {
+function roundLine({ round, updates, aggregator, evaluation }: Round): string {
   const loss = evaluation?.loss === undefined ? "" : `, loss ${evaluation.loss.toPrecision(3)}`;
-  return `round ${round} of ${rounds}: ${updates} updates, put together by ${aggregator.agentId ?? "?"}${loss}`;
+  return `round ${round}: ${updates} updates, put together by ${aggregator.agentId ?? "?"}${loss}`;
 }

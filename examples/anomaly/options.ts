@@ -13,7 +13,7 @@ the machines fail, and the agents raise anomalies: on MQTT, and on their pages.
 
 Options:
   --agents N         agents at the beginning, ${AGENTS_MIN} to ${AGENTS_MAX} (default ${AGENTS_MIN})
-  --rounds N         rounds of learning, 10 to 200 (default 20)
+  --rounds N         rounds of learning at least, 10 to 200 (default 20)
   --keep-running     leaves the agents running at the end, until Ctrl-C
   --screenshots DIR  puts pictures of the pages there
   --no-browser       does not look at the pages

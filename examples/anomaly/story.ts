@@ -59,8 +59,8 @@ export async function story(
   return [
     { what: "agents found each other by mDNS", ok: true },
     {
-      what: `${lesson.killed} was killed and ${lesson.added} added while they learned; all rounds were decided`,
-      ok: lesson.rounds.at(-1)?.round === options.rounds,
+      what: `${lesson.killed} was killed and ${lesson.added} added while they learned; ${lesson.rounds.length} rounds were decided`,
+      ok: (lesson.rounds.at(-1)?.round ?? 0) >= options.rounds,
     },
     { what: `${lesson.added} took part`, ok: lesson.addedUpdates > 0 },
     {
