@@ -113,7 +113,7 @@ export class LocalTrainer {
     if (trained === undefined || stop.signal.aborted) return undefined;
     this.#alone = undefined;
     const { weights: after, loss } = trained;
-    const delta = after.map((value, at) => value - (start[at] ?? 0));
+    const delta = difference(after, start);
     this.own?.trained(after, delta);
     const variate = correcting?.variate.trained({
       agreed: correcting.agreed,
@@ -273,4 +273,11 @@ export class LocalTrainer {
     const { errorFeedback: _, ...options } = compression;
     return new ErrorFeedback(options, this.#parts.random).compress(delta).bytes;
   }
+}
+
+/** A plain loop: `map` calls its function for each of what may be millions. */
+function difference(after: Float32Array, before: Float32Array): Float32Array {
+  const delta = new Float32Array(after.length);
+  for (let at = 0; at < delta.length; at++) delta[at] = (after[at] ?? 0) - (before[at] ?? 0);
+  return delta;
 }
