@@ -9,6 +9,7 @@ import { createLibp2p, type Libp2p, type Libp2pOptions } from "libp2p";
 import type { DiscoveryMethod } from "../network.ts";
 import { gossipService } from "./gossip.ts";
 import type { HandshakeWatch } from "./handshake-watch.ts";
+import { mergeOnce } from "./merge-once.ts";
 import { unthrowing } from "./noise-prefix.ts";
 import { quietLogger } from "./quiet-logger.ts";
 import type { Libp2pSettings } from "./settings.ts";
@@ -105,6 +106,7 @@ export async function createNode(
     },
     services: services as NonNullable<Libp2pOptions["services"]>,
   });
+  mergeOnce(node.peerStore, () => performance.now());
   return node as unknown as Node;
 }
 
@@ -133,11 +135,14 @@ async function optionalServices(
 
 function encryptersOf({ encryptions }: Libp2pSettings) {
   return Promise.all(
-    encryptions.map(async (name) =>
-      name === "noise"
-        ? unthrowing((await import("@libp2p/noise")).noise())
-        : (await import("@libp2p/tls")).tls(),
-    ),
+    encryptions.map(async (name) => {
+      if (name !== "noise") return (await import("@libp2p/tls")).tls();
+      const [{ noise }, { noiseCrypto }] = await Promise.all([
+        import("@libp2p/noise"),
+        import("./noise-crypto.ts"),
+      ]);
+      return unthrowing(noise({ crypto: noiseCrypto }));
+    }),
   );
 }
 

@@ -10,7 +10,8 @@ interface TcpInternals {
 /**
  * js-libp2p writes every piece of a packet by itself, and Nagle's algorithm is off: the two bytes that tell how long a
  * Noise message is go in a system call, and on the wire in a packet, of their own. From now on all that this connection
- * is given within one turn of the event loop goes out together. Connections that are not over TCP stay as they are.
+ * is given within one turn of the event loop goes out together, what comes of the promises and the other sockets of that turn
+ * included. Connections that are not over TCP stay as they are.
  */
 export function writeTogether(connection: MultiaddrConnection): void {
   const { socket, sendData } = connection as MultiaddrConnection & Partial<TcpInternals>;
@@ -24,7 +25,7 @@ export function writeTogether(connection: MultiaddrConnection): void {
     if (!corked) {
       corked = true;
       socket.cork();
-      process.nextTick(uncork);
+      setImmediate(uncork);
     }
     return sendData.call(connection, data);
   };
