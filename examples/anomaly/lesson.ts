@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const TASK_FILE = join(import.meta.dirname, "task.yaml");
 const MEET_WITHIN_MS = 120_000;
 const LEARN_WITHIN_MS = 240_000;
-/** Updates of that agent. */
+/** Of the agent that comes late, until it counts as one that has taken part. */
 const ADDED_UPDATES_MIN = 3;
 const TELL_EVERY_MS = 1_000;
 

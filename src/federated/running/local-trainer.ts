@@ -8,6 +8,7 @@ import { ErrorFeedback } from "../compression/error-feedback.ts";
 import { shuffle } from "../data/draw.ts";
 import { metaSteps } from "../personalization/meta-steps.ts";
 import { OwnModel } from "../personalization/own-model.ts";
+import { minus } from "../strategies/minus.ts";
 import { isCorrected, type TaskSpec } from "../tasks/task-spec.ts";
 
 /** What an agent has to learn from, and to be judged by. */
@@ -113,7 +114,7 @@ export class LocalTrainer {
     if (trained === undefined || stop.signal.aborted) return undefined;
     this.#alone = undefined;
     const { weights: after, loss } = trained;
-    const delta = difference(after, start);
+    const delta = minus(after, start);
     this.own?.trained(after, delta);
     const variate = correcting?.variate.trained({
       agreed: correcting.agreed,
@@ -273,11 +274,4 @@ export class LocalTrainer {
     const { errorFeedback: _, ...options } = compression;
     return new ErrorFeedback(options, this.#parts.random).compress(delta).bytes;
   }
-}
-
-/** A plain loop: `map` calls its function for each of what may be millions. */
-function difference(after: Float32Array, before: Float32Array): Float32Array {
-  const delta = new Float32Array(after.length);
-  for (let at = 0; at < delta.length; at++) delta[at] = (after[at] ?? 0) - (before[at] ?? 0);
-  return delta;
 }

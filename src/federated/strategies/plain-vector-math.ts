@@ -9,6 +9,7 @@ import {
   type VectorBlock,
   type VectorMath,
 } from "../../platform/vector-math.ts";
+import { minus } from "./minus.ts";
 
 const FLOAT32_LEAST = 2 ** -149;
 
@@ -210,12 +211,6 @@ function productOfBlock(x: Float32Array, y: Float32Array): number {
     block += fround(fround(a + c) + fround(b + d));
   }
   return block;
-}
-
-function minus(x: Float32Array, y: Float32Array): Float32Array {
-  const result = new Float32Array(x.length);
-  for (let at = 0; at < x.length; at++) result[at] = (x[at] ?? 0) - (y[at] ?? 0);
-  return result;
 }
 
 /** The median of the medians of three times three rows (Tukey's ninther): a few liars do not move it far. */
