@@ -11,7 +11,7 @@ import type { Dataset } from "../federated/data/dataset.ts";
 import { SeededRandom } from "../platform/seeded-random.ts";
 import { serveTraining } from "../platform/simd/training-service.ts";
 import { SimdVectorMath } from "../platform/simd/vector-math-simd.ts";
-import { readDataset } from "./production-dataset.ts";
+import { type DatasetFile, readDataset } from "./production-dataset.ts";
 
 /** Puts updates together. */
 export interface CombineAsk {
@@ -23,12 +23,6 @@ export interface CombineAsk {
 export interface InspectAsk {
   readonly bytes: Uint8Array;
   readonly form: UpdateForm;
-}
-
-/** Reads a dataset. */
-export interface DatasetAsk {
-  readonly name: string;
-  readonly file: string;
 }
 
 /** One of the two. */
@@ -51,8 +45,8 @@ if (parentPort !== null) {
       const { model, state } = combined;
       return { answer: combined, moved: state === undefined ? [model] : [model, state] };
     },
-    async dataset({ name, file }: DatasetAsk) {
-      const answer: DatasetAnswer = await readDataset(name, file).then(
+    async dataset(asked: DatasetFile) {
+      const answer: DatasetAnswer = await readDataset(asked).then(
         (dataset) => ({ dataset }),
         (error: unknown) => {
           if (!(error instanceof DataError)) throw error;

@@ -4,12 +4,7 @@ import type { LearningOptions } from "../federated/options/agent-learning-option
 import type { LearningGround } from "../federated/running/learning-ground.ts";
 import { letHeapGrow } from "../platform/node/heap-growth.ts";
 import { TrainingThread } from "../platform/simd/training-thread.ts";
-import type {
-  CombineAsk,
-  DatasetAnswer,
-  DatasetAsk,
-  InspectAsk,
-} from "./production-learning-worker.ts";
+import type { CombineAsk, DatasetAnswer, InspectAsk } from "./production-learning-worker.ts";
 
 /**
  * What a round brings along, up to a dozen models' worth of bytes, counts as growth: at the 30 percent that an agent starts with V8 marks the
@@ -48,8 +43,7 @@ export function openLearningThread({ datasets }: LearningOptions): LearningGroun
     async dataset(name) {
       const found = datasets.find((each) => each.name === name);
       if (found === undefined) return undefined;
-      const ask: DatasetAsk = { name, file: found.file };
-      const { dataset, fault } = (await thread.other("dataset", ask)) as DatasetAnswer;
+      const { dataset, fault } = (await thread.other("dataset", found)) as DatasetAnswer;
       if (fault !== undefined) throw new DataError(fault.code, fault.message);
       return dataset;
     },

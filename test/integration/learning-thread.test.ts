@@ -147,3 +147,41 @@ t.test("samples are read in the thread, into memory that it trains on too", asyn
     message: /learning.datasets: missing can not be read/,
   });
 });
+
+t.test("a class has the same number at every agent, whichever a file lacks", async (t) => {
+  const rows = (labels: readonly string[]): string =>
+    `a,label\n${labels.map((label, at) => `${at},${label}`).join("\n")}\n`;
+  const directory = t.testdir({
+    "east.csv": rows(["broken", "ok", "broken", "worn"]),
+    "west.csv": rows(["worn", "ok"]),
+    "numbers.csv": rows(["0", "3"]),
+  });
+  const classes = ["ok", "worn", "broken"];
+  const listed = (name: string, of: string, more: object) => ({
+    name,
+    file: join(directory, `${of}.csv`),
+    ...more,
+  });
+  const datasets = [
+    listed("east", "east", { classes }),
+    listed("west", "west", { classes }),
+    listed("bare", "west", {}),
+    listed("short", "east", { classes: ["ok", "worn"] }),
+    listed("numbers", "numbers", {}),
+    listed("beyond", "numbers", { classes }),
+  ];
+  const thread = openLearningThread({ datasets } as never);
+  t.teardown(() => thread.close());
+  const east = await thread.dataset("east");
+  t.same([...(east?.train.targets ?? [])], [2, 0, 2, 1]);
+  const west = await thread.dataset("west");
+  t.same([...(west?.train.targets ?? [])], [1, 0]);
+  t.equal(west?.classes, 3);
+  t.equal((await thread.dataset("numbers"))?.classes, 4);
+  for (const [name, message] of [
+    ["bare", /labels of bare are names \(worn, ok\).*list them all in its classes/],
+    ["short", /short has the label broken, not in its classes, in row 1/],
+    ["beyond", /beyond has class 3, beyond the 3 in its classes, in row 2/],
+  ] as const)
+    await t.rejects(thread.dataset(name), { code: "data.setting", message });
+});
