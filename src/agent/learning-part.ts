@@ -155,6 +155,7 @@ export async function createLearningPart(
       return ground;
     },
     datasets: learning.datasets.map(({ name }) => name),
+    architecture: learning.architecture,
     readings,
     publish: findingsOver({ ...parts, logger }),
     times: { ...defaultRoundTimes, gatherMs: learning.gatherMs },

@@ -1,5 +1,5 @@
 import type { LearningPrograms } from "../federated/running/learning-programs.ts";
-import type { OwnSamples } from "../federated/running/local-trainer.ts";
+import type { OwnSamples } from "../federated/running/task-trainer.ts";
 import { CustomRuleBook, customRuleIn } from "../federated/strategies/custom-rules.ts";
 import type { TaskState } from "../federated/tasks/control.ts";
 import { LearningError } from "../federated/tasks/learning-error.ts";
@@ -234,7 +234,7 @@ export class Attachment {
 /** @throws LearningError `learning.spec` */
 function specOf(definition: TaskDefinition): TaskSpec | undefined {
   const { name, dataName = name, modelFn, aggregation, rounds = 10, client } = definition;
-  const { seed, pace, compression, personalization } = definition;
+  const { seed, pace, compression, personalization, teaching } = definition;
   if (modelFn === undefined) return undefined;
   return completeSpec({
     name,
@@ -247,6 +247,7 @@ function specOf(definition: TaskDefinition): TaskSpec | undefined {
     ...(pace !== undefined && { pace }),
     ...(compression !== undefined && { compression }),
     ...(personalization !== undefined && { personalization }),
+    ...(teaching !== undefined && { teaching }),
   });
 }
 

@@ -1,6 +1,6 @@
 import { DataError } from "../federated/data/data-error.ts";
 import { rowsAt } from "../federated/data/rows.ts";
-import type { OwnSamples } from "../federated/running/local-trainer.ts";
+import type { OwnSamples } from "../federated/running/task-trainer.ts";
 import type { TaskSpec } from "../federated/tasks/task-spec.ts";
 import type { Samples } from "../platform/training-backend.ts";
 import { layOut } from "../platform/training-layout.ts";

@@ -37,6 +37,8 @@ export interface TaskDefinition {
   readonly pace?: AsAsked<TaskSpec["pace"]>;
   readonly compression?: TaskSpec["compression"];
   readonly personalization?: AsAsked<NonNullable<TaskSpec["personalization"]>>;
+  /** Agents tell each other answers instead of weights: `modelFn` is the network of whoever names none of these. */
+  readonly teaching?: AsAsked<NonNullable<TaskSpec["teaching"]>>;
   /** What the first weights and every later chance follow from. */
   readonly seed?: number;
   /** Name that other agents know samples for this by in `learning.datasets`. Default: the task's name. */

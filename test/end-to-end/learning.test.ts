@@ -1,4 +1,4 @@
-// Three built agents learn over libp2p, each on a file of its own; one is killed on the way, and comes back.
+// Built agents learn over libp2p, each on a file of its own; one is killed on the way, and comes back; two have networks of their own.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ t.setTimeout(600_000);
 
 const ROUNDS = 12;
 const FEATURES = 6;
+const CLASSES = ["class0", "class1", "class2"];
 const TASK = `
 name: clouds
 model:
@@ -38,15 +39,39 @@ interface Shown {
   };
 }
 
-/** Samples of the same clouds, others for each agent. */
-function csvFor(name: string): string {
-  const { train } = blobs(
-    { features: FEATURES, classes: 3, train: 200, test: 1, spread: 0.7 },
+/** The same, where small networks and large ones answer on samples that all have. */
+const TWO_SIZES = `${TASK}
+teaching:
+  architectures:
+    small:
+      layers:
+        - { kind: dense, units: 5, activation: tanh }
+        - { kind: dense, units: 3 }
+  transfer: { kind: dataset, name: public, count: 100 }
+  epochs: 4
+  learningRate: 0.05
+`;
+
+const clouds = () =>
+  blobs(
+    { features: FEATURES, classes: 3, train: 200, test: 150, spread: 0.7 },
     new SeededRandom("clouds"),
   );
+
+const rowsOf = (features: Float32Array): number[][] =>
+  Array.from({ length: features.length / FEATURES }, (_, row) =>
+    Array.from(features.subarray(row * FEATURES, (row + 1) * FEATURES)),
+  );
+
+/** Samples of the same clouds, others for each agent. @param without a class that it has none of */
+function csvFor(name: string, without?: number): string {
+  const { train } = clouds();
   const own = new SeededRandom(name);
   const header = [...Array.from({ length: FEATURES }, (_, at) => `f${at}`), "label"].join(",");
-  const rows = Array.from({ length: train.count }, (_, row) => {
+  const places = Array.from({ length: train.count }, (_, row) => row).filter(
+    (row) => train.targets[row] !== without,
+  );
+  const rows = places.map((row) => {
     const features = train.features.subarray(row * FEATURES, (row + 1) * FEATURES);
     const noisy = Array.from(features, (value) => (value + 0.3 * (own.next() - 0.5)).toFixed(4));
     return [...noisy, `class${train.targets[row]}`].join(",");
@@ -63,7 +88,7 @@ const settings = (name: string, file: string, sets: readonly string[]): readonly
   "consensus.foundAfterMs=1000",
   "learning.enabled=true",
   "learning.gatherMs=200",
-  `learning.datasets=[{"name":"clouds","file":"${file}"}]`,
+  `learning.datasets=${JSON.stringify([{ name: "clouds", file, classes: CLASSES }])}`,
   ...sets,
 ];
 
@@ -126,4 +151,56 @@ t.test("three agents learn; one is killed, and comes back to the same model", as
   t.equal(predicted.outputs[0]?.length, 3);
   const text = await agentMesh(["learn", "status", "clouds", "--data", third.data]);
   t.match(text, { code: 0, stdout: /finished/ });
+});
+
+t.test("a small network and a large one teach each other what they never saw", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "learning-"));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const shared = join(directory, "public.csv");
+  writeFileSync(shared, csvFor("public"));
+  const start = (name: string, without: number, sets: readonly string[]): Promise<AgentProcess> => {
+    const file = join(directory, `${name}.csv`);
+    writeFileSync(file, csvFor(name, without));
+    const datasets = JSON.stringify([
+      { name: "clouds", file, classes: CLASSES },
+      { name: "public", file: shared, classes: CLASSES },
+    ]);
+    return AgentProcess.start(t, join(directory, name), [
+      ...settings(name, file, []),
+      `learning.datasets=${datasets}`,
+      ...sets,
+    ]);
+  };
+  const large = await start("large", 0, ["consensus.foundersMin=1"]);
+  const { addresses } = await large.get<{ addresses: string[] }>("/v1/mesh");
+  const small = await start("small", 1, [
+    "consensus.foundersMin=1",
+    "learning.architecture=small",
+    `mesh.bootstrap=["${addresses[0]}"]`,
+  ]);
+  const file = join(directory, "task.yaml");
+  writeFileSync(file, TWO_SIZES);
+  const begun = await json<Shown>(small, "learn", "start", file);
+  const shown = (agent: AgentProcess): Promise<Shown | undefined> =>
+    agent.get<Shown>(`/v1/learning/tasks/${begun.task}`).catch(() => undefined);
+  for (const agent of [large, small]) {
+    const { latest } = await until("all rounds, and its model to be judged", async () => {
+      const now = await shown(agent);
+      return now?.state === "finished" && now.latest?.evaluation !== undefined && now;
+    });
+    t.equal(latest?.updates, 2);
+  }
+  // Each is judged by what it has samples of; what it never saw, the other does.
+  const rows = join(directory, "rows.json");
+  const { test } = clouds();
+  writeFileSync(rows, JSON.stringify(rowsOf(test.features)));
+  for (const agent of [large, small]) {
+    const words = ["learn", "predict", "clouds", "--input", rows];
+    const { outputs } = await json<{ outputs: number[][] }>(agent, ...words);
+    const right = outputs.filter(
+      (logits, at) => logits.indexOf(Math.max(...logits)) === test.targets[at],
+    );
+    // Without one of three classes it can not be right more often than in two of three cases.
+    t.ok(right.length > 0.8 * test.count, `${right.length} of ${test.count}`);
+  }
 });

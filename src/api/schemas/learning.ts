@@ -63,7 +63,10 @@ export const learningRound = Type.Object(
             Type.Number({ minimum: 0, maximum: 1, description: "Absent without classes." }),
           ),
         },
-        { description: "Of the model on this agent's own held-out samples, where it judged it." },
+        {
+          description:
+            "Of the model on this agent's own held-out samples, where it judged it; with `teaching` of its own model.",
+        },
       ),
     ),
     ownEvaluation: Type.Optional(
@@ -185,7 +188,7 @@ export const predictRequest = Type.Object(
     model: Type.Optional(
       Type.Enum(["own", "global"], {
         description:
-          "Which model answers, where the task has `personalization`; as the task says unless given.",
+          "Which model answers, where the task has `personalization`; as the task says unless given. With `teaching` there is the own one alone.",
       }),
     ),
   },

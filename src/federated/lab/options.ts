@@ -1,6 +1,7 @@
 import * as Type from "typebox";
 import { clientOptions } from "../clients/client-options.ts";
 import { compressionOptions } from "../compression/compression-options.ts";
+import { teachingSteps } from "../distillation/teaching-options.ts";
 import { modelOptions } from "../options/model-options.ts";
 import { kind, rate, size, strict } from "../options/schema-words.ts";
 import { StrategyRegistry } from "../strategies/registry.ts";
@@ -88,11 +89,7 @@ const personalOptions = Type.Union([
 
 const teachingOptions = Type.Object(
   {
-    architectures: Type.Record(Type.String({ pattern: "^[a-z][a-z0-9-]{0,30}$" }), modelOptions, {
-      minProperties: 1,
-      maxProperties: 8,
-      description: "clients take them in turn",
-    }),
+    ...teachingSteps("clients take them in turn"),
     teach: Type.Boolean({ default: true, description: "false: each client learns alone" }),
     transfer: Type.Object(
       {
@@ -101,9 +98,6 @@ const teachingOptions = Type.Object(
       },
       { ...strict, default: {} },
     ),
-    epochs: size(1_000, 1),
-    batchSize: size(1_000_000, 20),
-    learningRate: rate,
   },
   strict,
 );

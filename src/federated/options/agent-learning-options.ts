@@ -20,10 +20,26 @@ export const learningOptions = Type.Object(
             description:
               "A dataset as `learn data fetch` leaves one, or a CSV file (`.csv`) with a column `label`; its samples never leave this device.",
           }),
+          classes: Type.Optional(
+            Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+              minItems: 1,
+              maxItems: 10_000,
+              uniqueItems: true,
+              description:
+                "What the labels of a CSV file are called, where they are no numbers from 0: all classes there are, in the same order at every agent.",
+            }),
+          ),
         },
         { additionalProperties: false },
       ),
       { default: [], maxItems: 16, description: "Samples that this agent can train on." },
+    ),
+    architecture: Type.Optional(
+      Type.String({
+        pattern: "^[a-z][a-z0-9-]{0,30}$",
+        description:
+          "Which network this agent trains of tasks that name several (`teaching.architectures`); the task's `model` where it names none of that name.",
+      }),
     ),
     memoryBytesMax: Type.Integer({
       default: 67_108_864,

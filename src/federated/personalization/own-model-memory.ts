@@ -1,6 +1,6 @@
 import type { KeyValueStore, StoreOperation } from "../../platform/key-value-store.ts";
 import { bytesOfWeights, weightsOfBytes } from "../combining/weights-codec.ts";
-import type { OwnState } from "./own-model.ts";
+import type { OwnState } from "./following-model.ts";
 
 /** `l/own/TASK` says what there is, `l/ownp/TASK/PLACE` is a piece of it. */
 const PREFIX = "l/own/";

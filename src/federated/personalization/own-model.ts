@@ -3,15 +3,8 @@ import type { ModelSpec, ParameterInfo, Samples } from "../../platform/training-
 import type { RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
 import { shuffle } from "../data/draw.ts";
 import { clearNormalization, packNormalization, unpackNormalization } from "./fed-bn.ts";
+import type { FollowingModel, OwnState } from "./following-model.ts";
 import type { PersonalOptions } from "./personal-options.ts";
-
-/** What of an own model outlasts a restart. */
-export interface OwnState {
-  /** Of the global model that it was made of last; 0 with `fed-bn`, which goes with any. */
-  readonly round: number;
-  /** All weights; with `fed-bn` those of the normalisation alone. */
-  readonly values: Float32Array;
-}
 
 /** What an own model is trained with. */
 export interface OwnModelParts {
@@ -30,7 +23,7 @@ type BesideOptions = Exclude<PersonalOptions, { kind: "fed-bn" }>;
  * (Li, Hu, Beirami and Smith 2021, algorithm 1) one model goes on beside it, pulled towards it; with `fed-bn` (Li, Jiang, Zhang, Kamp and
  * Dou 2021) it is the global one with this agent's normalisation. It is never sent.
  */
-export class OwnModel {
+export class OwnModel implements FollowingModel {
   readonly options: PersonalOptions;
   readonly #parts: OwnModelParts;
   readonly #stop = new AbortController();
@@ -43,12 +36,14 @@ export class OwnModel {
     this.options = parts.options;
   }
 
-  /** What to keep; undefined before there is anything. */
+  get answersBy(): "own" | "global" {
+    return this.options.predict;
+  }
+
   get state(): OwnState | undefined {
     return this.#state;
   }
 
-  /** Goes on with what the last run kept. @returns false for what does not fit the model; nothing is changed then */
   restore(state: OwnState): boolean {
     const { layout } = this.#parts;
     const { offset = 0, size = 0 } = layout.at(-1) ?? {};
@@ -77,7 +72,6 @@ export class OwnModel {
     clearNormalization(layout, update);
   }
 
-  /** @returns the own model, given the newest global one; undefined before there is any */
   weights(global: Float32Array): Float32Array | undefined {
     const values = this.#state?.values;
     if (values === undefined) return undefined;
@@ -86,11 +80,7 @@ export class OwnModel {
       : values;
   }
 
-  /**
-   * Trains it on, after a new global model came. One call at a time.
-   * @returns false where it was stopped meanwhile
-   * @throws TrainingError `training.not-finite` when training diverges; the own model is then as it was
-   */
+  /** Trains it on, after a new global model came. */
   async follow(round: number, global: Float32Array, train: Samples): Promise<boolean> {
     const { options } = this;
     if (options.kind === "fed-bn") return this.#state !== undefined;
@@ -118,7 +108,6 @@ export class OwnModel {
     return true;
   }
 
-  /** No step is taken from then on, until {@link resume}. */
   async pause(): Promise<void> {
     this.#isPaused = true;
     await (await this.#model)?.pause();
@@ -129,7 +118,6 @@ export class OwnModel {
     await (await this.#model)?.resume();
   }
 
-  /** Ends what is being trained. */
   abandon(): void {
     this.#stop.abort();
   }

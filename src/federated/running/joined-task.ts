@@ -51,6 +51,8 @@ export interface JoinedTaskParts
   readonly ground: LearningGround;
   /** Samples of a program of this process. */
   readonly offer?: DataOffer;
+  /** Which network this agent trains, of tasks that name several. */
+  readonly architecture?: string | undefined;
   readonly ownMemory: OwnModelMemory;
   /** Rounds that were heard of before it was joined anew. */
   readonly earlier?: readonly HeardRound[];
@@ -128,6 +130,8 @@ export class JoinedTask {
       random: parts.random,
       onProgress: (progress) => joined?.progressed(progress),
       task: known.manifest.task,
+      hasher: parts.hasher,
+      architecture: parts.architecture,
       ...(parts.offer !== undefined && { offer: parts.offer }),
       openStreams: () =>
         openTaskStreams(known, {
@@ -358,6 +362,7 @@ export class JoinedTask {
     | undefined
   > {
     if (!("trainer" in this.#data)) return undefined;
+    if (asked === "global" && !this.#data.trainer.agreesOnModel) return undefined;
     const newest = await this.#newest();
     if (newest === undefined) return undefined;
     const own =
@@ -397,7 +402,13 @@ export class JoinedTask {
       memory: this.#parts.ownMemory,
       newest: () => this.#newest(),
       onMade: (round, weights) => this.#serveOwn(round, weights),
-      onJudged: (round, evaluation) => this.#rounds.judged(round, "ownEvaluation", evaluation),
+      // Where agents agree on no model, their own is the one that is followed.
+      onJudged: (round, evaluation) =>
+        this.#rounds.judged(
+          round,
+          trainer.agreesOnModel ? "ownEvaluation" : "evaluation",
+          evaluation,
+        ),
     });
   }
 
@@ -428,7 +439,7 @@ export class JoinedTask {
   }
 
   async #judge(round: number): Promise<void> {
-    if (!("trainer" in this.#data)) return;
+    if (!("trainer" in this.#data) || !this.#data.trainer.agreesOnModel) return;
     const { trainer, samples } = this.#data;
     const newest = await this.#newest();
     if (newest === undefined || this.head.round !== round) return;

@@ -1,8 +1,8 @@
-import { layOut } from "../../platform/training-layout.ts";
 import { OwnModelMemory } from "../personalization/own-model-memory.ts";
 import { firstHead, headOf } from "../rounds/chain.ts";
 import type { RoundRecord } from "../rounds/round-record.ts";
 import { type KnownTask, stateOf } from "../tasks/known-task.ts";
+import { sharedValues } from "../tasks/shared-values.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import { firstWeights } from "./first-weights.ts";
 import type { HeardRound } from "./heard-rounds.ts";
@@ -14,6 +14,7 @@ import type { RoundEvent } from "./round-parts.ts";
 import { ServingDesk } from "./serving-desk.ts";
 import { sweepStreams } from "./stream-memory.ts";
 import { TaskMemory } from "./task-memory.ts";
+import { withTransferHash } from "./transfer-samples.ts";
 
 /** Tasks that this agent takes part in at once; of more it is told how far they are. */
 const JOINED_MAX = 8;
@@ -99,6 +100,11 @@ export class JoinedTasks {
     return true;
   }
 
+  /** @returns a task with what only an agent that has samples can say of it @throws LearningError `learning.spec` where this one can not */
+  complete(spec: TaskSpec): Promise<TaskSpec> {
+    return withTransferHash(() => this.#openedGround(), this.#parts.hasher, spec);
+  }
+
   /** Takes part, or takes part no more, as the task's state has it. */
   join(known: KnownTask): void {
     const { task } = known.manifest;
@@ -132,8 +138,7 @@ export class JoinedTasks {
   async #open(known: KnownTask): Promise<void> {
     const { book, shelf, random, roles, recordIn, onEvent, onJoined } = this.#parts;
     const { task, spec, firstModelHash } = known.manifest;
-    this.#ground ??= this.#parts.openGround();
-    const ground = await this.#ground;
+    const ground = await this.#openedGround();
     // The same bits wherever they are drawn; where they are not, whoever started the task has them.
     if (known.head === undefined && shelf.sizeOf(firstModelHash) === undefined)
       shelf.put(firstWeights(spec));
@@ -146,7 +151,7 @@ export class JoinedTasks {
         ...this.#parts,
         ground: this.programs.over(ground),
         random: random.fork(`task/${task}`),
-        parameterCount: layOut(spec.model).parameterCount,
+        parameterCount: sharedValues(spec),
         head: record === undefined ? firstHead(firstModelHash) : headOf(record),
         keepWord: (kept) => memory.keepWord(task, kept),
         ...(keptWord !== undefined && { keptWord }),
@@ -183,6 +188,11 @@ export class JoinedTasks {
     joined.pause(stateOf(now) === "paused");
     joined.start();
     onJoined(joined, now);
+  }
+
+  #openedGround(): Promise<LearningGround> {
+    this.#ground ??= this.#parts.openGround();
+    return this.#ground;
   }
 
   /** Leaves tasks and joins them again, with what programs offer now. */

@@ -34,6 +34,8 @@ export interface LearningDeskParts {
   readonly readDecision: (bytes: Uint8Array) => Uint8Array | undefined;
   readonly openGround: () => Promise<LearningGround>;
   readonly datasets: readonly string[];
+  /** Which network this agent trains, of tasks that name several. */
+  readonly architecture?: string | undefined;
   /** What this device's sensors say. */
   readonly readings: ReadingsSource;
   /** Where what is found in it goes. Never throws. */

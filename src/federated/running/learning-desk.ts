@@ -6,7 +6,7 @@ import { type Control, signControl, type TaskState } from "../tasks/control.ts";
 import { type KnownTask, type Statement, stateOf } from "../tasks/known-task.ts";
 import { LearningError } from "../tasks/learning-error.ts";
 import { signManifest } from "../tasks/manifest.ts";
-import { completeSpec } from "../tasks/task-spec.ts";
+import { completeSpec, type TaskSpec } from "../tasks/task-spec.ts";
 import type {
   LearningCounters,
   LearningRound,
@@ -210,7 +210,7 @@ export class LearningDesk implements LearningView {
 
   async start(document: unknown): Promise<LearningTask> {
     const { book, clock, shelf, announce } = this.#parts;
-    const spec = completeSpec(document);
+    const spec = await this.#tasks.complete(completeSpec(document));
     const firstModelHash = shelf.put(firstWeights(spec));
     const content = { spec, createdAtMs: clock.wallMs(), firstModelHash };
     const manifest = signManifest(this.#parts, content);
@@ -271,12 +271,7 @@ export class LearningDesk implements LearningView {
     const values = Float32Array.from(features.flat());
     const predicted = await this.#tasks.get(id)?.predict(values, features.length, model);
     if (predicted === undefined)
-      throw new LearningError(
-        "learning.no-model",
-        model === "own"
-          ? "this agent has no model of its own for the task: see its personalization, and whether it trains"
-          : "the model can not be run here: see the task",
-      );
+      throw new LearningError("learning.no-model", whyNoModel(known.manifest.spec, model));
     const { outputs, ...by } = predicted;
     return {
       ...by,
@@ -371,6 +366,15 @@ export class LearningDesk implements LearningView {
   #showRound({ aggregator, ...rest }: HeardRound): LearningRound {
     return { ...rest, aggregator: this.#parts.nameOf(aggregator) };
   }
+}
+
+/** @returns in words why a model can not be run here */
+function whyNoModel({ teaching }: TaskSpec, asked: "own" | "global" | undefined): string {
+  if (asked === "own")
+    return "this agent has no model of its own for the task: see its personalization, and whether it trains";
+  return asked === "global" && teaching !== undefined
+    ? "with teaching there is no global model, each agent has its own: ask for that one"
+    : "the model can not be run here: see the task";
 }
 
 /** @returns whether it goes on, as people see it */

@@ -1,17 +1,22 @@
+import type { Hasher } from "../../platform/hasher.ts";
 import type { Random } from "../../platform/random.ts";
 import type { ModelSpec } from "../../platform/training-backend.ts";
 import { TrainingError } from "../../platform/training-backend.ts";
 import { DataError } from "../data/data-error.ts";
+import { architectureOf } from "../distillation/teaching-options.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { LearningGround } from "./learning-ground.ts";
-import { LocalTrainer, type OwnSamples } from "./local-trainer.ts";
+import { LocalTrainer } from "./local-trainer.ts";
 import { type DataOffer, openOffer } from "./program-data.ts";
 import type { StreamPart } from "./stream-part.ts";
+import type { OwnSamples, TaskTrainer } from "./task-trainer.ts";
+import { TeachingTrainer } from "./teaching-trainer.ts";
+import { transferSamples } from "./transfer-samples.ts";
 
 /** What an agent can train a task with; or in words why it can not. */
 export type OwnData =
   | {
-      readonly trainer: LocalTrainer;
+      readonly trainer: TaskTrainer;
       readonly samples: OwnSamples;
       /** Where they come from, with a task on streams: there may be too few of them yet. */
       readonly streams?: StreamPart;
@@ -24,6 +29,9 @@ export async function openOwnData(
   spec: TaskSpec,
   parts: {
     readonly random: Random;
+    readonly hasher: Hasher;
+    /** Which network this agent trains, of tasks that name several. */
+    readonly architecture: string | undefined;
     /** 32 hexadecimal digits. */
     readonly task: string;
     /** Samples of a program of this process; they come before a file of the same name. */
@@ -33,11 +41,10 @@ export async function openOwnData(
     readonly openStreams: () => Promise<StreamPart>;
   },
 ): Promise<OwnData> {
-  const { random, onProgress, openStreams } = parts;
-  const trainerParts = { spec, random, onProgress };
+  const { openStreams } = parts;
   try {
     if (spec.data.kind === "streams") {
-      const trainer = await LocalTrainer.open(ground.training, trainerParts);
+      const trainer = await LocalTrainer.open(ground.training, { ...parts, spec });
       try {
         const streams = await openStreams();
         return { trainer, samples: streams.source, streams };
@@ -51,7 +58,7 @@ export async function openOwnData(
     if (offer !== undefined) {
       const samples = await openOffer(offer, spec, task);
       if (samples.train.count === 0) return { lacking: `${name} has no samples to train on` };
-      return { trainer: await LocalTrainer.open(ground.training, trainerParts), samples };
+      return await trained(samples);
     }
     const dataset = await ground.dataset(name);
     if (dataset === undefined) return { lacking: `learning.datasets has no ${name} here` };
@@ -63,12 +70,22 @@ export async function openOwnData(
     if (train.count === 0) return { lacking: `${name} has no samples to train on` };
     const fault = classFault(spec.model, classes);
     if (fault !== undefined) return { lacking: `${name}: ${fault}` };
-    const trainer = await LocalTrainer.open(ground.training, trainerParts);
-    return { trainer, samples: { train, test } };
+    return await trained({ train, test });
   } catch (error) {
     if (error instanceof DataError || error instanceof TrainingError)
       return { lacking: error.message };
     throw error;
+  }
+
+  async function trained(samples: OwnSamples): Promise<OwnData> {
+    const { teaching } = spec;
+    if (teaching === undefined)
+      return { trainer: await LocalTrainer.open(ground.training, { ...parts, spec }), samples };
+    const transfer = await transferSamples(ground, parts.hasher, spec, teaching);
+    if (typeof transfer === "string") return { lacking: transfer };
+    const network = architectureOf(spec.model, teaching, parts.architecture);
+    const own = { ...parts, spec, teaching, network, transfer: transfer.set };
+    return { trainer: await TeachingTrainer.open(ground.training, own), samples };
   }
 }
 

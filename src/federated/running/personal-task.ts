@@ -2,9 +2,9 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Evaluation } from "../../platform/training-backend.ts";
 import { WakeUp } from "../../platform/wake-up.ts";
-import type { OwnModel } from "../personalization/own-model.ts";
+import type { FollowingModel } from "../personalization/following-model.ts";
 import type { OwnModelMemory } from "../personalization/own-model-memory.ts";
-import type { LocalTrainer, OwnSamples } from "./local-trainer.ts";
+import type { OwnSamples, TaskTrainer } from "./task-trainer.ts";
 
 /** An own model is written to flash no more often than this, besides once at the end: it can be trained again, flash can not. */
 const KEEP_EVERY_MS = 300_000;
@@ -13,8 +13,8 @@ const KEEP_EVERY_MS = 300_000;
 export interface PersonalTaskParts {
   /** 32 hexadecimal digits. */
   readonly task: string;
-  readonly trainer: LocalTrainer;
-  readonly own: OwnModel;
+  readonly trainer: TaskTrainer;
+  readonly own: FollowingModel;
   readonly samples: OwnSamples;
   readonly memory: OwnModelMemory;
   readonly clock: Clock;
@@ -60,7 +60,7 @@ export class PersonalTask {
 
   /** Which model answers where nobody asks for one of them. */
   get answersBy(): "own" | "global" {
-    return this.#parts.own.options.predict;
+    return this.#parts.own.answersBy;
   }
 
   /** A round is decided, or the task was joined at this one. */

@@ -3,7 +3,7 @@ import { checkSamples } from "../../platform/training-checks.ts";
 import { layOut } from "../../platform/training-layout.ts";
 import { DataError } from "../data/data-error.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
-import type { OwnSamples } from "./local-trainer.ts";
+import type { OwnSamples } from "./task-trainer.ts";
 
 /** The most names under which programs offer samples to one agent. */
 const OFFERS_MAX = 64;

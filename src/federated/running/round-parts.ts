@@ -15,7 +15,7 @@ import type { TrainerWord } from "../rounds/trainer-word.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { TensorExchange } from "../tensors/tensor-exchange.ts";
 import type { TensorShelf } from "../tensors/tensor-shelf.ts";
-import type { LocalTrainer, OwnSamples, TrainedUpdate } from "./local-trainer.ts";
+import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
 
 /** How a proposal ended, and why. */
 export interface ProposalEnd {
@@ -81,7 +81,7 @@ export interface RoundParts {
   /** Looks at an update, without holding up the caller. @throws TrainingError where that can not be done any more */
   readonly inspect: (bytes: Uint8Array, form: UpdateForm) => Promise<Inspected>;
   /** Absent where this agent has no samples for the task. */
-  readonly trainer?: LocalTrainer;
+  readonly trainer?: TaskTrainer;
   readonly samples?: OwnSamples;
   /** Absent where round 1 trains as all others. */
   readonly opening?: OpeningRound;

@@ -5,13 +5,13 @@ import type { Base, RoundsTalk } from "../rounds/talk.ts";
 import { RoundTrainer } from "../rounds/trainer.ts";
 import type { TrainerEffect, TrainerInput } from "../rounds/trainer-effects.ts";
 import type { TrainerWord } from "../rounds/trainer-word.ts";
-import type { LocalTrainer, OwnSamples } from "./local-trainer.ts";
 import { MachineLoop, type Untimed } from "./machine-loop.ts";
 import type { RoundScene } from "./round-scene.ts";
+import type { OwnSamples, TaskTrainer } from "./task-trainer.ts";
 
 /** What trains, and on what. */
 export interface TrainingParts {
-  readonly trainer: LocalTrainer;
+  readonly trainer: TaskTrainer;
   readonly samples: OwnSamples;
 }
 

@@ -6,6 +6,7 @@ import { layOut } from "../../platform/training-layout.ts";
 import { topicMatcher } from "../../readings/topic-filter.ts";
 import { clientOptions } from "../clients/client-options.ts";
 import { compressionOptions } from "../compression/compression-options.ts";
+import { taskTeachingOptions, teachingFault } from "../distillation/teaching-options.ts";
 import { layerOptions } from "../options/model-options.ts";
 import { kind, size, strict } from "../options/schema-words.ts";
 import { personalFault, personalOptions } from "../personalization/personal-options.ts";
@@ -118,6 +119,7 @@ export const taskSpecSchema = Type.Object(
     strategy: Type.Optional(new StrategyRegistry().schema()),
     compression: Type.Optional(compressionOptions),
     personalization: Type.Optional(personalOptions),
+    teaching: Type.Optional(taskTeachingOptions),
     rounds: size(1_000_000),
     seed: Type.Integer({
       default: 1,
@@ -177,12 +179,33 @@ function contradictionIn(spec: TaskSpec): string | undefined {
     const where = error instanceof AggregationError ? "strategy" : "model";
     return `${where}: ${(error as Error).message}`;
   }
+  const taught = teachingFaultIn(spec);
+  if (taught !== undefined) return taught;
   const { personalization } = spec;
   return (
     (personalization && personalFault(personalization, modelOf(spec))) ??
     (isCorrected(spec) ? correctionFaultIn(spec, parameterCount) : undefined) ??
     streamFaultIn(spec)
   );
+}
+
+/** What agreeing on answers instead of weights asks of the rest. */
+function teachingFaultIn(spec: TaskSpec): string | undefined {
+  const { teaching, data, pace, personalization } = spec;
+  if (teaching === undefined) return undefined;
+  if (data.kind !== "dataset")
+    return "teaching: answers are classes, which samples of streams do not have; take data.kind: dataset";
+  if (personalization !== undefined)
+    return "personalization: with teaching each agent has a model of its own anyway; leave one of them out";
+  if (isCorrected(spec))
+    return "client.scaffold: it corrects gradients of one model, and with teaching each agent has another; leave one of them out";
+  if (pace.buffered !== undefined)
+    return "pace.buffered: answers to an earlier round can not be added to those of a later one; leave it out with teaching";
+  try {
+    return teachingFault(modelOf(spec), teaching);
+  } catch (error) {
+    return `teaching.architectures: ${(error as Error).message}`;
+  }
 }
 
 /** Whether agents correct their gradients by what all see: SCAFFOLD. */

@@ -63,11 +63,85 @@ t.test("what can not be is refused by name", async (t) => {
       /personalization.kind: per-fed-avg/,
     ],
   };
+  Object.assign(faults, teachingFaults());
   t.ok(specWith({ client: corrected, strategy: { rule: { kind: "median" } } }));
   for (const [name, [changes, message]] of Object.entries(faults))
     t.throws(() => specWith(changes), { code: "learning.spec", message }, name);
   for (const document of [undefined, null, 7, "rounds: 3", []])
     t.throws(() => completeSpec(document), { code: "learning.spec" });
+});
+
+/** What may not be beside agents that teach each other. */
+function teachingFaults(): Record<string, [object, RegExp]> {
+  const layers = (units: number) => [{ kind: "dense", units }];
+  const model = { inputShape: [4], layers: layers(3), loss: "softmax-cross-entropy" };
+  const teaching = (more: object = {}) => ({
+    architectures: { small: { layers: layers(3) } },
+    transfer: { kind: "generated" },
+    learningRate: 0.1,
+    ...more,
+  });
+  const taught = (more: object): object => ({ model, teaching: teaching(), ...more });
+  return {
+    "answers that are no classes": [
+      taught({ model: { ...model, loss: "mean-squared-error" } }),
+      /model.loss has to be softmax-cross-entropy/,
+    ],
+    "a network with other classes": [
+      taught({ teaching: teaching({ architectures: { small: { layers: layers(2) } } }) }),
+      /teaching.architectures.small gives 2 numbers, model 3/,
+    ],
+    "a network that can not be": [
+      taught({
+        teaching: teaching({ architectures: { odd: { layers: [{ kind: "lstm", units: 2 }] } } }),
+      }),
+      /teaching.architectures: layer 0 \(lstm\)/,
+    ],
+    "no network": [taught({ teaching: teaching({ architectures: {} }) }), /architectures/],
+    "a transfer set of no kind": [
+      taught({ teaching: teaching({ transfer: { kind: "guessed" } }) }),
+      /teaching.transfer/,
+    ],
+    "more answers than can be told": [
+      taught({
+        model: { ...model, layers: layers(100) },
+        teaching: teaching({
+          architectures: { small: { layers: layers(100) } },
+          transfer: { kind: "generated", count: 50_000 },
+        }),
+      }),
+      /teaching.transfer.count: 5000000 answers/,
+    ],
+    "models of one's own twice": [
+      taught({ personalization: { kind: "ditto", learningRate: 0.1 } }),
+      /personalization: with teaching/,
+    ],
+    "variates of many models": [
+      taught({ client: { kind: "local", learningRate: 0.1, scaffold: true } }),
+      /client.scaffold: it corrects/,
+    ],
+    "answers of rounds that do not wait": [
+      taught({ pace: { buffered: { updates: 2 } } }),
+      /pace.buffered: answers/,
+    ],
+  };
+}
+
+t.test("agents that teach each other answer on a thousand samples", async (t) => {
+  const network = { layers: [{ kind: "dense", units: 3 }] };
+  const { teaching } = specWith({
+    model: { ...network, inputShape: [4], loss: "softmax-cross-entropy" },
+    teaching: {
+      architectures: { small: network },
+      transfer: { kind: "generated" },
+      learningRate: 0.1,
+    },
+  });
+  t.match(teaching, {
+    transfer: { kind: "generated", count: 1_000, mean: 0, deviation: 1 },
+    epochs: 1,
+    batchSize: 20,
+  });
 });
 
 /** A task on two channels of streams. */

@@ -1,0 +1,115 @@
+import type { Random } from "../../platform/random.ts";
+import type { Evaluation, ModelSpec, Samples } from "../../platform/training-backend.ts";
+import type { TrainingRunner } from "../../platform/training-runner.ts";
+import { TaughtModel, type TransferSet } from "../distillation/taught-model.ts";
+import type { TaskTeaching } from "../distillation/teaching-options.ts";
+import { minus } from "../strategies/minus.ts";
+import type { TaskSpec } from "../tasks/task-spec.ts";
+import { localClient, localSteps } from "./local-steps.ts";
+import { SideModel } from "./side-model.ts";
+import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
+import { UpdatePacker } from "./update-packer.ts";
+
+/** What a trainer of a task whose agents teach each other works with. */
+export interface TeachingTrainerParts {
+  readonly spec: TaskSpec;
+  readonly teaching: TaskTeaching;
+  /** The network of this agent. */
+  readonly network: ModelSpec;
+  readonly transfer: TransferSet;
+  readonly random: Random;
+  readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
+}
+
+/**
+ * Trains a task whose agents agree on answers, not on weights: the model of this agent learns from what was agreed on last, trains on own
+ * samples, and answers. An update is how far its answers are from those that were agreed on, so that strategies and compression work on it
+ * as on weights.
+ */
+export class TeachingTrainer implements TaskTrainer {
+  readonly agreesOnModel = false;
+  readonly own: TaughtModel;
+  readonly #parts: TeachingTrainerParts;
+  readonly #packer: UpdatePacker;
+  readonly #side: SideModel;
+  #stop: AbortController | undefined;
+
+  private constructor(runner: TrainingRunner, parts: TeachingTrainerParts, own: TaughtModel) {
+    this.own = own;
+    this.#parts = parts;
+    this.#packer = new UpdatePacker(parts.spec, parts.random);
+    this.#side = new SideModel(runner, parts.network, parts.random.fork("second"));
+  }
+
+  /** @throws TrainingError for a network that can not be built */
+  static async open(runner: TrainingRunner, parts: TeachingTrainerParts): Promise<TeachingTrainer> {
+    const { network: spec, transfer, teaching: lesson } = parts;
+    const random = parts.random.fork("own");
+    const own = await TaughtModel.open({ spec, transfer, lesson, runner, random });
+    return new TeachingTrainer(runner, parts, own);
+  }
+
+  train(base: Float32Array, samples: OwnSamples): Promise<TrainedUpdate | undefined> {
+    return this.own.inTurn(async () => {
+      const loss = await this.#trainOn(base, samples);
+      if (loss === undefined) return undefined;
+      const update = minus(await this.own.answers(), base);
+      return { bytes: this.#packer.pack(update), samples: samples.train.count, loss };
+    });
+  }
+
+  /** Its answers in the next round say how far it has come. */
+  trainAlone(base: Float32Array, samples: OwnSamples): Promise<boolean> {
+    return this.own.inTurn(async () => (await this.#trainOn(base, samples)) !== undefined);
+  }
+
+  /** @returns the loss; undefined when it was abandoned */
+  async #trainOn(base: Float32Array, samples: OwnSamples): Promise<number | undefined> {
+    const stop = new AbortController();
+    this.#stop = stop;
+    await samples.refresh?.();
+    const { spec, random, onProgress } = this.#parts;
+    const { signal } = stop;
+    if (!(await this.own.learn(base, { signal }))) return undefined;
+    const start = this.own.weights();
+    const control = { signal, onProgress };
+    const client = localClient(spec);
+    const steps = await localSteps(
+      this.own.model,
+      samples.train,
+      client,
+      { start },
+      random,
+      control,
+    );
+    if (steps === undefined || signal.aborted) return undefined;
+    this.own.trained(steps.weights);
+    return steps.loss;
+  }
+
+  pause(): Promise<void> {
+    return this.own.pause();
+  }
+
+  resume(): Promise<void> {
+    return this.own.resume();
+  }
+
+  abandon(): void {
+    this.#stop?.abort();
+  }
+
+  evaluate(weights: Float32Array, samples: Samples): Promise<Evaluation> {
+    return this.#side.evaluate(weights, samples);
+  }
+
+  predict(weights: Float32Array, features: Float32Array, count: number): Promise<Float32Array> {
+    return this.#side.predict(weights, features, count);
+  }
+
+  async dispose(): Promise<void> {
+    this.abandon();
+    await this.own.dispose();
+    await this.#side.dispose();
+  }
+}
