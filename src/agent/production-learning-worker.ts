@@ -6,6 +6,7 @@ import {
   type UpdateForm,
 } from "../federated/combining/combine.ts";
 import { letGo } from "../federated/combining/let-go.ts";
+import { type PackJob, packUpdate } from "../federated/compression/pack-update.ts";
 import { DataError } from "../federated/data/data-error.ts";
 import type { Dataset } from "../federated/data/dataset.ts";
 import { SeededRandom } from "../platform/seeded-random.ts";
@@ -56,6 +57,16 @@ if (parentPort !== null) {
       );
       // Features are shared, and labels few.
       return { answer, moved: [] };
+    },
+    pack(job: PackJob) {
+      const packed = packUpdate(job);
+      letGo(job.update);
+      if (job.residual !== undefined) letGo(job.residual);
+      const { bytes, residual } = packed;
+      // Node.js may have cut it from memory that others have parts of.
+      const isWhole = bytes.length === bytes.buffer.byteLength;
+      const moved = [...(isWhole ? [bytes] : []), ...(residual === undefined ? [] : [residual])];
+      return { answer: packed, moved };
     },
     inspect({ bytes, form }: InspectAsk) {
       const answer = inspect(bytes, form);

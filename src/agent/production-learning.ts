@@ -1,4 +1,5 @@
 import type { Combined, Inspected } from "../federated/combining/combine.ts";
+import type { PackedUpdate } from "../federated/compression/pack-update.ts";
 import { DataError } from "../federated/data/data-error.ts";
 import type { LearningOptions } from "../federated/options/agent-learning-options.ts";
 import type { LearningGround } from "../federated/running/learning-ground.ts";
@@ -39,6 +40,9 @@ export function openLearningThread({ datasets }: LearningOptions): LearningGroun
     async inspect(bytes, form) {
       const ask: InspectAsk = { bytes, form };
       return (await thread.other("inspect", ask)) as Inspected;
+    },
+    async pack(job) {
+      return (await thread.other("pack", job)) as PackedUpdate;
     },
     async dataset(name) {
       const found = datasets.find((each) => each.name === name);

@@ -10,7 +10,7 @@ export function registerSimulate(program: Command): void {
     )
     .option(
       "--scenario <name|file>",
-      "calm, scale, everything, committee, learning, or a YAML file",
+      "calm, scale, everything, committee, learning, learning-thousand, learning-ten-thousand, or a YAML file",
       "everything",
     )
     .option("--agents <n>", "agents at the beginning", count)

@@ -1,4 +1,5 @@
 import { combine, inspect } from "../federated/combining/combine.ts";
+import { packUpdate } from "../federated/compression/pack-update.ts";
 import type { Dataset } from "../federated/data/dataset.ts";
 import type { LearningGround } from "../federated/running/learning-ground.ts";
 import { PlainVectorMath } from "../federated/strategies/plain-vector-math.ts";
@@ -20,6 +21,7 @@ export function plainLearningGround(
     training,
     combine: (job, seed) => Promise.resolve(combine(job, { math, random: new SeededRandom(seed) })),
     inspect: (bytes, form) => Promise.resolve(inspect(bytes, form)),
+    pack: (job) => Promise.resolve(packUpdate(job)),
     dataset: (name) => Promise.resolve(dataset(name)),
     close: () => training.close(),
   };

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { join, resolve } from "node:path";
 import t, { type Test } from "tap";
+import { scenarios } from "../../src/simulator/run/scenario.ts";
 import { AgentProcess, agentMesh, command, type Outcome, until } from "../support/agent-process.ts";
 import { RudeClient, rawPublish } from "../support/bad-input-mqtt.ts";
 
@@ -45,6 +46,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
     "--json",
   ],
   simulate: [
+    ...Object.keys(scenarios),
     "--scenario",
     "--agents",
     "--hours",

@@ -4,6 +4,7 @@ import { openLearningThread } from "../../src/agent/production-learning.ts";
 import { type CombineJob, combine } from "../../src/federated/combining/combine.ts";
 import { packExactly } from "../../src/federated/combining/exact-packing.ts";
 import { bytesOfWeights } from "../../src/federated/combining/weights-codec.ts";
+import { packUpdate } from "../../src/federated/compression/pack-update.ts";
 import { PlainVectorMath } from "../../src/federated/strategies/plain-vector-math.ts";
 import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import type { ModelSpec } from "../../src/platform/training-backend.ts";
@@ -185,3 +186,31 @@ t.test("a class has the same number at every agent, whichever a file lacks", asy
   ] as const)
     await t.rejects(thread.dataset(name), { code: "data.setting", message });
 });
+
+t.test(
+  "updates are packed in the thread as without one, and what is left out comes back",
+  async (t) => {
+    const thread = open();
+    t.teardown(() => thread.close());
+    const update = drawnBy("packed", COUNT);
+    const before = update.slice();
+    t.same(await thread.pack({ update }), packUpdate({ update }));
+    const compression = { topShare: 0.1, quantize: "int8", zstd: 3, errorFeedback: true } as const;
+    const first = await thread.pack({ update, compression, seed: "1" });
+    t.same(first, packUpdate({ update, compression, seed: "1" }));
+    t.ok(
+      first.residual?.some((value) => value !== 0),
+      "something was left out",
+    );
+    const residual = first.residual ?? new Float32Array(0);
+    const second = await thread.pack({ update, compression, residual, seed: "2" });
+    t.same(second, packUpdate({ update, compression, residual, seed: "2" }));
+    t.not(Buffer.from(second.bytes).toString("hex"), Buffer.from(first.bytes).toString("hex"));
+    t.same(update, before, "the update is still there");
+    const { errorFeedback: _, ...forgetful } = compression;
+    t.equal((await thread.pack({ update, compression: forgetful, seed: "1" })).residual, undefined);
+    await t.rejects(thread.pack({ update: Float32Array.of(Number.NaN), compression, seed: "1" }), {
+      message: /value 0 is NaN/,
+    });
+  },
+);

@@ -2,6 +2,7 @@
 import t from "tap";
 import { unpackExactly } from "../../src/federated/combining/exact-packing.ts";
 import { weightsOfBytes } from "../../src/federated/combining/weights-codec.ts";
+import { type PackJob, packUpdate } from "../../src/federated/compression/pack-update.ts";
 import { blobs } from "../../src/federated/data/blobs.ts";
 import { type LabelledSamples, pick } from "../../src/federated/data/dataset.ts";
 import { ALONE_MAX } from "../../src/federated/rounds/alone.ts";
@@ -54,7 +55,12 @@ async function afterMerge(seed: number, goOn: boolean): Promise<number[]> {
       const isLast = data.train.targets[at] === 3;
       if (agent >= CUT_OFF_FROM ? isLast || random.next() < 0.3 : !isLast) places.push(at);
     }
-    const parts = { spec, random: random.fork(`agent/${agent}`), onProgress: () => undefined };
+    const parts = {
+      spec,
+      random: random.fork(`agent/${agent}`),
+      pack: (job: PackJob) => Promise.resolve(packUpdate(job)),
+      onProgress: () => undefined,
+    };
     const trainer = await LocalTrainer.open(runner, parts);
     agents.push({ trainer, samples: { train: pick(data.train, places), test: none } });
   }
@@ -101,7 +107,12 @@ t.test("what the cut-off side learned is in the first round that it takes part i
 t.test(
   "an update is how far it has come alone, measured from the head, and then it is over",
   async (t) => {
-    const parts = { spec, random: new SeededRandom("one"), onProgress: () => undefined };
+    const parts = {
+      spec,
+      random: new SeededRandom("one"),
+      pack: (job: PackJob) => Promise.resolve(packUpdate(job)),
+      onProgress: () => undefined,
+    };
     const trainer = await LocalTrainer.open(promptRunner(), parts);
     const { train } = blobs(
       { features: 8, classes: 4, train: 40, test: 1, spread: 1 },

@@ -15,6 +15,7 @@ export function withCustomRules(ground: LearningGround, rules: CustomRules): Lea
     dataset: (name) => ground.dataset(name),
     close: () => ground.close(),
     inspect: (bytes, form) => ground.inspect(bytes, form),
+    pack: (job) => ground.pack(job),
     async combine(job: CombineJob, seed: string): Promise<Combined> {
       if (customRuleIn(job.strategy) === undefined) return ground.combine(job, seed);
       await Promise.resolve();

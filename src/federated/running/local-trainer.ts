@@ -7,6 +7,7 @@ import { metaSteps } from "../personalization/meta-steps.ts";
 import { OwnModel } from "../personalization/own-model.ts";
 import { minus } from "../strategies/minus.ts";
 import { isCorrected, type TaskSpec } from "../tasks/task-spec.ts";
+import type { LearningGround } from "./learning-ground.ts";
 import { type LocalClient, localClient, localSteps } from "./local-steps.ts";
 import { SideModel } from "./side-model.ts";
 import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
@@ -18,6 +19,8 @@ export interface LocalTrainerParts {
   readonly runner: TrainingRunner;
   readonly model: RunnableModel;
   readonly random: Random;
+  /** Makes of updates what travels. */
+  readonly pack: LearningGround["pack"];
   readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 
@@ -49,7 +52,7 @@ export class LocalTrainer implements TaskTrainer {
       });
     this.#variate = isCorrected(spec) ? new ClientVariate() : undefined;
     this.#client = localClient(spec);
-    this.#packer = new UpdatePacker(spec, random);
+    this.#packer = new UpdatePacker(spec, parts.pack, random);
     this.#second = new SideModel(runner, spec.model, random.fork("second"));
   }
 
@@ -95,7 +98,8 @@ export class LocalTrainer implements TaskTrainer {
       steps: this.#stepsOf(train),
       learningRate: this.#client.learningRate,
     });
-    const bytes = this.#packer.pack(variate === undefined ? delta : withVariate(delta, variate));
+    const update = variate === undefined ? delta : withVariate(delta, variate);
+    const bytes = await this.#packer.pack(update);
     return { bytes, samples: train.count, loss };
   }
 

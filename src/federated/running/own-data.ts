@@ -2,6 +2,7 @@ import type { Hasher } from "../../platform/hasher.ts";
 import type { Random } from "../../platform/random.ts";
 import type { ModelSpec } from "../../platform/training-backend.ts";
 import { TrainingError } from "../../platform/training-backend.ts";
+import type { PackJob } from "../compression/pack-update.ts";
 import { DataError } from "../data/data-error.ts";
 import { architectureOf } from "../distillation/teaching-options.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
@@ -41,10 +42,11 @@ export async function openOwnData(
     readonly openStreams: () => Promise<StreamPart>;
   },
 ): Promise<OwnData> {
-  const { openStreams } = parts;
+  const { openStreams, random, onProgress } = parts;
+  const trainerParts = { spec, random, onProgress, pack: (job: PackJob) => ground.pack(job) };
   try {
     if (spec.data.kind === "streams") {
-      const trainer = await LocalTrainer.open(ground.training, { ...parts, spec });
+      const trainer = await LocalTrainer.open(ground.training, trainerParts);
       try {
         const streams = await openStreams();
         return { trainer, samples: streams.source, streams };
@@ -80,11 +82,11 @@ export async function openOwnData(
   async function trained(samples: OwnSamples): Promise<OwnData> {
     const { teaching } = spec;
     if (teaching === undefined)
-      return { trainer: await LocalTrainer.open(ground.training, { ...parts, spec }), samples };
+      return { trainer: await LocalTrainer.open(ground.training, trainerParts), samples };
     const transfer = await transferSamples(ground, parts.hasher, spec, teaching);
     if (typeof transfer === "string") return { lacking: transfer };
     const network = architectureOf(spec.model, teaching, parts.architecture);
-    const own = { ...parts, spec, teaching, network, transfer: transfer.set };
+    const own = { ...trainerParts, teaching, network, transfer: transfer.set };
     return { trainer: await TeachingTrainer.open(ground.training, own), samples };
   }
 }

@@ -5,6 +5,7 @@ import { TaughtModel, type TransferSet } from "../distillation/taught-model.ts";
 import type { TaskTeaching } from "../distillation/teaching-options.ts";
 import { minus } from "../strategies/minus.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
+import type { LearningGround } from "./learning-ground.ts";
 import { localClient, localSteps } from "./local-steps.ts";
 import { SideModel } from "./side-model.ts";
 import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
@@ -18,6 +19,8 @@ export interface TeachingTrainerParts {
   readonly network: ModelSpec;
   readonly transfer: TransferSet;
   readonly random: Random;
+  /** Makes of updates what travels. */
+  readonly pack: LearningGround["pack"];
   readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 
@@ -37,7 +40,7 @@ export class TeachingTrainer implements TaskTrainer {
   private constructor(runner: TrainingRunner, parts: TeachingTrainerParts, own: TaughtModel) {
     this.own = own;
     this.#parts = parts;
-    this.#packer = new UpdatePacker(parts.spec, parts.random);
+    this.#packer = new UpdatePacker(parts.spec, parts.pack, parts.random);
     this.#side = new SideModel(runner, parts.network, parts.random.fork("second"));
   }
 
@@ -54,7 +57,8 @@ export class TeachingTrainer implements TaskTrainer {
       const loss = await this.#trainOn(base, samples);
       if (loss === undefined) return undefined;
       const update = minus(await this.own.answers(), base);
-      return { bytes: this.#packer.pack(update), samples: samples.train.count, loss };
+      const bytes = await this.#packer.pack(update);
+      return { bytes, samples: samples.train.count, loss };
     });
   }
 

@@ -7,7 +7,7 @@ import { type OtherRequest, type Reply, type Request, sent } from "./training-me
 interface Done {
   readonly answer: unknown;
   /** Memory in the answer that moves instead of being copied. */
-  readonly moved: readonly Uint8Array[];
+  readonly moved: readonly (Uint8Array | Float32Array)[];
 }
 
 /** What a thread does beside training, between slices of it: whoever trains waits so long. */

@@ -3,6 +3,7 @@ import t from "tap";
 import { combine } from "../../../../src/federated/combining/combine.ts";
 import { variateIn } from "../../../../src/federated/combining/variates.ts";
 import { weightsOfBytes } from "../../../../src/federated/combining/weights-codec.ts";
+import { packUpdate } from "../../../../src/federated/compression/pack-update.ts";
 import { LocalTrainer } from "../../../../src/federated/running/local-trainer.ts";
 import type { OwnSamples } from "../../../../src/federated/running/task-trainer.ts";
 import { PlainVectorMath } from "../../../../src/federated/strategies/plain-vector-math.ts";
@@ -49,6 +50,7 @@ async function distance({ scaffold, forgets, visits = 0 }: Course): Promise<numb
     LocalTrainer.open(runner, {
       spec,
       random: new SeededRandom(`agent/${at}`),
+      pack: (job) => Promise.resolve(packUpdate(job)),
       onProgress: () => undefined,
     });
   const seen = [...SEEN, GUEST];
