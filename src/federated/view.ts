@@ -68,6 +68,8 @@ export interface LearningTask {
   readonly progress?: { readonly round: number; readonly step: number; readonly steps: number };
   /** Samples that this agent trains on. */
   readonly samples: number;
+  /** Name of the network that this agent trains, where the task has several; `model` for the one that is in none of its `architectures`. */
+  readonly network?: string;
   /** The newest round, where there is one. */
   readonly latest?: LearningRound;
 }

@@ -190,6 +190,8 @@ t.test("a small network and a large one teach each other what they never saw", a
     });
     t.equal(latest?.updates, 2);
   }
+  const status = await agentMesh(["learn", "status", "clouds", "--data", small.data]);
+  t.match(status, { code: 0, stdout: /network +small here/ });
   // Each is judged by what it has samples of; what it never saw, the other does.
   const rows = join(directory, "rows.json");
   const { test } = clouds();

@@ -115,6 +115,7 @@ t.test("small and large networks teach each other the classes they never saw", a
   t.equal(latest?.ownEvaluation, undefined, "there is no other model to tell it from");
   for (const [at, agent] of agents.entries()) {
     const accuracy = accuracyOf(agent, id);
+    t.equal(learning(agent).task(id)?.network, at < 2 ? "small" : "model");
     // Whoever knows but two of four classes is right in half of all cases at best.
     t.ok(accuracy > 0.8, `${NAMES[at]}, ${at < 2 ? "small" : "large"}: ${accuracy}`);
   }

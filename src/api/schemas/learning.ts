@@ -131,6 +131,12 @@ export const learningTask = Type.Object(
       ),
     ),
     samples: count("Samples that this agent trains on."),
+    network: Type.Optional(
+      Type.String({
+        description:
+          "With `teaching`: which network this agent trains; `model` where `learning.architecture` names none of the task's `architectures`.",
+      }),
+    ),
     latest: Type.Optional(named(learningRound)),
   },
   { $id: "LearningTask" },

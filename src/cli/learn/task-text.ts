@@ -49,7 +49,7 @@ export function printTasks(tasks: readonly TaskDocument[]): void {
 
 /** Prints a task, and its newest rounds. */
 export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
-  const { spec, author, samples } = task;
+  const { spec, author, samples, network } = task;
   const activity = activityOf(task);
   printPairs([
     ["task", `${task.task}, ${spec.name}`],
@@ -57,6 +57,7 @@ export function printTask(task: TaskDocument, rounds: readonly Round[]): void {
     ["author", `${author.agentId ?? author.peerId}${author.self ? " (this agent)" : ""}`],
     ["started", time(task.createdAtMs)],
     ["data", `${dataOf(spec)}, ${plural(samples, "sample")} here`],
+    ...(network === undefined ? [] : ([["network", `${network} here`]] as const)),
     ...(activity === "" ? [] : ([["here", activity]] as const)),
   ]);
   print("");

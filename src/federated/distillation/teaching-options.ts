@@ -69,13 +69,24 @@ export const taskTeachingOptions = Type.Object(
 /** @see taskTeachingOptions */
 export type TaskTeaching = Type.Static<typeof taskTeachingOptions>;
 
-/** @returns the network of that name; the task's own where it names none of it */
-export function architectureOf(
+/** The network of a task that is in none of its `architectures`. */
+const OWN_NETWORK = "model";
+
+/** @returns which network an agent trains that wants the one of that name: `model` where the task names none of it */
+export function networkName(
+  { architectures }: Pick<TaskTeaching, "architectures">,
+  wanted: string | undefined,
+): string {
+  return wanted !== undefined && Object.hasOwn(architectures, wanted) ? wanted : OWN_NETWORK;
+}
+
+/** @returns the network of that name */
+export function networkOf(
   model: ModelSpec,
   { architectures }: Pick<TaskTeaching, "architectures">,
-  name: string | undefined,
+  name: string,
 ): ModelSpec {
-  const layers = name === undefined ? undefined : architectures[name]?.layers;
+  const layers = architectures[name]?.layers;
   return layers === undefined ? model : { ...model, layers };
 }
 
@@ -88,9 +99,11 @@ export function answersCount(model: ModelSpec, { transfer }: TaskTeaching): numb
 export function teachingFault(model: ModelSpec, teaching: TaskTeaching): string | undefined {
   if (model.loss !== "softmax-cross-entropy")
     return `teaching: models answer with classes, so model.loss has to be softmax-cross-entropy, not ${model.loss}`;
+  if (Object.hasOwn(teaching.architectures, OWN_NETWORK))
+    return `teaching.architectures.${OWN_NETWORK}: so the task's own network is called; take another name`;
   const { outputSize } = layOut(model);
   for (const name of Object.keys(teaching.architectures)) {
-    const outputs = layOut(architectureOf(model, teaching, name)).outputSize;
+    const outputs = layOut(networkOf(model, teaching, name)).outputSize;
     if (outputs !== outputSize)
       return `teaching.architectures.${name} gives ${outputs} numbers, model ${outputSize}: let the last layers have the same number of units`;
   }

@@ -165,6 +165,11 @@ export class JoinedTask {
     return "samples" in this.#data ? this.#data.samples.train.count : 0;
   }
 
+  /** Name of the network that it trains, where the task has several. */
+  get network(): string | undefined {
+    return "trainer" in this.#data ? this.#data.trainer.network : undefined;
+  }
+
   get progress():
     | { readonly round: number; readonly step: number; readonly steps: number }
     | undefined {

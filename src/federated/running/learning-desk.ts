@@ -347,7 +347,7 @@ export class LearningDesk implements LearningView {
     const { task, spec, author, createdAtMs } = known.manifest;
     const joined = this.#tasks.get(task);
     const { activity, because } = joined?.activity() ?? { activity: "following" as const };
-    const { progress, latest } = joined ?? {};
+    const { progress, latest, network } = joined ?? {};
     return {
       task,
       spec,
@@ -359,6 +359,7 @@ export class LearningDesk implements LearningView {
       ...(because !== undefined && { because }),
       ...(progress !== undefined && { progress }),
       samples: joined?.samples ?? 0,
+      ...(network !== undefined && { network }),
       ...(latest !== undefined && { latest: this.#showRound(latest) }),
     };
   }

@@ -27,6 +27,7 @@ export interface LocalTrainerParts {
 /** Trains one task's model on this agent's own samples: from the weights that a round begins with, to the update that goes back. */
 export class LocalTrainer implements TaskTrainer {
   readonly agreesOnModel = true;
+  readonly network = undefined;
   readonly #parts: LocalTrainerParts;
   readonly own: OwnModel | undefined;
   readonly #client: LocalClient;

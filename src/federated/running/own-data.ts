@@ -4,7 +4,7 @@ import type { ModelSpec } from "../../platform/training-backend.ts";
 import { TrainingError } from "../../platform/training-backend.ts";
 import type { PackJob } from "../compression/pack-update.ts";
 import { DataError } from "../data/data-error.ts";
-import { architectureOf } from "../distillation/teaching-options.ts";
+import { networkName } from "../distillation/teaching-options.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { LocalTrainer } from "./local-trainer.ts";
@@ -85,7 +85,7 @@ export async function openOwnData(
       return { trainer: await LocalTrainer.open(ground.training, trainerParts), samples };
     const transfer = await transferSamples(ground, parts.hasher, spec, teaching);
     if (typeof transfer === "string") return { lacking: transfer };
-    const network = architectureOf(spec.model, teaching, parts.architecture);
+    const network = networkName(teaching, parts.architecture);
     const own = { ...trainerParts, teaching, network, transfer: transfer.set };
     return { trainer: await TeachingTrainer.open(ground.training, own), samples };
   }

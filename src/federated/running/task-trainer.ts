@@ -23,6 +23,8 @@ export interface TrainedUpdate {
 export interface TaskTrainer {
   /** Whether what the agents agree on is a model, which can be judged and run. */
   readonly agreesOnModel: boolean;
+  /** Name of the network that is trained, where the task has several. */
+  readonly network: string | undefined;
   /** Beside what they agree on, where the task wants it. */
   readonly own: FollowingModel | undefined;
   /**

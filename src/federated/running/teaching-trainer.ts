@@ -2,7 +2,7 @@ import type { Random } from "../../platform/random.ts";
 import type { Evaluation, ModelSpec, Samples } from "../../platform/training-backend.ts";
 import type { TrainingRunner } from "../../platform/training-runner.ts";
 import { TaughtModel, type TransferSet } from "../distillation/taught-model.ts";
-import type { TaskTeaching } from "../distillation/teaching-options.ts";
+import { networkOf, type TaskTeaching } from "../distillation/teaching-options.ts";
 import { minus } from "../strategies/minus.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 import type { LearningGround } from "./learning-ground.ts";
@@ -15,8 +15,8 @@ import { UpdatePacker } from "./update-packer.ts";
 export interface TeachingTrainerParts {
   readonly spec: TaskSpec;
   readonly teaching: TaskTeaching;
-  /** The network of this agent. */
-  readonly network: ModelSpec;
+  /** The network of this agent, by its name. */
+  readonly network: string;
   readonly transfer: TransferSet;
   readonly random: Random;
   /** Makes of updates what travels. */
@@ -31,25 +31,33 @@ export interface TeachingTrainerParts {
  */
 export class TeachingTrainer implements TaskTrainer {
   readonly agreesOnModel = false;
+  readonly network: string;
   readonly own: TaughtModel;
   readonly #parts: TeachingTrainerParts;
   readonly #packer: UpdatePacker;
   readonly #side: SideModel;
   #stop: AbortController | undefined;
 
-  private constructor(runner: TrainingRunner, parts: TeachingTrainerParts, own: TaughtModel) {
+  private constructor(
+    runner: TrainingRunner,
+    parts: TeachingTrainerParts,
+    spec: ModelSpec,
+    own: TaughtModel,
+  ) {
     this.own = own;
+    this.network = parts.network;
     this.#parts = parts;
     this.#packer = new UpdatePacker(parts.spec, parts.pack, parts.random);
-    this.#side = new SideModel(runner, parts.network, parts.random.fork("second"));
+    this.#side = new SideModel(runner, spec, parts.random.fork("second"));
   }
 
   /** @throws TrainingError for a network that can not be built */
   static async open(runner: TrainingRunner, parts: TeachingTrainerParts): Promise<TeachingTrainer> {
-    const { network: spec, transfer, teaching: lesson } = parts;
+    const { network, transfer, teaching: lesson } = parts;
+    const spec = networkOf(parts.spec.model, lesson, network);
     const random = parts.random.fork("own");
     const own = await TaughtModel.open({ spec, transfer, lesson, runner, random });
-    return new TeachingTrainer(runner, parts, own);
+    return new TeachingTrainer(runner, parts, spec, own);
   }
 
   train(base: Float32Array, samples: OwnSamples): Promise<TrainedUpdate | undefined> {

@@ -97,6 +97,10 @@ function teachingFaults(): Record<string, [object, RegExp]> {
       }),
       /teaching.architectures: layer 0 \(lstm\)/,
     ],
+    "a network of the same name as the task's own": [
+      taught({ teaching: teaching({ architectures: { model: { layers: layers(3) } } }) }),
+      /teaching.architectures.model: .*take another name/,
+    ],
     "no network": [taught({ teaching: teaching({ architectures: {} }) }), /architectures/],
     "a transfer set of no kind": [
       taught({ teaching: teaching({ transfer: { kind: "guessed" } }) }),
