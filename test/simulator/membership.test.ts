@@ -648,3 +648,30 @@ t.test("a fleet larger than the table: quiet, no alarms, and neighbours are know
   const kept = links().filter((link) => before.has(link)).length;
   t.ok(kept > 0.95 * before.size, `${kept} of ${before.size} links are still there`);
 });
+
+t.test("a link that is closed on purpose is no failure, though a word of it is lost", async (t) => {
+  const world = grown({ seed: `${seed}/parting` }, 30);
+  world.run(15_000);
+  const sinceMs = world.nowMs;
+  let closed = 0;
+  for (let turn = 0; turn < 300; turn++) {
+    const agent = turn % 30;
+    const [peer] = world.nodes[agent]!.links.keys();
+    if (peer === undefined) continue;
+    // Of the words that say so alone: what else is lost shows in other tests.
+    world.loss = 0.1;
+    world.input(agent, { kind: "part", peer });
+    world.loss = 0;
+    closed++;
+    world.run(200);
+  }
+  const suspicions = new Set(
+    world.sightings
+      .filter(({ atMs, change }) => atMs >= sinceMs && change.kind === "suspect")
+      .map(({ atMs, change }) => `${change.after.record.peerId} ${Math.round(atMs / 2_000)}`),
+  );
+  t.comment(`${closed} links closed, ${suspicions.size} times somebody was suspected`);
+  t.ok(closed > 250);
+  // Said once, a tenth of the words would be lost: some 25 of 300.
+  t.ok(suspicions.size < 0.05 * closed, `${suspicions.size} of ${closed}`);
+});

@@ -26,6 +26,8 @@ import { MemberTable } from "./table.ts";
 import { TableSync } from "./table-sync.ts";
 import { Turn } from "./turn.ts";
 
+/** How often a neighbour is told that a link is closed on purpose. */
+const PARTING_COPIES = 2;
 /** Probes that others answered for a neighbour in a row; one more, and it is suspected. */
 const INDIRECT_IN_A_ROW_MAX = 4;
 /** A tick this late says that this agent was slow, not that others were. */
@@ -338,7 +340,9 @@ export class Membership {
   }
 
   #part(turn: Turn, peer: PeerId): void {
-    turn.send(peer, { case: "parting", value: {} });
+    // Whoever does not hear of it takes the end of the link for a failure, and tells the whole fleet.
+    for (let copy = 0; copy < PARTING_COPIES; copy++)
+      turn.send(peer, { case: "parting", value: {} });
     turn.disconnect(peer);
     this.#dropLink(turn, peer);
   }
