@@ -120,8 +120,7 @@ t.test("fed-bn: normalisation stays at each agent, and the fleet's model without
   for (const [at, round] of last.entries()) {
     const { global, own } = shares(round);
     t.comment(`${NAMES[at]}: global ${global}, own ${own}`);
-    // The first one's sensor shows things as they are, so that the fleet's model may do as well.
-    t.ok(own > global + (at === 0 ? -0.05 : 0.1), `${own} of ${NAMES[at]}'s beside ${global}`);
+    t.ok(own > global, `${own} of ${NAMES[at]}'s is above ${global}`);
     t.ok(own > 0.9, `${own}`);
   }
   const rows = [Array.from({ length: FEATURES }, () => 1)];

@@ -1,6 +1,6 @@
 import { SeededRandom } from "../../platform/seeded-random.ts";
 import { packExactly } from "../combining/exact-packing.ts";
-import type { CompressionOptions } from "./codec.ts";
+import { type CompressionOptions, compress } from "./codec.ts";
 import { ErrorFeedback } from "./error-feedback.ts";
 
 /** An update, and how it is to travel. */
@@ -26,7 +26,8 @@ export function packUpdate({ update, compression, residual, seed }: PackJob): Pa
   if (compression === undefined) return { bytes: packExactly(update) };
   const { errorFeedback = false, ...options } = compression;
   const random = seed === undefined ? undefined : new SeededRandom(seed);
+  if (!errorFeedback) return { bytes: compress(update, options, random) };
   const feedback = new ErrorFeedback(options, random, residual);
   const { bytes } = feedback.compress(update);
-  return { bytes, ...(errorFeedback && feedback.residual && { residual: feedback.residual }) };
+  return { bytes, ...(feedback.residual !== undefined && { residual: feedback.residual }) };
 }

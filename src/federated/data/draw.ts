@@ -12,13 +12,17 @@ export function shuffle<T extends Int32Array | number[]>(values: T, random: Rand
   return values;
 }
 
-/** @returns `count` different numbers from 0 to below `among`, ascending */
-export function sample(among: number, count: number, random: Random): readonly number[] {
-  const all = shuffle(
-    Int32Array.from({ length: among }, (_, at) => at),
+/** @returns all numbers from 0 to below `count`, in an order by chance */
+export function shuffled(count: number, random: Random): Int32Array {
+  return shuffle(
+    Int32Array.from({ length: count }, (_, at) => at),
     random,
   );
-  return [...all.subarray(0, count)].sort((one, other) => one - other);
+}
+
+/** @returns `count` different numbers from 0 to below `among`, ascending */
+export function sample(among: number, count: number, random: Random): readonly number[] {
+  return [...shuffled(among, random).subarray(0, count)].sort((one, other) => one - other);
 }
 
 /** @returns a draw from the gamma distribution of this shape and scale 1 (Marsaglia and Tsang 2000) */

@@ -1,7 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import { DataError } from "./data-error.ts";
 import type { LabelledSamples } from "./dataset.ts";
-import { gammaDraw, shuffle } from "./draw.ts";
+import { gammaDraw, shuffle, shuffled } from "./draw.ts";
 
 /** Which samples each client has: places among all of them, ascending within a client. */
 export type Partition = readonly Int32Array[];
@@ -12,10 +12,7 @@ const DIRICHLET_TRIES_MAX = 100;
 /** Deals samples out evenly, at random. @throws DataError `data.setting` with fewer samples than clients */
 export function iidPartition(count: number, clients: number, random: Random): Partition {
   mustServe(count, clients);
-  const order = shuffle(
-    Int32Array.from({ length: count }, (_, at) => at),
-    random,
-  );
+  const order = shuffled(count, random);
   return Array.from({ length: clients }, (_, client) =>
     order
       .slice(Math.floor((client * count) / clients), Math.floor(((client + 1) * count) / clients))
@@ -40,10 +37,7 @@ export function shardPartition(
   );
   const pieces = clients * shards;
   const size = Math.floor(count / pieces);
-  const dealt = shuffle(
-    Int32Array.from({ length: pieces }, (_, at) => at),
-    random,
-  );
+  const dealt = shuffled(pieces, random);
   return Array.from({ length: clients }, (_, client) => {
     const own = new Int32Array(shards * size);
     for (let shard = 0; shard < shards; shard++) {
@@ -82,7 +76,7 @@ export function dirichletPartition(
     const draw = random.fork(`draw ${tries}`);
     const own: number[][] = Array.from({ length: clients }, () => []);
     for (const members of inOrder) {
-      const shuffled = shuffle(Int32Array.from(members), draw);
+      const dealt = shuffle(Int32Array.from(members), draw);
       const weights = Array.from({ length: clients }, () => gammaDraw(alpha, draw));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       // So small an alpha that every weight vanishes: one client has it all.
@@ -92,8 +86,8 @@ export function dirichletPartition(
       let from = 0;
       for (const [client, weight] of weights.entries()) {
         upTo += weight / whole;
-        const to = client === clients - 1 ? shuffled.length : Math.round(upTo * shuffled.length);
-        for (; from < to; from++) own[client]?.push(shuffled[from] ?? 0);
+        const to = client === clients - 1 ? dealt.length : Math.round(upTo * dealt.length);
+        for (; from < to; from++) own[client]?.push(dealt[from] ?? 0);
       }
     }
     if (own.every(({ length }) => length >= samplesMin))

@@ -1,7 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import type { ModelSpec } from "../../platform/training-backend.ts";
 import type { RunControl, RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
-import { shuffle } from "../data/draw.ts";
+import { shuffled } from "../data/draw.ts";
 import type { FollowingModel, OwnState } from "../personalization/following-model.ts";
 import { centredLogits, studentOf } from "./distil.ts";
 
@@ -104,14 +104,7 @@ export class TaughtModel implements FollowingModel {
     const { epochs, batchSize, learningRate } = lesson;
     const { features, count } = transfer;
     const order = new Int32Array(count * epochs);
-    for (let epoch = 0; epoch < epochs; epoch++)
-      order.set(
-        shuffle(
-          Int32Array.from({ length: count }, (_, at) => at),
-          random,
-        ),
-        epoch * count,
-      );
+    for (let epoch = 0; epoch < epochs; epoch++) order.set(shuffled(count, random), epoch * count);
     await this.#student.write(this.#weights);
     const targets = centredLogits(answers, answers.length / count);
     const seed = Math.floor(random.next() * 2 ** 32);

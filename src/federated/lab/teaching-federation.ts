@@ -2,7 +2,7 @@ import type { Random } from "../../platform/random.ts";
 import type { ModelSpec, TrainableModel } from "../../platform/training-backend.ts";
 import { localUpdate } from "../clients/local-update.ts";
 import { pick } from "../data/dataset.ts";
-import { shuffle } from "../data/draw.ts";
+import { shuffle, shuffled } from "../data/draw.ts";
 import type { Partition } from "../data/partition.ts";
 import { centredLogits, distil, studentOf } from "../distillation/distil.ts";
 import {
@@ -169,10 +169,7 @@ export class TeachingFederation {
       throw new LabError(
         `teaching.transfer.count: ${transfer.count} of ${count} samples leaves none for the clients`,
       );
-    const order = shuffle(
-      Int32Array.from({ length: count }, (_, at) => at),
-      random.fork("public"),
-    );
+    const order = shuffled(count, random.fork("public"));
     const rest = order.slice(transfer.count).sort();
     const parts = partitionOf(experiment, pick(dataset.train, rest), random.fork("partition"));
     return {

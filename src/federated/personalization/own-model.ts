@@ -1,7 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import type { ModelSpec, ParameterInfo, Samples } from "../../platform/training-backend.ts";
 import type { RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
-import { shuffle } from "../data/draw.ts";
+import { shuffled } from "../data/draw.ts";
 import { clearNormalization, packNormalization, unpackNormalization } from "./fed-bn.ts";
 import type { FollowingModel, OwnState } from "./following-model.ts";
 import type { PersonalOptions } from "./personal-options.ts";
@@ -92,10 +92,7 @@ export class OwnModel implements FollowingModel {
     const steps = Math.ceil(train.count / options.batchSize);
     const seed = Math.floor(random.next() * 2 ** 32);
     for (let epoch = 0; epoch < options.epochs; epoch++) {
-      const order = shuffle(
-        Int32Array.from({ length: train.count }, (_, at) => at),
-        random,
-      );
+      const order = shuffled(train.count, random);
       const plan = {
         ...planOf(options, global),
         order,

@@ -1,7 +1,7 @@
 import type { Random } from "../../platform/random.ts";
 import type { Samples } from "../../platform/training-backend.ts";
 import type { RunControl, RunnableModel } from "../../platform/training-runner.ts";
-import { shuffle } from "../data/draw.ts";
+import { shuffled } from "../data/draw.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
 
 /** How an agent trains. */
@@ -42,10 +42,7 @@ export async function localSteps(
   let losses = 0;
   for (let epoch = 0; epoch < epochs; epoch++) {
     const firstStep = epoch * stepsOfEpoch;
-    const order = shuffle(
-      Int32Array.from({ length: train.count }, (_, at) => at),
-      random,
-    );
+    const order = shuffled(train.count, random);
     const outcome = await model.train(
       train,
       {

@@ -1,4 +1,3 @@
-import type { Random } from "../../platform/random.ts";
 import type { Evaluation, Samples } from "../../platform/training-backend.ts";
 import type { RunnableModel, TrainingRunner } from "../../platform/training-runner.ts";
 import { ClientVariate } from "../clients/client-variate.ts";
@@ -6,22 +5,15 @@ import { withVariate } from "../combining/variates.ts";
 import { metaSteps } from "../personalization/meta-steps.ts";
 import { OwnModel } from "../personalization/own-model.ts";
 import { minus } from "../strategies/minus.ts";
-import { isCorrected, type TaskSpec } from "../tasks/task-spec.ts";
-import type { LearningGround } from "./learning-ground.ts";
+import { isCorrected } from "../tasks/task-spec.ts";
 import { type LocalClient, localClient, localSteps } from "./local-steps.ts";
 import { SideModel } from "./side-model.ts";
-import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
+import type { OwnSamples, TaskTrainer, TrainedUpdate, TrainerParts } from "./task-trainer.ts";
 import { UpdatePacker } from "./update-packer.ts";
 
-/** What a trainer works with. */
-export interface LocalTrainerParts {
-  readonly spec: TaskSpec;
+interface LocalTrainerParts extends TrainerParts {
   readonly runner: TrainingRunner;
   readonly model: RunnableModel;
-  readonly random: Random;
-  /** Makes of updates what travels. */
-  readonly pack: LearningGround["pack"];
-  readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 
 /** Trains one task's model on this agent's own samples: from the weights that a round begins with, to the update that goes back. */
@@ -58,10 +50,7 @@ export class LocalTrainer implements TaskTrainer {
   }
 
   /** @throws TrainingError for a model that can not be built */
-  static async open(
-    runner: TrainingRunner,
-    parts: Omit<LocalTrainerParts, "model" | "runner">,
-  ): Promise<LocalTrainer> {
+  static async open(runner: TrainingRunner, parts: TrainerParts): Promise<LocalTrainer> {
     const model = await runner.build(parts.spec.model, parts.random.fork("weights"));
     return new LocalTrainer({ ...parts, runner, model });
   }

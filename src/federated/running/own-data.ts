@@ -6,6 +6,7 @@ import type { PackJob } from "../compression/pack-update.ts";
 import { DataError } from "../data/data-error.ts";
 import { networkName } from "../distillation/teaching-options.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
+import { fittingDataset } from "./fitting-dataset.ts";
 import type { LearningGround } from "./learning-ground.ts";
 import { LocalTrainer } from "./local-trainer.ts";
 import { type DataOffer, openOffer } from "./program-data.ts";
@@ -62,13 +63,9 @@ export async function openOwnData(
       if (samples.train.count === 0) return { lacking: `${name} has no samples to train on` };
       return await trained(samples);
     }
-    const dataset = await ground.dataset(name);
-    if (dataset === undefined) return { lacking: `learning.datasets has no ${name} here` };
-    const { shape, train, test, classes } = dataset;
-    if (shape.join() !== spec.model.inputShape.join())
-      return {
-        lacking: `samples of ${name} are [${shape.join(", ")}] here, the model takes [${spec.model.inputShape.join(", ")}]`,
-      };
+    const dataset = await fittingDataset(ground, name, spec);
+    if (typeof dataset === "string") return { lacking: dataset };
+    const { train, test, classes } = dataset;
     if (train.count === 0) return { lacking: `${name} has no samples to train on` };
     const fault = classFault(spec.model, classes);
     if (fault !== undefined) return { lacking: `${name}: ${fault}` };
@@ -86,7 +83,7 @@ export async function openOwnData(
     const transfer = await transferSamples(ground, parts.hasher, spec, teaching);
     if (typeof transfer === "string") return { lacking: transfer };
     const network = networkName(teaching, parts.architecture);
-    const own = { ...trainerParts, teaching, network, transfer: transfer.set };
+    const own = { ...trainerParts, teaching, network, transfer };
     return { trainer: await TeachingTrainer.open(ground.training, own), samples };
   }
 }

@@ -1,5 +1,8 @@
+import type { Random } from "../../platform/random.ts";
 import type { Evaluation, Samples } from "../../platform/training-backend.ts";
 import type { FollowingModel } from "../personalization/following-model.ts";
+import type { TaskSpec } from "../tasks/task-spec.ts";
+import type { LearningGround } from "./learning-ground.ts";
 
 /** What an agent has to learn from, and to be judged by. */
 export interface OwnSamples {
@@ -17,6 +20,15 @@ export interface TrainedUpdate {
   readonly samples: number;
   /** Mean over the steps, each as it was before it. */
   readonly loss: number;
+}
+
+/** What any trainer works with. */
+export interface TrainerParts {
+  readonly spec: TaskSpec;
+  readonly random: Random;
+  /** Makes of updates what travels. */
+  readonly pack: LearningGround["pack"];
+  readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 
 /** Trains one task on this agent's own samples, in a thread of its own. */

@@ -1,27 +1,19 @@
-import type { Random } from "../../platform/random.ts";
 import type { Evaluation, ModelSpec, Samples } from "../../platform/training-backend.ts";
 import type { TrainingRunner } from "../../platform/training-runner.ts";
 import { TaughtModel, type TransferSet } from "../distillation/taught-model.ts";
 import { networkOf, type TaskTeaching } from "../distillation/teaching-options.ts";
 import { minus } from "../strategies/minus.ts";
-import type { TaskSpec } from "../tasks/task-spec.ts";
-import type { LearningGround } from "./learning-ground.ts";
 import { localClient, localSteps } from "./local-steps.ts";
 import { SideModel } from "./side-model.ts";
-import type { OwnSamples, TaskTrainer, TrainedUpdate } from "./task-trainer.ts";
+import type { OwnSamples, TaskTrainer, TrainedUpdate, TrainerParts } from "./task-trainer.ts";
 import { UpdatePacker } from "./update-packer.ts";
 
 /** What a trainer of a task whose agents teach each other works with. */
-export interface TeachingTrainerParts {
-  readonly spec: TaskSpec;
+export interface TeachingTrainerParts extends TrainerParts {
   readonly teaching: TaskTeaching;
   /** The network of this agent, by its name. */
   readonly network: string;
   readonly transfer: TransferSet;
-  readonly random: Random;
-  /** Makes of updates what travels. */
-  readonly pack: LearningGround["pack"];
-  readonly onProgress: (progress: { readonly step: number; readonly steps: number }) => void;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Hasher } from "../../platform/hasher.ts";
 import { SeededRandom } from "../../platform/seeded-random.ts";
+import { layOut } from "../../platform/training-layout.ts";
 import { bytesOfWeights } from "../combining/weights-codec.ts";
 import { DataError } from "../data/data-error.ts";
 import type { TransferSet } from "../distillation/taught-model.ts";
@@ -7,10 +8,8 @@ import type { TaskTeaching } from "../distillation/teaching-options.ts";
 import { generateTransferSet } from "../distillation/transfer-set.ts";
 import { LearningError } from "../tasks/learning-error.ts";
 import type { TaskSpec } from "../tasks/task-spec.ts";
+import { fittingDataset } from "./fitting-dataset.ts";
 import type { LearningGround } from "./learning-ground.ts";
-
-/** What agents answer on, and its SHA-256. */
-type Samples = { readonly set: TransferSet; readonly sha256: string };
 
 /**
  * Has what the agents of a task answer on.
@@ -21,34 +20,31 @@ export async function transferSamples(
   hasher: Hasher,
   spec: TaskSpec,
   { transfer }: TaskTeaching,
-): Promise<Samples | string> {
-  const { inputShape } = spec.model;
-  const size = inputShape.reduce((product, axis) => product * axis, 1);
+): Promise<TransferSet | string> {
+  const { inputSize } = layOut(spec.model);
   const { count } = transfer;
   if (transfer.kind === "generated") {
-    const { mean, deviation } = transfer;
-    const means = new Float64Array(size).fill(mean);
-    const deviations = new Float64Array(size).fill(deviation ** 2);
+    const means = new Float64Array(inputSize).fill(transfer.mean);
+    const deviations = new Float64Array(inputSize).fill(transfer.deviation ** 2);
     const random = new SeededRandom(`learning/${spec.seed}/transfer`);
-    return hashed(generateTransferSet({ count: 1, means, deviations }, count, random));
+    return { features: generateTransferSet({ count: 1, means, deviations }, count, random), count };
   }
   const { name, sha256 } = transfer;
-  const dataset = await ground.dataset(name);
-  if (dataset === undefined)
-    return `learning.datasets has no ${name} here, which all answer on (teaching.transfer)`;
-  const { shape, train } = dataset;
-  if (shape.join() !== inputShape.join())
-    return `samples of ${name} are [${shape.join(", ")}] here, the model takes [${inputShape.join(", ")}]`;
+  const dataset = await fittingDataset(ground, name, spec);
+  if (typeof dataset === "string") return `${dataset}, and all answer on it (teaching.transfer)`;
+  const { train } = dataset;
   if (train.count < count)
     return `${name} has ${train.count} samples here, teaching.transfer.count is ${count}`;
-  const samples = hashed(train.features.slice(0, count * size));
-  return sha256 === undefined || sha256 === samples.sha256
-    ? samples
-    : `${name} is not what the others answer on: the SHA-256 of its first ${count} samples is ${samples.sha256} here, ${sha256} in the task`;
+  const set = { features: train.features.slice(0, count * inputSize), count };
+  if (sha256 === undefined) return set;
+  const own = hashOf(set, hasher);
+  return own === sha256
+    ? set
+    : `${name} is not what the others answer on: the SHA-256 of its first ${count} samples is ${own} here, ${sha256} in the task`;
+}
 
-  function hashed(features: Float32Array): Samples {
-    return { set: { features, count }, sha256: hasher.sha256Hex(bytesOfWeights(features)) };
-  }
+function hashOf({ features }: TransferSet, hasher: Hasher): string {
+  return hasher.sha256Hex(bytesOfWeights(features));
 }
 
 /**
@@ -63,7 +59,7 @@ export async function withTransferHash(
 ): Promise<TaskSpec> {
   const { teaching } = spec;
   if (teaching?.transfer.kind !== "dataset" || teaching.transfer.sha256 !== undefined) return spec;
-  let samples: Samples | string;
+  let samples: TransferSet | string;
   try {
     samples = await transferSamples(await openGround(), hasher, spec, teaching);
   } catch (error) {
@@ -71,6 +67,6 @@ export async function withTransferHash(
     samples = error.message;
   }
   if (typeof samples === "string") throw new LearningError("learning.spec", samples);
-  const transfer = { ...teaching.transfer, sha256: samples.sha256 };
+  const transfer = { ...teaching.transfer, sha256: hashOf(samples, hasher) };
   return { ...spec, teaching: { ...teaching, transfer } };
 }

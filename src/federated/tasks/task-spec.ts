@@ -179,10 +179,9 @@ function contradictionIn(spec: TaskSpec): string | undefined {
     const where = error instanceof AggregationError ? "strategy" : "model";
     return `${where}: ${(error as Error).message}`;
   }
-  const taught = teachingFaultIn(spec);
-  if (taught !== undefined) return taught;
   const { personalization } = spec;
   return (
+    teachingFaultIn(spec) ??
     (personalization && personalFault(personalization, modelOf(spec))) ??
     (isCorrected(spec) ? correctionFaultIn(spec, parameterCount) : undefined) ??
     streamFaultIn(spec)
