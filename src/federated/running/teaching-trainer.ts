@@ -53,8 +53,8 @@ export class TeachingTrainer implements TaskTrainer {
   }
 
   train(base: Float32Array, samples: OwnSamples): Promise<TrainedUpdate | undefined> {
-    return this.own.inTurn(async () => {
-      const loss = await this.#trainOn(base, samples);
+    return this.#inTurn(async (signal) => {
+      const loss = await this.#trainOn(base, samples, signal);
       if (loss === undefined) return undefined;
       const update = minus(await this.own.answers(), base);
       const bytes = await this.#packer.pack(update);
@@ -63,29 +63,30 @@ export class TeachingTrainer implements TaskTrainer {
   }
 
   /** Its answers in the next round say how far it has come. */
-  trainAlone(base: Float32Array, samples: OwnSamples): Promise<boolean> {
-    return this.own.inTurn(async () => (await this.#trainOn(base, samples)) !== undefined);
+  async trainAlone(base: Float32Array, samples: OwnSamples): Promise<boolean> {
+    const loss = await this.#inTurn((signal) => this.#trainOn(base, samples, signal));
+    return loss !== undefined;
+  }
+
+  /** @returns undefined where it was abandoned, be it while it waited */
+  #inTurn<T>(work: (signal: AbortSignal) => Promise<T | undefined>): Promise<T | undefined> {
+    const { signal } = (this.#stop = new AbortController());
+    return this.own.inTurn(async () => (signal.aborted ? undefined : work(signal)));
   }
 
   /** @returns the loss; undefined when it was abandoned */
-  async #trainOn(base: Float32Array, samples: OwnSamples): Promise<number | undefined> {
-    const stop = new AbortController();
-    this.#stop = stop;
+  async #trainOn(
+    base: Float32Array,
+    samples: OwnSamples,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
     await samples.refresh?.();
     const { spec, random, onProgress } = this.#parts;
-    const { signal } = stop;
     if (!(await this.own.learn(base, { signal }))) return undefined;
-    const start = this.own.weights();
+    const how = { start: this.own.weights() };
     const control = { signal, onProgress };
-    const client = localClient(spec);
-    const steps = await localSteps(
-      this.own.model,
-      samples.train,
-      client,
-      { start },
-      random,
-      control,
-    );
+    const { model } = this.own;
+    const steps = await localSteps(model, samples.train, localClient(spec), how, random, control);
     if (steps === undefined || signal.aborted) return undefined;
     this.own.trained(steps.weights);
     return steps.loss;
