@@ -12,7 +12,8 @@ const KEY_BYTES_MAX = 256;
  */
 export class LatestTable {
   readonly #ordinals = new Map<string, number>();
-  #delivered: string[] = [];
+  /** Still on disk, and to be forgotten there. */
+  readonly #delivered = new Set<string>();
 
   get size(): number {
     return this.#ordinals.size;
@@ -31,9 +32,22 @@ export class LatestTable {
     return (this.#ordinals.get(latestKey(streamId, key)) ?? 0) > ordinal;
   }
 
+  /** @returns the writes that make the newest of each key known. */
+  write(newest: ReadonlyMap<string, number>): StoreOperation[] {
+    return [...newest].map(([key, ordinal]) => {
+      // The same batch must not forget it again.
+      this.#delivered.delete(key);
+      return { type: "put", key, value: Buffer.from(ordinal.toString(36), "latin1") };
+    });
+  }
+
   /** Notes what a commit has written. */
   committed(newest: ReadonlyMap<string, number>): void {
-    for (const [name, ordinal] of newest) this.#ordinals.set(name, ordinal);
+    for (const [name, ordinal] of newest) {
+      this.#ordinals.set(name, ordinal);
+      // Its predecessor left while this one was being written: what is on disk now is not that any more.
+      this.#delivered.delete(name);
+    }
   }
 
   /** An update has left: if it was the newest of its key, nothing of that key is queued any more. */
@@ -41,14 +55,13 @@ export class LatestTable {
     const name = latestKey(streamId, key);
     if (this.#ordinals.get(name) !== ordinal) return;
     this.#ordinals.delete(name);
-    this.#delivered.push(name);
+    this.#delivered.add(name);
   }
 
   /** @returns the writes that forget what was delivered. */
   takeDelivered(): StoreOperation[] {
-    if (this.#delivered.length === 0) return [];
-    const operations = this.#delivered.map((key) => ({ type: "del", key }) as const);
-    this.#delivered = [];
+    const operations = [...this.#delivered].map((key) => ({ type: "del", key }) as const);
+    this.#delivered.clear();
     return operations;
   }
 
@@ -57,16 +70,7 @@ export class LatestTable {
     for (const [name, value] of entries) {
       const ordinal = Number.parseInt(Buffer.from(value).toString("latin1"), 36);
       if (ordinal >= head) this.#ordinals.set(name, ordinal);
-      else this.#delivered.push(name);
+      else this.#delivered.add(name);
     }
   }
-}
-
-/** @returns the writes that make the newest of each key known. */
-export function writeLatest(newest: ReadonlyMap<string, number>): StoreOperation[] {
-  return [...newest].map(([key, ordinal]) => ({
-    type: "put",
-    key,
-    value: Buffer.from(ordinal.toString(36), "latin1"),
-  }));
 }

@@ -2,7 +2,6 @@ import type { StoreOperation } from "../platform/key-value-store.ts";
 import { keyOfBlock } from "./block.ts";
 import { BlockWriter } from "./block-codec.ts";
 import type { Entry, NumberedBlock } from "./entry.ts";
-import { writeLatest } from "./latest-table.ts";
 import type { Ledger } from "./ledger.ts";
 import type { OutboxParts } from "./parts.ts";
 import { type StreamState, writeStream } from "./stream-table.ts";
@@ -84,7 +83,7 @@ export class Numbering {
       entries.push(entry);
     }
     for (const [priority, entries] of open) finish(priority, entries, this.#writer(priority));
-    operations.push(...writeLatest(latest));
+    operations.push(...ledger.latest.write(latest));
     return { blocks, latest };
   }
 

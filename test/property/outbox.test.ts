@@ -402,6 +402,30 @@ function markerOf(payload: Uint8Array): string {
   return Buffer.from(payload).toString("utf8").split(";", 1)[0] ?? "";
 }
 
+const keyed = (stream: "a" | "c", times: 1 | 5): Step => ({
+  do: "append",
+  stream,
+  priority: 2,
+  key: "on",
+  bytes: 20,
+  expiresAfterMs: 0,
+  times,
+});
+
+/** A state's newest update is written while the receiver acknowledges the one before; then the power fails. */
+const newestWrittenWhileOldLeaves: Step[] = [
+  keyed("c", 1),
+  { do: "wait", ms: 60 },
+  keyed("c", 5),
+  { do: "lease", limit: 1 },
+  keyed("a", 1),
+  { do: "acknowledge", at: 0, times: 1 },
+  { do: "wait", ms: 1_000 },
+  { do: "lease", limit: 1 },
+  { do: "wait", ms: 3 },
+  { do: "power-cut" },
+];
+
 for (const evict of ["drop-oldest", "drop-lowest-priority", "thin", "reject"] as const)
   t.test(`whatever happens, nothing that was thanked for is lost (${evict})`, async (t) => {
     await fc.assert(
@@ -416,6 +440,7 @@ for (const evict of ["drop-oldest", "drop-lowest-priority", "thin", "reject"] as
           await trial.finish();
         },
       ),
+      { examples: [[newestWrittenWhileOldLeaves, 0, false]] },
     );
     t.pass("held");
   });
