@@ -216,6 +216,11 @@ export class World {
       this.#later(this.#delay(), () => this.#down(this.#byPeer.get(peer)!, node.signer.peerId));
   }
 
+  /** A link ends though both of its agents are well, as radio links do. */
+  breakLink(index: number, to: number): void {
+    this.#down(this.nodes[index]!, this.peer(to));
+  }
+
   /** The power goes: nobody closes anything. */
   cutPower(index: number): void {
     const node = this.nodes[index]!;

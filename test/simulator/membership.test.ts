@@ -8,6 +8,7 @@ import {
 } from "../../src/mesh/membership/codec.ts";
 import { defaultMembershipOptions } from "../../src/mesh/membership/options.ts";
 import { signRecord } from "../../src/mesh/records/record-codec.ts";
+import { SeededRandom } from "../../src/platform/seeded-random.ts";
 import { ProbeOutcome } from "../../src/wire/agent_mesh/v1/membership_pb.ts";
 import { grown, type Rogue, type Sighting, World } from "./membership-world.ts";
 
@@ -147,6 +148,64 @@ t.test("a lost disk: the same key with an older epoch rises above its former sel
   for (const { membership } of world.running())
     t.equal(membership!.member(world.peer(2))?.record, world.record(2));
 });
+
+t.test("links that break between agents that are well are no news", async (t) => {
+  const world = grown({ seed: `${seed}/broken` }, 50);
+  const random = new SeededRandom(`${seed}/broken`);
+  const atMs = world.nowMs;
+  let broken = 0;
+  // Every agent loses a link about every ten seconds.
+  for (let second = 0; second < 60; second++) {
+    for (const { index, links } of world.running()) {
+      const peers = [...links.keys()];
+      const peer = peers[Math.floor(random.next() * peers.length)];
+      if (peer === undefined || random.next() > 0.1) continue;
+      world.breakLink(index, world.indexOf(peer));
+      broken++;
+    }
+    world.run(1_000);
+  }
+  t.comment(`${broken} links broke`);
+  t.ok(broken > 100);
+  t.same(
+    seenAfter(world, atMs, ({ change }) => ["suspect", "dead"].includes(change.kind)),
+    [],
+    "nobody was suspected",
+  );
+  const refutations = world
+    .running()
+    .reduce((sum, { membership }) => sum + membership!.counters().refutations, 0);
+  t.equal(refutations, 0);
+});
+
+t.test(
+  "one whose link broke and that does not come back is suspected, a moment later",
+  async (t) => {
+    const world = grown({ seed: `${seed}/gone` }, 3);
+    const self = { agentId: "gone", version: "0.1.0", addresses: [] };
+    const index = world.addRogue((signer, send) => ({
+      peer: signer.peerId,
+      linked: (peer) => {
+        const bytes = signRecord(signer, self, { epoch: 1, sequence: 0 }, false);
+        send(peer, encodeMessage(undefined, [{ kind: "record", bytes }]));
+      },
+      hear: () => undefined,
+    }));
+    const peer = world.peer(index);
+    world.dialFrom(index, 0);
+    world.run(200);
+    t.equal(world.membership(0).member(peer)?.state, "alive");
+    const atMs = world.nowMs;
+    world.breakLink(index, 0);
+    world.nodes[index]!.up = false;
+    world.run(3_000);
+    const isSuspicion = ({ by, change }: Sighting): boolean =>
+      by === 0 && change.kind === "suspect" && change.peer === peer;
+    const [afterMs] = seenAfter(world, atMs, isSuspicion);
+    // It may be dialled by chance before its time is up, which tells as much.
+    t.ok(afterMs !== undefined && afterMs > 0 && afterMs <= 1_500, `after ${afterMs} ms`);
+  },
+);
 
 t.test("15 % of all messages lost for ten minutes: nobody is declared dead", async (t) => {
   // With the last, all words of a refutation that were meant for one agent got lost, and it buried the suspect alone.

@@ -5,6 +5,7 @@ import type { KnownRecord } from "../records/known-record.ts";
 import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
+import { BrokenLinks } from "./broken-links.ts";
 import type { News } from "./codec.ts";
 import type { MembershipEffects, MembershipInput } from "./effects.ts";
 import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
@@ -72,6 +73,7 @@ export class Membership {
   readonly #self: SelfRecord;
   readonly #table: MemberTable;
   readonly #links = new Map<PeerId, LinkState>();
+  readonly #broken = new BrokenLinks();
   readonly #queue: BroadcastQueue;
   readonly #suspicions = new Suspicions();
   readonly #detector: FailureDetector;
@@ -234,7 +236,8 @@ export class Membership {
         break;
       case "connect-failed":
         this.#view.connectFailed(input.peer, turn.nowMs);
-        if (this.#suspicions.get(input.peer) !== undefined) this.#roster.suspect(turn, input.peer);
+        if (this.#broken.delete(input.peer) || this.#suspicions.get(input.peer) !== undefined)
+          this.#roster.suspect(turn, input.peer);
         break;
       case "self-changed":
         if (input.slow === true) this.#self.amend(input.self);
@@ -257,6 +260,7 @@ export class Membership {
     if (this.#left) return Number.POSITIVE_INFINITY;
     const dueAtMs = Math.min(
       this.#detector.nextAtMs,
+      this.#broken.nextAtMs,
       this.#roster.nextAtMs,
       this.#sync.nextAtMs,
       this.#samples.nextAtMs,
@@ -276,6 +280,7 @@ export class Membership {
     if (lateMs > LATE_MS) {
       this.#detector.forgetPending();
       this.#detector.accused();
+      this.#broken.restart(nowMs + this.#graceMs);
     }
     if (lateMs > ASLEEP_MS) {
       this.#suspicions.restart(nowMs);
@@ -285,6 +290,7 @@ export class Membership {
 
   #tick(turn: Turn): void {
     this.#detector.tick(turn.nowMs, this.#pace, this.#detectorHost(turn));
+    for (const peer of this.#broken.takeDue(turn.nowMs)) this.#roster.suspect(turn, peer);
     this.#roster.tick(turn);
     this.#sweeper.tick(turn);
     this.#view.tick(turn);
@@ -301,6 +307,7 @@ export class Membership {
     // A new link in the place of one whose end was not told yet: the other side may have forgotten all about the old one.
     if (this.#links.has(peer)) this.#dropLink(turn, peer);
     this.#links.set(peer, newLink(peer, direction, this.#options.membersMax, turn.nowMs));
+    this.#broken.delete(peer);
     this.#queue.linkUp(peer);
     this.#detector.linkUp(peer);
     this.#view.linkUp(peer, turn.nowMs);
@@ -326,9 +333,16 @@ export class Membership {
     this.#dropLink(turn, peer);
     const member = this.#table.get(peer);
     if (link.parting || member === undefined || member.state === "left") return;
-    this.#roster.suspect(turn, peer);
+    const mayBeWell = member.state === "alive";
+    if (!mayBeWell || !this.#broken.add(peer, turn.nowMs + this.#graceMs))
+      this.#roster.suspect(turn, peer);
     // Of two that both dial, each may take the link that the other opened for the one that counts: nobody sees to it then.
     if (link.direction === "outbound") this.#view.reconnect(turn, member);
+  }
+
+  /** As long as a probe that nobody answers. */
+  get #graceMs(): number {
+    return 2 * this.#pace.probeTimeoutMs * (this.#detector.localHealth + 1);
   }
 
   #dropLink(turn: Turn, peer: PeerId): void {
@@ -396,6 +410,8 @@ export class Membership {
       suspected: (turn, peer) => {
         const host = this.#detectorHost(turn);
         this.#detector.probe(peer, turn.nowMs, this.#pace, host);
+        // Others miss it too, so there is nothing to wait for.
+        if (this.#broken.delete(peer)) this.#roster.suspect(turn, peer);
       },
       lonely: (turn, suspect) => {
         this.#sync.hurry(turn.nowMs);

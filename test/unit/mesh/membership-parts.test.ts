@@ -1,6 +1,7 @@
 import t from "tap";
 import { AddressBook } from "../../../src/mesh/membership/address-book.ts";
 import { BroadcastQueue, PENDING_MAX } from "../../../src/mesh/membership/broadcast-queue.ts";
+import { BrokenLinks } from "../../../src/mesh/membership/broken-links.ts";
 import type { News } from "../../../src/mesh/membership/codec.ts";
 import { Deadlines } from "../../../src/mesh/membership/deadlines.ts";
 import { Dials } from "../../../src/mesh/membership/dials.ts";
@@ -360,4 +361,28 @@ t.test("address book: discoveries do not push out who was known", async (t) => {
   t.equal(book.size, 266);
   book.remove("d1999");
   t.equal(book.size, 265);
+});
+
+t.test("broken links: each has its time, a bounded number at once", async (t) => {
+  const broken = new BrokenLinks();
+  t.equal(broken.nextAtMs, Number.POSITIVE_INFINITY);
+  t.ok(broken.add("a", 200));
+  t.ok(broken.add("b", 100));
+  t.equal(broken.nextAtMs, 100);
+  t.same(broken.takeDue(99), []);
+  t.same(broken.takeDue(150), ["b"]);
+  t.equal(broken.nextAtMs, 200);
+  broken.restart(300);
+  t.same(broken.takeDue(299), []);
+  t.ok(broken.delete("a"));
+  t.notOk(broken.delete("a"));
+  t.same(broken.takeDue(1_000), []);
+
+  let taken = 0;
+  while (taken < 1_000 && broken.add(`peer-${taken}`, 10)) taken++;
+  t.ok(taken >= 32 && taken < 1_000, `${taken} are waited for`);
+  t.ok(broken.add("peer-0", 20), "one of them breaks once more");
+  t.notOk(broken.add("another", 10));
+  t.equal(broken.takeDue(20).length, taken);
+  t.ok(broken.add("another", 30));
 });
