@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Figure } from "./figure.ts";
+import { leaveNothing } from "./support/interruption.ts";
 import { root } from "./support/processes.ts";
 
 const suites = [
@@ -53,6 +54,7 @@ else if (unknown.length > 0) {
   process.stderr.write(`no such suite: ${unknown.join(", ")}\n${usage}`);
   process.exitCode = 2;
 } else {
+  leaveNothing();
   for (const name of positionals.length > 0 ? positionals : suites) {
     const suite = (await import(`./suites/${name}.ts`)) as Suite;
     for await (const figure of suite.run()) {

@@ -7,10 +7,23 @@ import { promisify } from "node:util";
 /** The repository. */
 export const root = resolve(import.meta.dirname, "../..");
 
+const directories = new Set<string>();
+
 /** On the disk of the checkout: a bench of durable writes on a RAM disk would measure nothing. */
 export function temporaryDirectory(): { path: string; [Symbol.dispose](): void } {
   const path = mkdtempSync(join(root, "data-bench-"));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+  directories.add(path);
+  return { path, [Symbol.dispose]: () => removeDirectory(path) };
+}
+
+/** Of a bench that does not come to its end. */
+export function removeTemporaryDirectories(): void {
+  for (const path of directories) removeDirectory(path);
+}
+
+function removeDirectory(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  directories.delete(path);
 }
 
 /** A program of ours that is ended with the block that started it. */

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** A process that outlived the tests that started it. */
+/** A process that outlived what started it. */
 export interface Leftover {
   readonly pid: number;
   readonly command: string;
@@ -10,8 +10,8 @@ export interface Leftover {
 /** Every process that tests start inherits this variable, and that is how they are found again. */
 export const runMarker = "AGENT_MESH_TEST_RUN";
 
-async function marked(value: string): Promise<Leftover[]> {
-  const wanted = `${runMarker}=${value}`;
+async function marked(marker: string, value: string): Promise<Leftover[]> {
+  const wanted = `${marker}=${value}`;
   const found: Leftover[] = [];
   for (const name of await readdir("/proc")) {
     const pid = Number(name);
@@ -30,14 +30,18 @@ async function marked(value: string): Promise<Leftover[]> {
 
 /**
  * Processes of this run that are still there after `graceMs`; they are ended.
- * @param value the run's value of `runMarker`.
+ * @param value the run's value of `marker`.
  */
-export async function endLeftovers(value: string, graceMs: number): Promise<Leftover[]> {
+export async function endLeftovers(
+  value: string,
+  graceMs: number,
+  marker = runMarker,
+): Promise<Leftover[]> {
   const deadlineMs = performance.now() + graceMs;
-  let left = await marked(value);
+  let left = await marked(marker, value);
   while (left.length > 0 && performance.now() < deadlineMs) {
     await delay(100);
-    left = await marked(value);
+    left = await marked(marker, value);
   }
   for (const { pid } of left) {
     try {
