@@ -108,7 +108,7 @@ export class RolesWorld {
   start(index: number): void {
     const node = this.#at(index);
     node.up = true;
-    node.starts++;
+    if (node.starts++ > 0) this.#beginAnew(node);
     node.negotiation = new RoleNegotiation({
       signer: node.signer,
       verifier: this.verifier,
@@ -119,6 +119,13 @@ export class RolesWorld {
     });
     this.#step(node, { kind: "tick" });
     for (const peer of node.links) this.#announceLink(node, this.#at(peer));
+  }
+
+  /** With a later epoch, as after every start. */
+  #beginAnew(node: Node): void {
+    node.record = recordOf(node.signer, this.verifier, node.device, ++node.sequence, node.starts);
+    const own = node.members.get(node.signer.peerId);
+    if (own !== undefined) own.record = node.record;
   }
 
   /** The process dies; the membership notices. */
@@ -149,7 +156,8 @@ export class RolesWorld {
   change(index: number, device: Partial<Device>): void {
     const node = this.#at(index);
     node.device = { ...node.device, ...device };
-    node.record = recordOf(node.signer, this.verifier, node.device, ++node.sequence);
+    const epoch = Math.max(1, node.starts);
+    node.record = recordOf(node.signer, this.verifier, node.device, ++node.sequence, epoch);
     const { record } = node;
     for (const by of [index, ...node.knownBy]) {
       const other = this.#at(by);

@@ -97,6 +97,29 @@ t.test("a coordinator that says good-bye is replaced within seconds", async (t) 
   t.comment(`after ${seconds(tookMs)}`);
 });
 
+t.test("all on mains are restarted before anybody on battery stands in for them", async (t) => {
+  for (let one = 0; one < 6; one++) {
+    const devices = [jetson, pi, sensor, sensor, sensor, sensor];
+    const world = fleet(devices, { seed: `${seed}/restarted-${one}` });
+    world.runUntil("all agree", () => world.isAgreed(), 60_000);
+    const [first = -1] = world.coordinators();
+    const term = world.held(2)?.term ?? 0;
+    const other = 1 - first;
+    world.leave(other);
+    world.runUntil("it is missed", () => (world.held(2)?.term ?? 0) > term, 60_000);
+    world.run(1_000);
+    world.leave(first);
+    world.run(5_000);
+    t.equal(world.held(2), undefined, "nobody leads");
+    world.revive(first);
+    world.revive(other);
+    const tookMs = world.runUntil("all agree again", () => world.isAgreed(), 60_000);
+    t.comment(`after ${seconds(tookMs)}`);
+    t.equal(world.held(2)?.quorum, true);
+    checkAlways(t, world);
+  }
+});
+
 t.test(
   "an agent that goes on battery loses its place, and does not get it back by itself",
   async (t) => {

@@ -34,6 +34,7 @@ export function recordOf(
   verifier: RecordVerifier,
   device: Device,
   sequence = 1,
+  epoch = 1,
 ): KnownRecord {
   const { batteryPercent, cpuPercent, memoryPercent, celsius, uplinkUp } = device;
   const record = verifier.verify(
@@ -61,7 +62,7 @@ export function recordOf(
           ...(uplinkUp !== undefined && { uplinkUp }),
         },
       },
-      { epoch: 1, sequence },
+      { epoch, sequence },
       false,
     ),
   );

@@ -138,7 +138,10 @@ export class Mandate {
     if (held === undefined) return true;
     if (this.endOf(held, nowMs) === undefined) return beats(assignment, held.assignment);
     // What has ended may be followed by an earlier term from the other side of a partition, but never by its own past.
-    return assignment.maker !== held.assignment.maker || beats(assignment, held.assignment);
+    const { maker, record } = held.assignment;
+    if (assignment.maker !== maker || beats(assignment, held.assignment)) return true;
+    // A maker that has begun anew counts from one: it knows of no assignment of its own, and may not hear of it from those that saw it end.
+    return assignment.record.epoch > record.epoch;
   }
 
   #leaseUntilMs({ renewedAtMs }: Holding): number {
