@@ -29,12 +29,15 @@ export class SeededRandom implements Random {
   }
 
   #draw(): number {
-    const [a = 0, b = 0, c = 0, counter = 0] = this.#state;
-    const result = (a + b + counter) >>> 0;
-    this.#state[0] = b ^ (b >>> 9);
-    this.#state[1] = c + (c << 3);
-    this.#state[2] = ((c << 21) | (c >>> 11)) + result;
-    this.#state[3] = counter + 1;
+    const state = this.#state;
+    const b = state[1] ?? 0;
+    const c = state[2] ?? 0;
+    const counter = state[3] ?? 0;
+    const result = ((state[0] ?? 0) + b + counter) >>> 0;
+    state[0] = b ^ (b >>> 9);
+    state[1] = c + (c << 3);
+    state[2] = ((c << 21) | (c >>> 11)) + result;
+    state[3] = counter + 1;
     return result;
   }
 }

@@ -55,6 +55,7 @@ t.test("who is gone is judged by when that was found", async (t) => {
 });
 
 const random = new SeededRandom(`fleet-view/${seed}`);
+const fleetOf31 = Array.from({ length: 31 }, (_, at) => knownRecord(`fleet-of-31/${at}`));
 const crowd = (size: number, name: string): KnownRecord[] =>
   Array.from({ length: size }, (_, at) => knownRecord(`${name}/${random.next()}/${at}`));
 
@@ -259,4 +260,26 @@ t.test("a survey", async (t) => {
     t.same(late.done, [peer], "who is being asked is let go");
     t.same(slow.step({ kind: "tick", nowMs: 180_001 }), { ask: [], done: [], offences: [] });
   });
+});
+
+t.test("a sample knows whether another one misses somebody", async () => {
+  const places = fc.array(fc.nat({ max: 30 }), { maxLength: 12 });
+  fc.assert(
+    fc.property(places, places, fc.integer({ min: 1, max: 8 }), (ours, theirs, sizeMax) => {
+      const record = (at: number): KnownRecord => fleetOf31[at] as KnownRecord;
+      const [own, other] = [ours, theirs].map((members) => {
+        const sample = new FleetSample(sizeMax);
+        for (const at of members) sample.offer(record(at), 0);
+        return sample;
+      }) as [FleetSample, FleetSample];
+      const merged = new FleetSample(sizeMax);
+      for (const at of [...ours, ...theirs]) merged.offer(record(at), 0);
+      const hasMore = own
+        .places()
+        .some((place) => merged.get(place) !== undefined && other.get(place) === undefined);
+      const says = own.hasMoreThan(other.places());
+      // Of one with room to spare it is not said that it misses somebody beyond its last.
+      return other.size === sizeMax ? says === hasMore : hasMore || !says;
+    }),
+  );
 });

@@ -245,21 +245,21 @@ export class Fleet {
     const { gate, network } = this.#parts;
     // First: whoever hears of a change may have something to say at once, and then the next tick is another one.
     this.#tick.at(effects.nextTickAtMs);
-    const parting = new Map<PeerId, Promise<void>>();
-    for (const { to, bytes } of effects.send)
-      parting.set(
-        to,
-        network
-          .send(to, MEMBERSHIP_PROTOCOL, bytes)
-          .catch((error: NetworkError) => this.#unsent(to, error)),
-      );
+    const sent = effects.send.map(({ to, bytes }) =>
+      network
+        .send(to, MEMBERSHIP_PROTOCOL, bytes)
+        .catch((error: NetworkError) => this.#unsent(to, error)),
+    );
     for (const change of effects.changes) this.#parts.onChange(change);
     for (const { peer, kind } of effects.offences) gate.offence(peer, kind);
     for (const { peer, addresses } of effects.connect) {
       if (this.#foreign.has(peer)) this.#dialer.notNow(peer);
       else void this.#dialer.dial(peer, addresses);
     }
-    for (const { peer } of effects.disconnect) void this.#parting.hangUp(peer, parting.get(peer));
+    for (const { peer } of effects.disconnect) {
+      const last = sent[effects.send.findLastIndex(({ to }) => to === peer)];
+      void this.#parting.hangUp(peer, last);
+    }
     this.#keeper.reached(this.#membership.self.epoch);
   }
 

@@ -32,15 +32,13 @@ export function placeOf({ hash }: Pick<KnownRecord, "hash">): number {
  */
 export class FleetSample {
   readonly #sizeMax: number;
-  readonly #places: Uint32Array;
-  readonly #heardOfAtMs: Float64Array;
-  /** Of each place its record, smallest place first. */
+  /** Smallest first; the same number of entries in all three. */
+  readonly #places: number[] = [];
+  readonly #heardOfAtMs: number[] = [];
   readonly #records: KnownRecord[] = [];
 
   constructor(sizeMax = SAMPLE_MAX) {
     this.#sizeMax = sizeMax;
-    this.#places = new Uint32Array(sizeMax);
-    this.#heardOfAtMs = new Float64Array(sizeMax);
   }
 
   get size(): number {
@@ -68,11 +66,9 @@ export class FleetSample {
       return false;
     }
     if (at >= this.#sizeMax) return false;
-    if (this.size === this.#sizeMax) this.#records.pop();
-    this.#places.copyWithin(at + 1, at, this.#sizeMax - 1);
-    this.#heardOfAtMs.copyWithin(at + 1, at, this.#sizeMax - 1);
-    this.#places[at] = place;
-    this.#heardOfAtMs[at] = heardOfAtMs;
+    if (this.size === this.#sizeMax) this.#take(this.#sizeMax - 1);
+    this.#places.splice(at, 0, place);
+    this.#heardOfAtMs.splice(at, 0, heardOfAtMs);
     this.#records.splice(at, 0, record);
     return true;
   }
@@ -90,14 +86,30 @@ export class FleetSample {
       if ((this.#heardOfAtMs[at] ?? 0) < beforeMs) this.#take(at);
   }
 
-  /** Smallest first. */
+  /** Smallest first. A live view. */
   places(): readonly number[] {
-    return Array.from(this.#places.subarray(0, this.size));
+    return this.#places;
   }
 
-  /** When each was last heard of, in the order of the places. */
+  /** When each was last heard of, in the order of the places. A live view. */
   heardOfTimesMs(): readonly number[] {
-    return Array.from(this.#heardOfAtMs.subarray(0, this.size));
+    return this.#heardOfAtMs;
+  }
+
+  /**
+   * @param places of another sample, smallest first
+   * @returns whether somebody here belongs there and is missing
+   */
+  hasMoreThan(places: readonly number[]): boolean {
+    const hasRoom = places.length < this.size;
+    const last = places.at(-1) ?? 0;
+    let at = 0;
+    for (const place of this.#places) {
+      if (!hasRoom && place >= last) return false;
+      while (at < places.length && (places[at] ?? 0) < place) at++;
+      if (places[at] !== place) return true;
+    }
+    return false;
   }
 
   /** Takes over newer signs of life. @param heardOfAtMs when one was last heard of; undefined when that is not known */
@@ -137,8 +149,8 @@ export class FleetSample {
 
   #take(at: number): void {
     this.#records.splice(at, 1);
-    this.#places.copyWithin(at, at + 1);
-    this.#heardOfAtMs.copyWithin(at, at + 1);
+    this.#places.splice(at, 1);
+    this.#heardOfAtMs.splice(at, 1);
   }
 
   /** @returns where the place is, or would have to be */

@@ -90,15 +90,7 @@ export class SampleSync {
       this.#asked(from, wanted.length);
       turn.send(from, { case: "sampleWant", value: { places: wanted } });
     }
-    if (!answer && this.#hasMoreThan(places)) this.#tell(turn, from, true);
-  }
-
-  /** Whether somebody belongs in the other's sample who is not in it. */
-  #hasMoreThan(places: readonly number[]): boolean {
-    const told = new Set(places);
-    const last = places.at(-1) ?? 0;
-    const hasRoom = places.length < this.#sample.size;
-    return this.#sample.places().some((place) => !told.has(place) && (hasRoom || place < last));
+    if (!answer && this.#sample.hasMoreThan(places)) this.#tell(turn, from, true);
   }
 
   /** A neighbour wants records. Those that do not fit into a message it asks for next time. */
@@ -147,11 +139,7 @@ export class SampleSync {
     const agesS = this.#sample.heardOfTimesMs().map((atMs) => ageS(atMs, turn.nowMs));
     turn.send(to, {
       case: "sample",
-      value: {
-        places: [...this.#sample.places()],
-        agesS,
-        answer,
-      },
+      value: { places: this.#sample.places().slice(), agesS, answer },
     });
   }
 }
