@@ -2,6 +2,7 @@ import type { Signer } from "../../platform/signer.ts";
 import { compareBytes, type KnownRecord } from "./known-record.ts";
 import { type RecordFault, readRecord } from "./record-codec.ts";
 
+/** As many as a number holds exactly. */
 const TAIL_BYTES = 6;
 
 /** Turns bytes into records. Verifying costs a fifth of a millisecond on a fast machine, so what was verified is kept. */
