@@ -35,7 +35,7 @@ const passOn = (): void => undefined;
 /** What telling the fleet works with. */
 interface BroadcastParts {
   readonly agentId: string;
-  readonly node: Pick<MeshNode, "broadcast" | "subscribe" | "fleetSize">;
+  readonly node: Pick<MeshNode, "broadcast" | "subscribe" | "fleetSize" | "isPartial">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -91,11 +91,15 @@ export class MeshBroadcast {
     else this.#leftOut++;
   }
 
-  /** A large fleet sees for itself who has come, and a newcomer still takes it for smaller than it is. */
+  /**
+   * A large fleet sees for itself who has come, and a newcomer still takes it for smaller than it is: one with a full table has no
+   * estimate yet of those beyond it.
+   */
   #tellHeld(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    if (this.#parts.node.fleetSize().agents > TALKERS_MAX) this.#leftOut += held.length;
+    const { node } = this.#parts;
+    if (node.isPartial() || node.fleetSize().agents > TALKERS_MAX) this.#leftOut += held.length;
     else for (const event of held) this.#tell(event);
   }
 

@@ -53,7 +53,6 @@ export function createRolesPart(
 ): RolesPart {
   const { mesh, device, events } = parts;
   const { node, network, access, verifier, signer } = mesh;
-  const { membersMax } = config.mesh.limits;
   const { enabled: _, skills: __, committeeMax, ...options } = config.coordination.roles;
   const { clock } = platform;
   let changes = 0;
@@ -70,10 +69,7 @@ export function createRolesPart(
       self: node.id,
       all: () => node.members(),
       get: (peer) => node.member(peer),
-      isPartial: () => {
-        const { alive, suspect, dead, left } = node.memberCounts();
-        return alive + suspect + dead + left >= membersMax;
-      },
+      isPartial: () => node.isPartial(),
     },
     options: {
       ...defaultRoleOptions,

@@ -75,7 +75,6 @@ export async function createTasksPart(
   const random = platform.random.fork("tasks");
   const { capacity, bidWithinMs, keptMax, kinds } = config.coordination.tasks;
   const options = { ...defaultTaskOptions, capacity, bidWithinMs, keptMax };
-  const { membersMax } = config.mesh.limits;
 
   const local = new LocalWork({
     agentId,
@@ -136,10 +135,7 @@ export async function createTasksPart(
         {
           all: () => node.members(),
           get: (peer) => node.member(peer),
-          isPartial: () => {
-            const { alive, suspect, dead, left } = node.memberCounts();
-            return alive + suspect + dead + left >= membersMax;
-          },
+          isPartial: () => node.isPartial(),
         },
         capacity,
       ),

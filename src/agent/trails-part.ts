@@ -26,7 +26,6 @@ export async function createTrailsPart(
 ): Promise<TrailsPart> {
   const { node, network, access, signer } = mesh;
   const { decay, exploration, tickMs, trailsMax } = config.coordination.swarm;
-  const { membersMax } = config.mesh.limits;
   const runner = new TrailsRunner({
     network,
     signer,
@@ -39,11 +38,7 @@ export async function createTrailsPart(
     pheromone: { ...defaultPheromoneOptions, decayPerTick: decay, trailsMax },
     choice: { ...defaultChoiceOptions, exploration },
     // Where the table is smaller than the fleet, others may be members too.
-    isMember: (peer) => {
-      if (node.member(peer) !== undefined) return true;
-      const { alive, suspect, dead, left } = node.memberCounts();
-      return alive + suspect + dead + left >= membersMax;
-    },
+    isMember: (peer) => node.member(peer) !== undefined || node.isPartial(),
   });
   access.requirements.protocol(TRAILS_PROTOCOL.id, { send: "publish" });
   mesh.onNetwork((event) => runner.take(event));

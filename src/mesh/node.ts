@@ -184,6 +184,11 @@ export class MeshNode implements ChannelOpener {
     return this.#running?.fleet.counts() ?? { alive: 0, suspect: 0, dead: 0, left: 0 };
   }
 
+  /** There may be agents beyond those that this one knows: it has no room for more. False before the start. */
+  isPartial(): boolean {
+    return this.#running?.fleet.isPartial() ?? false;
+  }
+
   /** How many agents there are, those that this one has no room for too; itself before the start. */
   fleetSize(): FleetSize {
     return this.#running?.fleet.size() ?? { agents: 1, relativeError: 0 };

@@ -48,7 +48,7 @@ export function dial(
         return;
       }
       const [here, there] = LinkEnd.pair(ether, at(near), at(far));
-      far.linked(there);
+      // The frame that opens the link goes before whatever the dialled side has to say: it would reach a side without a link.
       there.transmit("", 0, () => {
         if (settled || !near.running) {
           here.close();
@@ -64,6 +64,7 @@ export function dial(
         near.tally.dialsFailed++;
         reject(new NetworkError("network.barred", `${peer} is barred`));
       });
+      far.linked(there);
     });
   });
 }

@@ -23,6 +23,8 @@ export interface NodeOptions {
   readonly key?: string;
   /** Called before the node is started. */
   readonly before?: (network: Network) => void;
+  /** Called with every event as it is told. */
+  readonly onEvent?: (event: NetworkEvent, network: Network) => void;
 }
 
 /** Makes nodes that are stopped with the test. */

@@ -19,7 +19,10 @@ let nodes = 0;
 function nodesOf(over: Partial<EtherSettings> = {}): MakeNode {
   const clock = new VirtualClock();
   const world = ether({ clock, ...over });
-  return async (t: Test, { gate, key, before, bulkIdleTimeoutMs = 20_000 }: NodeOptions = {}) => {
+  return async (
+    t: Test,
+    { gate, key, before, onEvent, bulkIdleTimeoutMs = 20_000 }: NodeOptions = {},
+  ) => {
     const ticking = setInterval(() => void clock.advance(20), 1);
     t.teardown(() => clearInterval(ticking));
     const events: NetworkEvent[] = [];
@@ -38,7 +41,10 @@ function nodesOf(over: Partial<EtherSettings> = {}): MakeNode {
     });
     before?.(network);
     t.teardown(() => network.stop());
-    await network.start((event) => events.push(event));
+    await network.start((event) => {
+      events.push(event);
+      onEvent?.(event, network);
+    });
     return { network, events, offences };
   };
 }

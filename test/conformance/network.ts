@@ -7,6 +7,7 @@ import {
   link,
   linked,
   type MakeNode,
+  type NodeOptions,
   type NodeUnderTest,
   pair,
   protocol,
@@ -92,6 +93,26 @@ function linkConformance(t: Test, make: MakeNode, gone: Differences["gone"]): vo
     await until(() => linked(near, far) && linked(far, near), "both links");
     t.equal(near.network.links().length, 1);
     t.same([kinds(near, far), kinds(far, near)], [["up"], ["up"]]);
+  });
+
+  t.test("what either side says with a new link finds the other side linked", async (t) => {
+    const hello = protocol("hello");
+    const heard: string[] = [];
+    const greeting = (who: string): NodeOptions => ({
+      before: (network) =>
+        network.serve(hello, {
+          message: (from) => {
+            const knows = network.links().some(({ peer }) => peer === from);
+            heard.push(`${who} ${knows ? "linked" : "not linked"}`);
+          },
+        }),
+      onEvent: (event, network) => {
+        if (event.kind === "link-up") void network.send(event.link.peer, hello, bytes("hello"));
+      },
+    });
+    await pair(t, make, { near: greeting("near"), far: greeting("far") });
+    await until(() => heard.length === 2, "both to be greeted");
+    t.same(heard.sort(), ["far linked", "near linked"]);
   });
 
   t.test("a dial that leads nowhere says so", async (t) => {

@@ -8,7 +8,7 @@ import { libp2pNode } from "./libp2p-node.ts";
 /** @returns what makes nodes with these settings */
 export function libp2pNodes(over: Partial<Libp2pSettings> = {}): MakeNode {
   const keys = new Map<string, string>();
-  return async (t: Test, { gate, key, before, ...options } = {}) => {
+  return async (t: Test, { gate, key, before, onEvent, ...options } = {}) => {
     const pem = keys.get(key ?? "") ?? generateIdentityPem();
     if (key !== undefined) keys.set(key, pem);
     const offences: string[] = [];
@@ -27,7 +27,10 @@ export function libp2pNodes(over: Partial<Libp2pSettings> = {}): MakeNode {
     });
     before?.(network);
     t.teardown(() => network.stop());
-    await network.start((event) => events.push(event));
+    await network.start((event) => {
+      events.push(event);
+      onEvent?.(event, network);
+    });
     return { network, events, offences };
   };
 }

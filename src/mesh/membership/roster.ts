@@ -248,6 +248,8 @@ export class Roster {
   #admit(turn: Turn, link: LinkState, record: KnownRecord, ageMs: number | undefined): void {
     const { table, links, isSought, options } = this.#parts;
     const { peerId, leaving } = record;
+    // Where tables are full there is no room for it at most of those who would be told at once.
+    const haste = table.full ? "later" : this.#unhurried();
     if (table.full) {
       const hasPlace = (peer: PeerId): boolean => links.has(peer) || isSought(peer);
       const { refreshIntervalMs } = options;
@@ -270,8 +272,7 @@ export class Roster {
     }
     table.add(record, leaving ? "left" : "alive", turn.nowMs, ageMs);
     // Others can learn old news as this agent did; only what is new in the fleet is worth telling unasked.
-    if (ageMs === undefined)
-      this.#spread(turn, record, this.#unhurried(), this.#copies(), link.peer);
+    if (ageMs === undefined) this.#spread(turn, record, haste, this.#copies(), link.peer);
     if (leaving) return;
     turn.changes.push({ kind: "joined", peer: peerId, after: { record, state: "alive" } });
     this.#host.joined(turn, peerId, ageMs !== undefined);

@@ -11,7 +11,7 @@ function broadcasting() {
   const clock = new VirtualClock();
   const topics = new Set<string>();
   const told: News[] = [];
-  const fleet = { agents: 2, relativeError: 0 };
+  const fleet = { agents: 2, relativeError: 0, isPartial: false };
   let listener: ((event: AgentEvent) => void) | undefined;
   const broadcast = new MeshBroadcast({
     agentId: "north",
@@ -25,6 +25,7 @@ function broadcasting() {
         return Promise.resolve(1);
       },
       fleetSize: () => fleet,
+      isPartial: () => fleet.isPartial,
       subscribe: (topic) => {
         topics.add(topic);
         return () => topics.delete(topic);
@@ -108,6 +109,19 @@ t.test("a large fleet is not told what befell a newcomer as it came", async (t) 
   await settled();
   t.equal(told.length, 0);
   t.equal(broadcast.leftOut, 1);
+});
+
+t.test("nor is one that a small table has no room for", async (t) => {
+  const { broadcast, emit, told, fleet, settled } = broadcasting();
+  fleet.agents = 33;
+  fleet.isPartial = true;
+  broadcast.start();
+  emit("agent.started");
+  await settled();
+  t.equal(told.length, 0);
+  t.equal(broadcast.leftOut, 1);
+  emit("uplink.down");
+  t.equal(told.length, 1, "what happens later is told");
 });
 
 t.test("one that stops sooner than that tells on its way", (t) => {
