@@ -34,7 +34,8 @@ function printRoles({ enabled, self, assignment, candidates }: Roles): void {
   }
   if (self !== undefined)
     printPairs([
-      ["this agent", [self.coordination, ...self.learning].join(", ")],
+      // A validator of the committee is one in learning too.
+      ["this agent", [...new Set([self.coordination, ...self.learning])].join(", ")],
       ["suitability", `${self.score}, ${STANDINGS[self.standing]}`],
     ]);
   if (assignment === undefined) print("nobody leads: no agent may, or none has said so yet");
