@@ -13,6 +13,7 @@ import {
 import { bytes, duration, plural, print, printPairs } from "../output.ts";
 import type { SimulateOptions } from "./options.ts";
 import { ProgressLine } from "./progress-line.ts";
+import { lackOfRoom, thisMachine } from "./room.ts";
 import { commandOf } from "./scenario-source.ts";
 import { Speed } from "./speed.ts";
 
@@ -26,6 +27,8 @@ const EXTERNAL_BYTES_COUNT = "--external-memory-accounted-in-global-limit";
 /** Runs one seed and tells of it. @returns the exit code */
 export async function simulateOne(scenario: Scenario, options: SimulateOptions): Promise<number> {
   setFlagsFromString(EXTERNAL_BYTES_COUNT);
+  for (const lack of lackOfRoom(scenario, thisMachine()))
+    process.stderr.write(`agent-mesh: ${lack}\n`);
   const seed = options.seed ?? String(randomInt(2 ** 31));
   const { hours } = scenario;
   const faults = options.faults === undefined ? {} : { faults: options.faults };
