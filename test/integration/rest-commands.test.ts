@@ -112,7 +112,7 @@ t.test("roles are shown with what they follow from", async (t) => {
   const { run } = await start(t);
   const { out } = await run("roles");
   for (const expected of [
-    /this agent +validator, validator, trainer/,
+    /this agent +validator, trainer/,
     /suitability +340, on mains/,
     /coordinator +agent-2/,
     /validators +agent-1, 12D3KooWfar/,
