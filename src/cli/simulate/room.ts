@@ -3,7 +3,7 @@ import { getHeapStatistics } from "node:v8";
 import type { Scenario } from "../../simulator/run/scenario.ts";
 import { bytes } from "../output.ts";
 
-/** What an agent takes besides its table, and for each member in it; measured with 10,000 and 100,000 agents. */
+/** What an agent takes besides its table, and for each member in it; measured with 10,000 and 97,000 agents. */
 const AGENT_BYTES = 170_000;
 const MEMBER_BYTES = 830;
 /** As much of that lies in V8's heap, which asks the kernel for each piece of it. */

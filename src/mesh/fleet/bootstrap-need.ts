@@ -9,8 +9,8 @@ import type { Fleet } from "./fleet.ts";
 interface Surroundings {
   readonly links: readonly Link[];
   /** Undefined before the start. */
-  readonly fleet: Pick<Fleet, "member" | "counts"> | undefined;
-  readonly options: Pick<MembershipOptions, "neighboursWanted" | "membersMax">;
+  readonly fleet: Pick<Fleet, "member" | "isPartial"> | undefined;
+  readonly options: Pick<MembershipOptions, "neighboursWanted">;
 }
 
 /**
@@ -27,21 +27,15 @@ export function needOfBootstrap(
   if (links.length === 0) return "now";
   if (peer !== undefined) return isMember(peer, around) ? "none" : "now";
   if (links.length < options.neighboursWanted) return "now";
-  const isKnown = named === undefined ? isFull(fleet, options.membersMax) : isMember(named, around);
+  const isKnown = named === undefined ? fleet?.isPartial() === true : isMember(named, around);
   return isKnown ? "none" : "someday";
 }
 
-function isMember(peer: PeerId, { links, fleet, options }: Surroundings): boolean {
+function isMember(peer: PeerId, { links, fleet }: Surroundings): boolean {
   if (links.some((link) => link.peer === peer)) return true;
   const member = fleet?.member(peer);
   // A mesh that knows the node needs no link to it; one that lost it does. A fleet larger than the table does not know
   // everybody, and would dial those for ever.
-  if (member === undefined) return isFull(fleet, options.membersMax);
+  if (member === undefined) return fleet?.isPartial() === true;
   return isLiving(member.state);
-}
-
-function isFull(fleet: Surroundings["fleet"], membersMax: number): boolean {
-  if (fleet === undefined) return false;
-  const { alive, suspect, dead, left } = fleet.counts();
-  return alive + suspect + dead + left >= membersMax;
 }

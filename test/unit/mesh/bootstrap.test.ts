@@ -7,6 +7,7 @@ import { SeededRandom } from "../../../src/platform/seeded-random.ts";
 import { VirtualClock } from "../../../src/simulator/virtual-clock.ts";
 
 const MINUTE_MS = 60_000;
+const MEMBERS_MAX = 10;
 
 /** What an agent with so many links, and so many in its table of ten, sees. */
 function around(links: number, alive: number, known: Readonly<Record<string, MemberState>> = {}) {
@@ -15,9 +16,9 @@ function around(links: number, alive: number, known: Readonly<Record<string, Mem
     fleet: {
       member: (peer: string) =>
         known[peer] === undefined ? undefined : ({ state: known[peer] } as Member),
-      counts: () => ({ alive, suspect: 0, dead: 0, left: 0 }),
+      isPartial: () => alive >= MEMBERS_MAX,
     },
-    options: { neighboursWanted: 4, membersMax: 10 },
+    options: { neighboursWanted: 4 },
   };
 }
 
