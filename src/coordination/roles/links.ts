@@ -1,4 +1,5 @@
 import { TokenBucket } from "../../mesh/membership/token-bucket.ts";
+import { drawSome } from "../../platform/draw-some.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 
@@ -30,6 +31,11 @@ export class Links {
   /** Everybody, or everybody but one. */
   all(except?: PeerId): PeerId[] {
     return [...this.#links.keys()].filter((peer) => peer !== except);
+  }
+
+  /** Up to `count` of them, drawn at random. */
+  some(count: number, random: Random, except?: PeerId): PeerId[] {
+    return drawSome(this.all(except), count, random);
   }
 
   any(random: Random): PeerId | undefined {

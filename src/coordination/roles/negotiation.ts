@@ -80,7 +80,7 @@ export class RoleNegotiation {
     this.#electorate = new Electorate(members, options);
     const electorate = this.#electorate;
     const adopted = (turn: Turn): void => this.#wasAdopted(turn.nowMs);
-    const mandate = new Mandate({ members, links, leaseMs, adopted });
+    const mandate = new Mandate({ members, links, random, leaseMs, adopted });
     this.#mandate = mandate;
     this.#inbox = new Inbox({ ...parts, links, mandate, leaseMs });
     this.#candidacy = new Candidacy({ ...parts, electorate, mandate });

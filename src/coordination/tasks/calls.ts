@@ -1,3 +1,4 @@
+import { drawSome } from "../../platform/draw-some.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import type { CallChange } from "../contract-net/effects.ts";
@@ -79,14 +80,7 @@ export class Calls {
     const { options, random } = this.#parts;
     const fitting = Math.floor(options.announceBytesMax / Math.max(1, input.length));
     const count = Math.max(CANDIDATES_MIN, 2 * agentsMax, fitting);
-    if (able.length <= count) return able;
-    const drawn = [...able];
-    for (let at = 0; at < count; at++) {
-      const other = at + Math.floor(random.next() * (drawn.length - at));
-      const [one, two] = [drawn[at], drawn[other]];
-      if (one !== undefined && two !== undefined) [drawn[at], drawn[other]] = [two, one];
-    }
-    return drawn.slice(0, count);
+    return able.length <= count ? able : drawSome(able, count, random);
   }
 
   /** Passes on what the contract net tells. */

@@ -1,3 +1,4 @@
+import { drawSome } from "../../platform/draw-some.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
 import { type News, newsBytes } from "./codec.ts";
@@ -218,17 +219,7 @@ export class BroadcastQueue {
   /** Draws neighbours without the one that told it. */
   #targets(from: PeerId | undefined, copies: number): Pending[] {
     const peers = [...this.#links].filter(([peer]) => peer !== from);
-    const count = Math.min(copies, peers.length);
-    const targets: Pending[] = [];
-    for (let at = 0; at < count; at++) {
-      const other = at + Math.floor(this.#random.next() * (peers.length - at));
-      const drawn = peers[other];
-      const here = peers[at];
-      if (drawn === undefined || here === undefined) break;
-      peers[other] = here;
-      targets.push(drawn[1]);
-    }
-    return targets;
+    return drawSome(peers, copies, this.#random).map(([, pending]) => pending);
   }
 }
 

@@ -104,7 +104,7 @@ export class Inbox {
       { readonly case: "probe" | "probeAnswer" | "probeRequest" }
     >,
   ): void {
-    const { detector, links, table, view, pace, detectorHost, part } = this.#parts;
+    const { detector, links, view, pace, detectorHost, part } = this.#parts;
     const { nowMs } = turn;
     const from = link.peer;
     const host = detectorHost(turn);
@@ -112,6 +112,8 @@ export class Inbox {
       const { nonce } = body.value;
       const outcome = ProbeOutcome.REACHED;
       host.send(from, { case: "probeAnswer", value: { nonce, outcome, links: links.size } });
+      detector.probed(from, nowMs, pace(), host);
+      this.#isThere(turn, from);
     } else if (body.case === "probeRequest") {
       const { nonce, peer } = body.value;
       detector.request(from, nonce, peer, links.has(peer), nowMs, pace(), host);
@@ -120,11 +122,16 @@ export class Inbox {
       if (!detector.answered(from, nonce, outcome, host)) return;
       link.answeredAtMs = nowMs;
       link.indirectInARow = 0;
-      if (table.get(from) === undefined)
-        turn.send(from, { case: "want", value: { peers: [from] } });
-      else table.heardOf(from, nowMs);
+      this.#isThere(turn, from);
       if (view.isCrowded(link, itsLinks)) part(turn, from);
     }
+  }
+
+  /** A neighbour that may not have shown its record yet. */
+  #isThere(turn: Turn, peer: PeerId): void {
+    const { table } = this.#parts;
+    if (table.get(peer) === undefined) turn.send(peer, { case: "want", value: { peers: [peer] } });
+    else table.heardOf(peer, turn.nowMs);
   }
 
   #pays(turn: Turn, link: LinkState, units: number): boolean {

@@ -100,7 +100,7 @@ export class Membership {
     this.#table = new MemberTable(self, options.membersMax);
     this.#table.add(this.#self.record, "alive", startMs);
     this.#queue = new BroadcastQueue(random);
-    this.#detector = new FailureDetector(random, options.indirectProbes, startMs);
+    this.#detector = new FailureDetector(random, options.indirectProbes);
     this.#view = new PartialView({
       self,
       table: this.#table,
@@ -224,6 +224,7 @@ export class Membership {
         break;
       case "message":
         this.#inbox.take(turn, input.from, input.bytes);
+        this.#detector.awake(turn.nowMs, this.#pace, this.#detectorHost(turn));
         break;
       case "link-up":
         this.#linkUp(turn, input.peer, input.direction);
@@ -309,7 +310,7 @@ export class Membership {
     this.#links.set(peer, newLink(peer, direction, this.#options.membersMax, turn.nowMs));
     this.#broken.delete(peer);
     this.#queue.linkUp(peer);
-    this.#detector.linkUp(peer);
+    this.#detector.linkUp(peer, turn.nowMs, this.#pace);
     this.#view.linkUp(peer, turn.nowMs);
     const member = this.#table.get(peer);
     turn.send(peer, undefined, this.#greeting(member));
@@ -386,6 +387,7 @@ export class Membership {
 
   #detectorHost(turn: Turn): DetectorHost {
     return {
+      calm: this.#suspicions.size === 0,
       send: (to, body) => this.#gossip.send(turn, to, body),
       // A linked peer of which no record is known can not be suspected, only left.
       failed: (peer) => {

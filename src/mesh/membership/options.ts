@@ -1,6 +1,6 @@
 /** How often, and with how many, the membership talks; the power policy may change it at run time. */
 export interface MembershipPace {
-  /** Between two probes of neighbours, in turn. */
+  /** Between two probes, of one neighbour after the other: of each one in as many intervals as there are neighbours. */
   readonly probeIntervalMs: number;
   /** Until a probe is tried once more and by way of others; after as long again it has failed. At most half an interval. */
   readonly probeTimeoutMs: number;

@@ -55,6 +55,10 @@ export class Suspicions {
     return this.#deadlines.nextAtMs;
   }
 
+  get size(): number {
+    return this.#open.size;
+  }
+
   get(about: PeerId): Suspicion | undefined {
     return this.#open.get(about);
   }

@@ -175,6 +175,26 @@ t.test("signs of life are passed on once, and count while they are young", async
   t.equal(term(endMs + 200), undefined, "resigned before it was heard of");
 });
 
+t.test(
+  "of many neighbours four hear of a sign of life at once, all of the last word",
+  async (t) => {
+    const { link, hear } = negotiation(self, [first, second]);
+    for (const peer of [one, two, "a", "b", "c", "d", "e"]) link(peer);
+    const { assignment, renewal } = assignmentBy(first, 3);
+    t.equal(hear(one, { assignment, renewal }, 1_000).send.length, 6, "an assignment goes to all");
+    const told = new Set<PeerId>();
+    for (let number = 1; number <= 20; number++) {
+      const next = signRenewal(first.signer, assignment, number, false);
+      const { send } = hear(one, { renewal: next }, 1_000 + number * 60_000);
+      t.equal(new Set(send.map(({ to }) => to)).size, 4);
+      for (const { to } of send) told.add(to);
+    }
+    t.same([...told].sort(), [two, "a", "b", "c", "d", "e"].sort(), "others every time");
+    const last = signRenewal(first.signer, assignment, 21, true);
+    t.equal(hear(one, { renewal: last }, 1_300_000).send.length, 6);
+  },
+);
+
 t.test("the maker's end is the assignment's end, and is claimed by rank", async (t) => {
   const strong = agent("strong", { ...pi, cores: 8 });
   for (const [others, least, most] of [

@@ -6,7 +6,7 @@ import type { News } from "../../../src/mesh/membership/codec.ts";
 import { Deadlines } from "../../../src/mesh/membership/deadlines.ts";
 import { Dials } from "../../../src/mesh/membership/dials.ts";
 import { BUCKETS, bucketOf, inMask, TableDigest } from "../../../src/mesh/membership/digest.ts";
-import { ProbeRing } from "../../../src/mesh/membership/probe-ring.ts";
+import { ProbeTurns } from "../../../src/mesh/membership/probe-turns.ts";
 import { Suspicions, suspicionMs } from "../../../src/mesh/membership/suspicion.ts";
 import { MemberTable } from "../../../src/mesh/membership/table.ts";
 import { TokenBucket } from "../../../src/mesh/membership/token-bucket.ts";
@@ -294,21 +294,25 @@ t.test("deadlines come in order of time", async (t) => {
   );
 });
 
-t.test("probe ring: everybody within two rounds, whoever comes and goes", async (t) => {
-  const ring = new ProbeRing(random);
-  t.equal(ring.next(), undefined);
-  for (const peer of ["a", "b", "c", "d", "e"]) ring.add(peer);
-  const seen = new Set(Array.from({ length: 9 }, () => ring.next()));
-  t.equal(seen.size, 5);
-  ring.remove("c");
-  ring.add("f");
-  const later = new Set(Array.from({ length: 10 }, () => ring.next()));
-  t.same(
-    [...later].sort((a, b) => (String(a) < String(b) ? -1 : 1)),
-    ["a", "b", "d", "e", "f"],
-  );
-  t.equal(new Set(ring.draw(3, "a")).size, 3);
-  t.notOk(ring.draw(9, "a").includes("a"));
+t.test("probe turns: each at its time, and who is put off is not due before", async (t) => {
+  const turns = new ProbeTurns(random);
+  t.equal(turns.nextAtMs, Number.POSITIVE_INFINITY);
+  for (const [at, peer] of ["a", "b", "c"].entries()) turns.set(peer, 1_000 * (at + 1));
+  t.equal(turns.nextAtMs, 1_000);
+  t.same(turns.due(999), []);
+  turns.set("a", 5_000);
+  t.same(turns.due(1_000), [], "it was put off");
+  t.equal(turns.nextAtMs, 2_000, "and the next one is looked for");
+  t.same(turns.due(3_000), ["b", "c"]);
+  turns.set("b", 4_000);
+  turns.set("c", 4_500);
+  turns.remove("b");
+  t.same(turns.due(4_000), []);
+  t.equal(turns.nextAtMs, 4_500);
+  turns.spread(4_100, 800);
+  t.same(turns.due(4_500), ["a", "c"], "one sooner, the other not later");
+  t.equal(new Set(turns.draw(2)).size, 2);
+  t.notOk(turns.draw(9, "a").includes("a"));
 });
 
 t.test("token bucket", async (t) => {
