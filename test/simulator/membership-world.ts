@@ -53,6 +53,8 @@ export interface WorldOptions {
   readonly delayMs?: readonly [number, number];
   readonly membership?: Partial<MembershipOptions>;
   readonly recordsCached?: number;
+  /** After each step, whether the next one is planned in time. */
+  readonly checksPlans?: boolean;
   /** Called for each change; without it they are kept in `sightings`. */
   readonly onChange?: (sighting: Sighting) => void;
 }
@@ -335,7 +337,16 @@ export class World {
       this.#events.add(node.asleepUntilMs, () => this.#step(node, input));
       return;
     }
-    this.#perform(node, node.membership.step({ ...input, nowMs: this.nowMs }));
+    const effects = node.membership.step({ ...input, nowMs: this.nowMs });
+    if (this.#options.checksPlans === true) this.#checkPlan(node.membership, effects, input.kind);
+    this.#perform(node, effects);
+  }
+
+  /** To part from nobody changes nothing, but lets the membership look again when what is due. */
+  #checkPlan(membership: Membership, { nextTickAtMs }: MembershipEffects, after: string): void {
+    const again = membership.step({ kind: "part", peer: "nobody", nowMs: this.nowMs });
+    if (again.nextTickAtMs < nextTickAtMs)
+      throw new Error(`${after}: planned for ${nextTickAtMs}, due at ${again.nextTickAtMs}`);
   }
 
   #perform(node: Node, effects: MembershipEffects): void {

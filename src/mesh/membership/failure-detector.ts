@@ -133,8 +133,9 @@ export class FailureDetector {
   }
 
   /** Something was heard, so this agent is awake, and its radio: what is due soon need not wake them once more. */
-  awake(nowMs: number, pace: MembershipPace, host: DetectorHost): void {
-    this.#probeUntil(nowMs + SLACK_ROUNDS * this.#roundMs(pace), nowMs, pace, host);
+  awake(nowMs: number, pace: MembershipPace, host: () => DetectorHost): void {
+    const untilMs = nowMs + SLACK_ROUNDS * this.#roundMs(pace);
+    if (this.#turns.nextAtMs <= untilMs) this.#probeUntil(untilMs, nowMs, pace, host());
   }
 
   /** A neighbour probes this agent, so it is there itself. */

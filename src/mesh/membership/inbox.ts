@@ -12,6 +12,9 @@ import type { MemberTable } from "./table.ts";
 import type { TableSync } from "./table-sync.ts";
 import type { Turn } from "./turn.ts";
 
+type Body = MembershipMessage["body"];
+type Probing = Extract<Body, { readonly case: "probe" | "probeAnswer" | "probeRequest" }>;
+
 interface Parts {
   readonly table: MemberTable;
   readonly links: ReadonlyMap<PeerId, LinkState>;
@@ -36,20 +39,27 @@ export class Inbox {
     this.#parts = parts;
   }
 
-  /** Never throws; what is no message is an offence. */
-  take(turn: Turn, from: PeerId, bytes: Uint8Array): void {
+  /**
+   * Never throws; what is no message is an offence.
+   * @returns whether it was one that only the failure detector has to do with, as nearly all of a calm fleet are
+   */
+  take(turn: Turn, from: PeerId, bytes: Uint8Array): boolean {
     const { links, roster } = this.#parts;
     const link = links.get(from);
     if (link === undefined) {
       this.unlinkedMessages++;
-      return;
+      return false;
     }
     const message = decodeMessage(bytes);
     if (message === undefined) {
       turn.offence(from, "malformed-message");
-      return;
+      return false;
     }
     const { body, records, accusations } = message;
+    if (records.length === 0 && accusations.length === 0 && isProbing(body)) {
+      this.#probing(turn, link, body);
+      return true;
+    }
     const agesS = body.case === "recordPage" ? body.value.agesS : undefined;
     records.forEach((record, at) => {
       const ageS = agesS?.[at];
@@ -58,17 +68,17 @@ export class Inbox {
     for (const accusation of accusations) roster.takeAccusation(turn, link, accusation);
     // What came may have been the end of the link.
     if (links.has(from)) this.#body(turn, link, body);
+    return false;
   }
 
-  #body(turn: Turn, link: LinkState, body: MembershipMessage["body"]): void {
+  #body(turn: Turn, link: LinkState, body: Body): void {
     const { sync, sweeper, samples } = this.#parts;
     const from = link.peer;
+    if (isProbing(body)) {
+      this.#probing(turn, link, body);
+      return;
+    }
     switch (body.case) {
-      case "probe":
-      case "probeAnswer":
-      case "probeRequest":
-        this.#probing(turn, link, body);
-        break;
       case "tableDigest":
         if (this.#pays(turn, link, DIGEST_UNITS)) sync.digest(turn, from, body.value.words);
         break;
@@ -96,14 +106,7 @@ export class Inbox {
     }
   }
 
-  #probing(
-    turn: Turn,
-    link: LinkState,
-    body: Extract<
-      MembershipMessage["body"],
-      { readonly case: "probe" | "probeAnswer" | "probeRequest" }
-    >,
-  ): void {
+  #probing(turn: Turn, link: LinkState, body: Probing): void {
     const { detector, links, view, pace, detectorHost, part } = this.#parts;
     const { nowMs } = turn;
     const from = link.peer;
@@ -139,4 +142,8 @@ export class Inbox {
     turn.offence(link.peer, "sync-flood");
     return false;
   }
+}
+
+function isProbing(body: Body): body is Probing {
+  return body.case === "probe" || body.case === "probeAnswer" || body.case === "probeRequest";
 }

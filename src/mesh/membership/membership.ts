@@ -6,6 +6,7 @@ import type { SelfDescription } from "../records/record-codec.ts";
 import type { RecordVerifier } from "../records/record-verifier.ts";
 import { BroadcastQueue } from "./broadcast-queue.ts";
 import { BrokenLinks } from "./broken-links.ts";
+import { Chores } from "./chores.ts";
 import type { News } from "./codec.ts";
 import type { MembershipEffects, MembershipInput } from "./effects.ts";
 import { type DetectorHost, FailureDetector } from "./failure-detector.ts";
@@ -85,6 +86,7 @@ export class Membership {
   readonly #sweeper: Sweeper;
   readonly #gossip: Gossip;
   readonly #inbox: Inbox;
+  readonly #chores: Chores;
   #pace: MembershipPace;
   #nextTickAtMs: number;
   #left = false;
@@ -143,6 +145,19 @@ export class Membership {
       detectorHost: (turn) => this.#detectorHost(turn),
       part: (turn, peer) => this.#part(turn, peer),
       pace: () => this.#pace,
+    });
+    this.#chores = new Chores({
+      broken: this.#broken,
+      roster: this.#roster,
+      sweeper: this.#sweeper,
+      view: this.#view,
+      sync: this.#sync,
+      samples: this.#samples,
+      sought: this.#sought,
+      gossip: this.#gossip,
+      pace: () => this.#pace,
+      draw: () => this.#anyLink(),
+      part: (turn, peer) => this.#part(turn, peer),
     });
     for (const bytes of parts.remembered ?? []) {
       const record = verifier.verify(bytes);
@@ -210,6 +225,7 @@ export class Membership {
     this.#pace = pace;
     this.#detector.hurry(nowMs, pace);
     this.#view.wantChanged(nowMs);
+    this.#chores.changed();
     return this.#plan(nowMs);
   }
 
@@ -221,11 +237,10 @@ export class Membership {
     switch (input.kind) {
       case "tick":
         this.#tick(turn);
-        break;
+        return turn.effects(this.#plan(turn.nowMs));
       case "message":
-        this.#inbox.take(turn, input.from, input.bytes);
-        this.#detector.awake(turn.nowMs, this.#pace, this.#detectorHost(turn));
-        break;
+        this.#message(turn, input.from, input.bytes);
+        return turn.effects(this.#plan(turn.nowMs));
       case "link-up":
         this.#linkUp(turn, input.peer, input.direction);
         break;
@@ -254,22 +269,13 @@ export class Membership {
         this.#leave(turn);
         break;
     }
+    this.#chores.changed();
     return turn.effects(this.#plan(turn.nowMs));
   }
 
   #plan(nowMs: number): number {
     if (this.#left) return Number.POSITIVE_INFINITY;
-    const dueAtMs = Math.min(
-      this.#detector.nextAtMs,
-      this.#broken.nextAtMs,
-      this.#roster.nextAtMs,
-      this.#sync.nextAtMs,
-      this.#samples.nextAtMs,
-      this.#sought.nextAtMs,
-      this.#view.nextAtMs,
-      this.#sweeper.nextAtMs,
-      this.#gossip.nextAtMs,
-    );
+    const dueAtMs = Math.min(this.#detector.nextAtMs, this.#chores.nextAtMs);
     // What is due at once was not due before: such a tick is not late.
     this.#nextTickAtMs = Math.max(nowMs, dueAtMs);
     return this.#nextTickAtMs;
@@ -282,6 +288,7 @@ export class Membership {
       this.#detector.forgetPending();
       this.#detector.accused();
       this.#broken.restart(nowMs + this.#graceMs);
+      this.#chores.changed();
     }
     if (lateMs > ASLEEP_MS) {
       this.#suspicions.restart(nowMs);
@@ -291,16 +298,12 @@ export class Membership {
 
   #tick(turn: Turn): void {
     this.#detector.tick(turn.nowMs, this.#pace, this.#detectorHost(turn));
-    for (const peer of this.#broken.takeDue(turn.nowMs)) this.#roster.suspect(turn, peer);
-    this.#roster.tick(turn);
-    this.#sweeper.tick(turn);
-    this.#view.tick(turn);
-    const surplus = this.#view.surplus();
-    if (surplus !== undefined) this.#part(turn, surplus);
-    this.#sync.tick(turn, this.#pace, () => this.#anyLink());
-    this.#samples.tick(turn, this.#pace, () => this.#anyLink());
-    this.#sought.tick(turn, () => this.#anyLink());
-    this.#gossip.tick(turn, this.#pace);
+    this.#chores.tick(turn);
+  }
+
+  #message(turn: Turn, from: PeerId, bytes: Uint8Array): void {
+    if (!this.#inbox.take(turn, from, bytes)) this.#chores.changed();
+    this.#detector.awake(turn.nowMs, this.#pace, () => this.#detectorHost(turn));
   }
 
   #linkUp(turn: Turn, peer: PeerId, direction: LinkState["direction"]): void {
@@ -352,6 +355,7 @@ export class Membership {
     this.#detector.linkDown(peer);
     this.#sync.linkDown(peer);
     this.#view.linkDown(turn.nowMs);
+    this.#chores.changed();
   }
 
   #part(turn: Turn, peer: PeerId): void {
@@ -391,14 +395,16 @@ export class Membership {
       send: (to, body) => this.#gossip.send(turn, to, body),
       // A linked peer of which no record is known can not be suspected, only left.
       failed: (peer) => {
+        this.#chores.changed();
         if (this.#table.get(peer) !== undefined) this.#roster.suspect(turn, peer);
         else if (this.#isOverdue(peer, turn.nowMs)) this.#part(turn, peer);
       },
       // Others may lie about it, and a link like that is of no use: it counts, but not for ever.
       reachedByOthers: (peer) => {
         const link = this.#links.get(peer);
-        if (link !== undefined && ++link.indirectInARow >= INDIRECT_IN_A_ROW_MAX)
-          this.#roster.suspect(turn, peer);
+        if (link === undefined || ++link.indirectInARow < INDIRECT_IN_A_ROW_MAX) return;
+        this.#chores.changed();
+        this.#roster.suspect(turn, peer);
       },
     };
   }

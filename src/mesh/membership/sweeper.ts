@@ -10,6 +10,8 @@ import type { Turn } from "./turn.ts";
 const MISSED_MAX = 4;
 /** Members suspected in one round, so that a long silence does not end in a flood. */
 const SUSPECTS_MAX = 64;
+/** A sweep passes by every member: where they are many, silence counts after hours, and seconds do not matter. */
+const SWEEPS_UNTIL_STALE = 16;
 
 /**
  * What is done seldom and looks at everybody: the own record is refreshed, so that all hear of this agent again; members
@@ -95,7 +97,10 @@ export class Sweeper {
     return refreshMs(this.#table.livingCount, this.#options.refreshIntervalMs);
   }
 
+  /** A quarter of a minute with the options as they are, up to two minutes in a large fleet. */
   get #sweepMs(): number {
-    return this.#options.refreshIntervalMs / 4;
+    const { refreshIntervalMs } = this.#options;
+    const seldom = this.staleAfterMs / SWEEPS_UNTIL_STALE;
+    return Math.min(Math.max(refreshIntervalMs / 4, seldom), 2 * refreshIntervalMs);
   }
 }

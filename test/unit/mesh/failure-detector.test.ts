@@ -128,9 +128,9 @@ t.test("what is due soon is done when something else wakes the agent, and not ag
   };
   detector.linkUp("b", 0, pace);
   const dueAtMs = detector.nextAtMs;
-  detector.awake(dueAtMs - pace.probeIntervalMs / 4, pace, host);
+  detector.awake(dueAtMs - pace.probeIntervalMs / 4, pace, () => host);
   t.same(sent, [], "that is too long before");
-  detector.awake(dueAtMs - pace.probeIntervalMs / 20, pace, host);
+  detector.awake(dueAtMs - pace.probeIntervalMs / 20, pace, () => host);
   t.same(sent, ["b"]);
   detector.tick(dueAtMs, pace, host);
   t.same(sent, ["b"]);
