@@ -245,9 +245,7 @@ export class LinkEnd {
     arrive: (end: LinkEnd) => void,
   ): void {
     if (this.#abandoned) return;
-    const queued = (from.#queued.get(what) ?? 0) - cost;
-    if (queued > 0) from.#queued.set(what, queued);
-    else from.#queued.delete(what);
+    from.#queued.set(what, (from.#queued.get(what) ?? 0) - cost);
     if (!this.open) return;
     this.#space.arrived(this.link.peer, this.owner.self, payload);
     arrive(this);

@@ -8,6 +8,7 @@ import {
 import { RECORD_BYTES_MAX } from "../records/record-codec.ts";
 import { BUCKETS } from "./digest.ts";
 import { SAMPLE_MAX } from "./fleet-sample.ts";
+import { decodeProbe, encodeProbe, type ProbeBody } from "./probe-codec.ts";
 
 /** Largest membership message either way. */
 export const MESSAGE_BYTES_MAX = 65_536;
@@ -26,8 +27,20 @@ const TAG_RECORD = (14 << 3) | 2;
 const TAG_ACCUSATION = (15 << 3) | 2;
 const READ_OPTIONS = { readUnknownFields: false } as const;
 
+/** A message as it comes in; of a probe and its answer only the fields. */
+export interface Message extends Pick<MembershipMessage, "records" | "accusations"> {
+  readonly body:
+    | ProbeBody
+    | Exclude<MembershipMessage["body"], { readonly case: ProbeBody["case"] }>;
+}
+
 /** The part of a message that is not news. */
-export type MessageBody = NonNullable<MessageInitShape<typeof MembershipMessageSchema>["body"]>;
+export type MessageBody =
+  | ProbeBody
+  | Exclude<
+      NonNullable<MessageInitShape<typeof MembershipMessageSchema>["body"]>,
+      { readonly case: ProbeBody["case"] }
+    >;
 
 /** One encoded piece of news, ready to be put into any message. */
 export interface News {
@@ -48,10 +61,7 @@ export function accusationNews(accusation: MessageInitShape<typeof AccusationSch
 
 /** Encodes a message; news, which many messages carry, is not encoded again. */
 export function encodeMessage(body: MessageBody | undefined, news: readonly News[]): Uint8Array {
-  const head =
-    body === undefined
-      ? new Uint8Array(0)
-      : toBinary(MembershipMessageSchema, create(MembershipMessageSchema, { body }));
+  const head = encodeBody(body);
   if (news.length === 0) return head;
   const message = new Uint8Array(news.reduce((sum, one) => sum + newsBytes(one), head.length));
   message.set(head, 0);
@@ -67,8 +77,16 @@ export function encodeMessage(body: MessageBody | undefined, news: readonly News
   return message;
 }
 
+function encodeBody(body: MessageBody | undefined): Uint8Array {
+  if (body === undefined) return new Uint8Array(0);
+  if (body.case === "probe" || body.case === "probeAnswer") return encodeProbe(body);
+  return toBinary(MembershipMessageSchema, create(MembershipMessageSchema, { body }));
+}
+
 /** @returns the message, or undefined when it is none, or breaks a bound; never throws */
-export function decodeMessage(bytes: Uint8Array): MembershipMessage | undefined {
+export function decodeMessage(bytes: Uint8Array): Message | undefined {
+  const body = decodeProbe(bytes);
+  if (body !== undefined) return { body, records: [], accusations: [] };
   if (bytes.length > MESSAGE_BYTES_MAX) return undefined;
   let message: MembershipMessage;
   try {
@@ -80,7 +98,7 @@ export function decodeMessage(bytes: Uint8Array): MembershipMessage | undefined 
   return isSound(message) ? message : undefined;
 }
 
-function isSound({ body, records, accusations }: MembershipMessage): boolean {
+function isSound({ body, records, accusations }: Message): boolean {
   if (records.length > RECORDS_MAX || accusations.length > ACCUSATIONS_MAX) return false;
   if (records.some((record) => record.length > RECORD_BYTES_MAX)) return false;
   if (!accusations.every(isSoundAccusation)) return false;

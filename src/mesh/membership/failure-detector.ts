@@ -259,7 +259,7 @@ export class FailureDetector {
   }
 
   #answer(to: PeerId, nonce: number, outcome: ProbeOutcome, host: DetectorHost): void {
-    host.send(to, { case: "probeAnswer", value: { nonce, outcome } });
+    host.send(to, { case: "probeAnswer", value: { nonce, outcome, links: 0 } });
   }
 
   #nextNonce(): number {

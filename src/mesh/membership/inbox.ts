@@ -1,6 +1,6 @@
 import type { PeerId } from "../../platform/signer.ts";
-import { type MembershipMessage, ProbeOutcome } from "../../wire/agent_mesh/v1/membership_pb.ts";
-import { decodeMessage } from "./codec.ts";
+import { ProbeOutcome } from "../../wire/agent_mesh/v1/membership_pb.ts";
+import { decodeMessage, type Message } from "./codec.ts";
 import type { DetectorHost, FailureDetector } from "./failure-detector.ts";
 import { DIGEST_UNITS, LISTING_UNITS, type LinkState } from "./links.ts";
 import type { MembershipPace } from "./options.ts";
@@ -12,7 +12,7 @@ import type { MemberTable } from "./table.ts";
 import type { TableSync } from "./table-sync.ts";
 import type { Turn } from "./turn.ts";
 
-type Body = MembershipMessage["body"];
+type Body = Message["body"];
 type Probing = Extract<Body, { readonly case: "probe" | "probeAnswer" | "probeRequest" }>;
 
 interface Parts {
