@@ -34,6 +34,9 @@ interface Parts {
   readonly denials: Denials;
 }
 
+const GIVEN_WHERE_OPEN: ReadonlySet<Permission> = new Set(openPermissions);
+const NONE: ReadonlySet<Permission> = new Set();
+
 /** Who may come in, and what they may say: bans first, then rates, then permissions. */
 export class MeshGate implements NetworkGate {
   readonly #parts: Parts;
@@ -42,7 +45,7 @@ export class MeshGate implements NetworkGate {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#given = new Set(parts.mode === "open" ? openPermissions : []);
+    this.#given = parts.mode === "open" ? GIVEN_WHERE_OPEN : NONE;
   }
 
   /** Ask now and then for open links too: a grant may have ended. */

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
+import { letHeapGrow } from "../../platform/node/heap-growth.ts";
 import { findDivergence } from "../../simulator/run/divergence.ts";
 import { reportHtml } from "../../simulator/run/report-html.ts";
 import type { Scenario } from "../../simulator/run/scenario.ts";
@@ -13,7 +14,7 @@ import {
 import { bytes, duration, plural, print, printPairs } from "../output.ts";
 import type { SimulateOptions } from "./options.ts";
 import { ProgressLine } from "./progress-line.ts";
-import { lackOfRoom, thisMachine } from "./room.ts";
+import { heapGrowthPercent, lackOfRoom, thisMachine } from "./room.ts";
 import { commandOf } from "./scenario-source.ts";
 import { Speed } from "./speed.ts";
 
@@ -27,8 +28,9 @@ const EXTERNAL_BYTES_COUNT = "--external-memory-accounted-in-global-limit";
 /** Runs one seed and tells of it. @returns the exit code */
 export async function simulateOne(scenario: Scenario, options: SimulateOptions): Promise<number> {
   setFlagsFromString(EXTERNAL_BYTES_COUNT);
-  for (const lack of lackOfRoom(scenario, thisMachine()))
-    process.stderr.write(`agent-mesh: ${lack}\n`);
+  const machine = thisMachine();
+  for (const lack of lackOfRoom(scenario, machine)) process.stderr.write(`agent-mesh: ${lack}\n`);
+  letHeapGrow(heapGrowthPercent(scenario, machine));
   const seed = options.seed ?? String(randomInt(2 ** 31));
   const { hours } = scenario;
   const faults = options.faults === undefined ? {} : { faults: options.faults };

@@ -12,6 +12,12 @@ const HEAP_PIECE_BYTES = 262_144;
 /** Of the kernel's limit of pieces: some are other things. */
 const PIECES_SHARE_MAX = 0.9;
 
+/** By how much V8's heap may grow before all of it is marked again: that much is in `AGENT_BYTES` and `MEMBER_BYTES`, and this much at most. */
+const GROWTH_MIN = 0.2;
+const GROWTH_MAX = 0.5;
+/** Of the memory that is free. */
+const MEMORY_SHARE_MAX = 0.7;
+
 /** What this machine has for a simulation. */
 export interface Machine {
   /** Memory that nobody else uses. */
@@ -43,7 +49,7 @@ export function lackOfRoom(
   { agents, membersMax }: Pick<Scenario, "agents" | "membersMax">,
   { freeBytes, heapBytesMax, piecesMax = Number.POSITIVE_INFINITY }: Machine,
 ): string[] {
-  const allBytes = agents * (AGENT_BYTES + MEMBER_BYTES * Math.min(agents, membersMax));
+  const allBytes = bytesOf(agents, membersMax);
   const heapBytes = allBytes * HEAP_SHARE;
   const pieces = Math.ceil(heapBytes / HEAP_PIECE_BYTES);
   const fleet = `${agents.toLocaleString("en")} agents`;
@@ -61,4 +67,21 @@ export function lackOfRoom(
       `${fleet} take some ${pieces} pieces of memory, and the kernel allows ${piecesMax}; as root: sysctl vm.max_map_count=${2 ** Math.ceil(Math.log2(2 * pieces))}`,
     );
   return lacks;
+}
+
+/**
+ * To mark the heap of a large fleet takes seconds, and is done whenever so much is new: the more, the seldomer.
+ * @returns percent beyond what is alive, as much as there is memory for
+ */
+export function heapGrowthPercent(
+  { agents, membersMax }: Pick<Scenario, "agents" | "membersMax">,
+  { freeBytes }: Pick<Machine, "freeBytes">,
+): number {
+  const aliveBytes = bytesOf(agents, membersMax) / (1 + GROWTH_MIN);
+  const growth = (MEMORY_SHARE_MAX * freeBytes) / aliveBytes - 1;
+  return Math.round(100 * Math.min(Math.max(growth, GROWTH_MIN), GROWTH_MAX));
+}
+
+function bytesOf(agents: number, membersMax: number): number {
+  return agents * (AGENT_BYTES + MEMBER_BYTES * Math.min(agents, membersMax));
 }

@@ -1,6 +1,7 @@
 import { drawSome } from "../../platform/draw-some.ts";
 import type { Random } from "../../platform/random.ts";
 import type { PeerId } from "../../platform/signer.ts";
+import { compareBytes } from "../records/known-record.ts";
 import { type News, newsBytes } from "./codec.ts";
 
 /** Most news that waits for one neighbour; the oldest gives way, and the next comparison of tables makes up for it. */
@@ -156,9 +157,19 @@ export class BroadcastQueue {
 
   /** A neighbour told the record that waits about that member. */
   toldRecord(about: PeerId, by: PeerId): void {
-    let item = this.#current.get(about);
-    for (; item !== undefined; item = item.next) {
-      if (item.news.kind !== "record" || isTold(item, by)) continue;
+    this.#told(about, by, ({ kind }) => kind === "record");
+  }
+
+  /** A neighbour made the accusation that waits about that member; or, where it does not say which, one that goes beyond them all. */
+  toldAccusation(about: PeerId, by: PeerId, bytes?: Uint8Array): void {
+    const isSame = (waiting: Uint8Array): boolean =>
+      bytes === undefined || compareBytes(waiting, bytes) === 0;
+    this.#told(about, by, (news) => news.kind === "accusation" && isSame(news.bytes));
+  }
+
+  #told(about: PeerId, by: PeerId, isSame: (news: News) => boolean): void {
+    for (let item = this.#current.get(about); item !== undefined; item = item.next) {
+      if (isTold(item, by) || !isSame(item.news)) continue;
       item.told ??= [];
       item.told.push(by);
     }

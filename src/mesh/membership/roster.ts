@@ -181,6 +181,7 @@ export class Roster {
     }
     // Nobody's word alone makes a member dead: that somebody holds it to be counts as a confirmation.
     if (dead && member.state === "suspect") {
+      queue.toldAccusation(about, link.peer);
       this.#parts.suspicions.confirmDeath(about, accusation, link.peer);
       return;
     }
@@ -323,6 +324,7 @@ export class Roster {
     if (member.state === "suspect") {
       if (suspicions.confirm(record.peerId, record, by))
         queue.add(record.peerId, news, "now", { copies: this.#copies(), from }, turn.nowMs);
+      else if (from !== undefined) queue.toldAccusation(record.peerId, from, news.bytes);
       return;
     }
     suspicions.start(record.peerId, record, by, this.#span(), turn.nowMs);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { lackOfRoom, thisMachine } from "../../../src/cli/simulate/room.ts";
+import { heapGrowthPercent, lackOfRoom, thisMachine } from "../../../src/cli/simulate/room.ts";
 
 const large = { freeBytes: 256e9, heapBytesMax: 256e9, piecesMax: 65_530 };
 
@@ -29,5 +29,17 @@ t.test("what is short is named, and what would help", (t) => {
     { ...large, freeBytes: 8e9, heapBytesMax: 16e9, piecesMax: 1e6 },
   );
   t.match(lacks, [/membersMax/, /--max-old-space-size/]);
+  t.end();
+});
+
+t.test("the heap may grow as far as memory goes", (t) => {
+  const growth = (agents: number, freeBytes: number): number =>
+    heapGrowthPercent({ agents, membersMax: 256 }, { freeBytes });
+  t.equal(growth(10, 8e9), 50);
+  t.equal(growth(10_000, 64e9), 50, "but no further than helps");
+  t.equal(growth(10_000, 4e9), 20);
+  t.equal(growth(100_000, 4e9), 20, "and never less than that");
+  const [least = 0, most = 0] = [growth(20_000, 12e9), growth(20_000, 13e9)];
+  t.ok(least > 20 && least < most && most < 50, `${least} and ${most}`);
   t.end();
 });

@@ -120,6 +120,21 @@ t.test("broadcast queue", async (t) => {
     t.equal(q.dueAtMs, never);
   });
 
+  t.test("an accusation goes to no one who made it, and none to who goes beyond it", async (t) => {
+    const q = queue("a", "b", "c");
+    const [byX, byY] = [news("by x", "accusation"), news("by y", "accusation")];
+    q.add("m", news("record"), "now", { copies: 9 }, 0);
+    q.add("m", byX, "twice", { copies: 9 }, 0);
+    q.add("m", byY, "now", { copies: 9 }, 0);
+    q.toldAccusation("m", "a", byX.bytes);
+    q.toldAccusation("m", "b");
+    t.same(texts(q.take("a", 100, 0)), ["by y", "record"]);
+    t.same(texts(q.take("b", 100, 0)), ["record"]);
+    t.same(texts(q.take("c", 100, 0)), ["by y", "by x", "record"]);
+    q.toldAccusation("m", "c", byX.bytes);
+    t.same(texts(q.take("c", 100, 0)), [], "nor once more");
+  });
+
   t.test("what is urgent is sent to each twice", async (t) => {
     const q = queue("n");
     q.add("m", news("m"), "twice", { copies: 9 }, 0);
