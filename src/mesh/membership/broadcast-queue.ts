@@ -9,8 +9,6 @@ export const PENDING_MAX = 1_024;
 
 /** News that need not go at once goes this long after what was last said to the neighbour, so that much of it goes together. */
 const SOON_MS = 1_000;
-/** What only says that all is well waits this long for something that is said anyway. */
-const LATER_MS = 5_000;
 
 /** How news goes: at once, and then once more, since much depends on it; at once; with other news; with anything at all. */
 export type Haste = "twice" | "now" | "soon" | "later";
@@ -50,14 +48,17 @@ interface Pending {
  */
 export class BroadcastQueue {
   readonly #random: Random;
+  readonly #laterMs: () => number;
   readonly #links = new Map<PeerId, Pending>();
   /** News by the member it is about. */
   readonly #current = new Map<PeerId, Item>();
   /** The soonest of all neighbours; undefined when it has to be looked for again. */
   #dueAtMs: number | undefined = Number.POSITIVE_INFINITY;
 
-  constructor(random: Random) {
+  /** @param laterMs how long what only says that all is well waits for something that is said anyway */
+  constructor(random: Random, laterMs: () => number) {
     this.#random = random;
+    this.#laterMs = laterMs;
   }
 
   linkUp(peer: PeerId): void {
@@ -127,7 +128,7 @@ export class BroadcastQueue {
     this.#current.set(about, item);
     for (const pending of targets) {
       pending.first.push(item);
-      this.#hurry(pending, dueAtMs(urgency, pending, nowMs));
+      this.#hurry(pending, this.#dueAtMsOf(urgency, pending, nowMs));
       if (pending.first.length > PENDING_MAX)
         for (const dropped of pending.first.splice(0, PENDING_MAX / 4)) this.#finish(dropped);
     }
@@ -215,6 +216,11 @@ export class BroadcastQueue {
     if (this.#dueAtMs !== undefined) this.#dueAtMs = Math.min(this.#dueAtMs, pending.dueAtMs);
   }
 
+  #dueAtMsOf(haste: Haste, { toldAtMs }: Pending, nowMs: number): number {
+    if (haste === "later") return nowMs + this.#laterMs();
+    return haste === "soon" ? Math.max(nowMs, toldAtMs + SOON_MS) : nowMs;
+  }
+
   /** It is out of one list. */
   #finish(item: Item): void {
     item.open--;
@@ -232,11 +238,6 @@ export class BroadcastQueue {
     const peers = [...this.#links].filter(([peer]) => peer !== from);
     return drawSome(peers, copies, this.#random).map(([, pending]) => pending);
   }
-}
-
-function dueAtMs(haste: Haste, { toldAtMs }: Pending, nowMs: number): number {
-  if (haste === "later") return nowMs + LATER_MS;
-  return haste === "soon" ? Math.max(nowMs, toldAtMs + SOON_MS) : nowMs;
 }
 
 function hastier(one: Haste, other: Haste): Haste {

@@ -18,6 +18,7 @@ import type { Member, MemberCounts } from "./member.ts";
 import type { MembershipOptions, MembershipPace } from "./options.ts";
 import type { OwnRecordCounters } from "./own-record-keeper.ts";
 import { PartialView } from "./partial-view.ts";
+import { refreshWaitMs } from "./refresh.ts";
 import { Roster, type RosterCounters, type RosterHost } from "./roster.ts";
 import { SampleSync } from "./sample-sync.ts";
 import { SelfRecord } from "./self-record.ts";
@@ -101,7 +102,9 @@ export class Membership {
     const self = this.#self.record.peerId;
     this.#table = new MemberTable(self, options.membersMax);
     this.#table.add(this.#self.record, "alive", startMs);
-    this.#queue = new BroadcastQueue(random);
+    this.#queue = new BroadcastQueue(random, () =>
+      refreshWaitMs(this.#table.livingCount, options.refreshIntervalMs),
+    );
     this.#detector = new FailureDetector(random, options.indirectProbes);
     this.#view = new PartialView({
       self,

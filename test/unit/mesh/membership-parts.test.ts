@@ -72,7 +72,7 @@ t.test("broadcast queue", async (t) => {
     taken.map(({ bytes }) => Buffer.from(bytes).toString());
   const never = Number.POSITIVE_INFINITY;
   const queue = (...peers: string[]): BroadcastQueue => {
-    const made = new BroadcastQueue(random);
+    const made = new BroadcastQueue(random, () => 5_000);
     for (const peer of peers) made.linkUp(peer);
     return made;
   };
