@@ -102,9 +102,11 @@ export class Outbox implements QueueView {
           break;
         }
         await this.#read(lane);
-        // What was leased by then can be leased again, and comes first.
-        if (ledger !== this.#ledger || rewinds !== this.#rewinds)
-          return this.lease(limit, priorityMin);
+        if (ledger !== this.#ledger || rewinds !== this.#rewinds) {
+          // After a rewind nothing is, and comes again; books that were read back took over what was leased by then.
+          const still = leased.filter((entry) => this.#leaseOf(entry) !== undefined);
+          return [...still, ...(await this.lease(limit - still.length, priorityMin))];
+        }
       }
     }
     return leased;

@@ -426,6 +426,40 @@ const newestWrittenWhileOldLeaves: Step[] = [
   { do: "power-cut" },
 ];
 
+const some = (stream: "a" | "c", priority: 2 | 5, bytes: 20 | 200, times: 1 | 12): Step => ({
+  do: "append",
+  stream,
+  priority,
+  key: undefined,
+  bytes,
+  expiresAfterMs: 0,
+  times,
+});
+
+/** A lease has some of one priority and waits for the disk to read another, while the books are read back after a failed write. */
+const booksReadBackWithinALease: Step[] = [
+  { do: "restart" },
+  some("a", 2, 20, 1),
+  some("c", 5, 20, 12),
+  { do: "restart" },
+  { do: "wait", ms: 1_000 },
+  { do: "restart" },
+  { do: "disk-full" },
+  { do: "wait", ms: 31_000 },
+  some("c", 2, 200, 12),
+  { do: "lease", limit: 1 },
+  { do: "wait", ms: 60 },
+  { do: "disk-freed" },
+  { do: "wait", ms: 3 },
+  { do: "lease", limit: 1 },
+  some("a", 2, 20, 1),
+  { do: "lease", limit: 5 },
+  { do: "lease", limit: 1 },
+  { do: "lease", limit: 6 },
+  { do: "wait", ms: 1_000 },
+  { do: "lease", limit: 1 },
+];
+
 for (const evict of ["drop-oldest", "drop-lowest-priority", "thin", "reject"] as const)
   t.test(`whatever happens, nothing that was thanked for is lost (${evict})`, async (t) => {
     await fc.assert(
@@ -440,7 +474,12 @@ for (const evict of ["drop-oldest", "drop-lowest-priority", "thin", "reject"] as
           await trial.finish();
         },
       ),
-      { examples: [[newestWrittenWhileOldLeaves, 0, false]] },
+      {
+        examples: [
+          [newestWrittenWhileOldLeaves, 0, false],
+          [booksReadBackWithinALease, 0, false],
+        ],
+      },
     );
     t.pass("held");
   });

@@ -47,7 +47,8 @@ export async function shrink(parts: ShrinkParts, failing: SimulationResult): Pro
     if (same) best = { hours, faults: [...faults], result };
     return same;
   };
-  const soon = Math.round((1_000 * first.atMs) / HOUR_MS) / 1_000 + MARGIN_HOURS;
+  // In thousandths of an hour, as it is printed.
+  const soon = Math.round(1_000 * (first.atMs / HOUR_MS + MARGIN_HOURS)) / 1_000;
   if (soon < best.hours) await fails(soon, best.faults);
   let parcels = 2;
   while (best.faults.length > 0 && runs < parts.runsMax) {
