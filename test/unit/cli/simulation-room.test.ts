@@ -39,7 +39,7 @@ t.test("the heap may grow as far as memory goes", (t) => {
   t.equal(growth(10_000, 64e9), 50, "but no further than helps");
   t.equal(growth(10_000, 4e9), 20);
   t.equal(growth(100_000, 4e9), 20, "and never less than that");
-  const [least = 0, most = 0] = [growth(20_000, 12e9), growth(20_000, 13e9)];
+  const [least, most] = [growth(20_000, 12e9), growth(20_000, 13e9)];
   t.ok(least > 20 && least < most && most < 50, `${least} and ${most}`);
   t.end();
 });

@@ -45,7 +45,7 @@ class Clique {
       send: (to, body) => {
         const other = this.#detectors.get(to);
         if (other === undefined || body.case !== "probe") return;
-        const { nonce = 0 } = body.value;
+        const { nonce } = body.value;
         this.probes.push({ by: self, of: to, atMs: this.nowMs });
         if (this.#dead.has(to)) return;
         other.probed(self, this.nowMs, pace, this.#host(to));
