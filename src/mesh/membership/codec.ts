@@ -9,6 +9,7 @@ import { RECORD_BYTES_MAX } from "../records/record-codec.ts";
 import { BUCKETS } from "./digest.ts";
 import { SAMPLE_MAX } from "./fleet-sample.ts";
 import { decodeProbe, encodeProbe, type ProbeBody } from "./probe-codec.ts";
+import { putVarint, varintBytes } from "./varint.ts";
 
 /** Largest membership message either way. */
 export const MESSAGE_BYTES_MAX = 65_536;
@@ -68,9 +69,7 @@ export function encodeMessage(body: MessageBody | undefined, news: readonly News
   let at = head.length;
   for (const { kind, bytes } of news) {
     message[at++] = kind === "record" ? TAG_RECORD : TAG_ACCUSATION;
-    let length = bytes.length;
-    for (; length > 0x7f; length >>>= 7) message[at++] = (length & 0x7f) | 0x80;
-    message[at++] = length;
+    at = putVarint(message, at, bytes.length);
     message.set(bytes, at);
     at += bytes.length;
   }
@@ -141,8 +140,4 @@ function isSoundAccusation({ about, by }: Accusation): boolean {
 /** It is only looked up, so its form does not matter, its length does. */
 function isPeerName(peer: string): boolean {
   return peer.length > 0 && peer.length <= PEER_ID_LENGTH_MAX;
-}
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : 3;
 }

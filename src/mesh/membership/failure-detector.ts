@@ -20,7 +20,6 @@ const NEXT_PROBE = [0.9, 1.1] as const;
 /** While one of the two is enough they take turns: whoever was probed is the sooner next time. */
 const NEXT_BY_PROBED = [0.7, 0.9] as const;
 const NEXT_BY_PROBER = [0.9, 1] as const;
-
 /** How much sooner than due a neighbour is probed when there is something else to do. */
 const SLACK_ROUNDS = 1 / 16;
 

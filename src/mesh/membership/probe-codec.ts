@@ -3,6 +3,7 @@ import {
   type ProbeAnswer,
   ProbeOutcome,
 } from "../../wire/agent_mesh/v1/membership_pb.ts";
+import { putVarint, varintBytes } from "./varint.ts";
 
 /** A probe or its answer, the two that a calm fleet says nearly all the time. */
 export type ProbeBody =
@@ -64,11 +65,10 @@ function encode(tag: number, numbers: readonly number[]): Uint8Array {
   bytes[1] = length;
   let at = 2;
   for (let field = 1; field <= numbers.length; field++) {
-    let left = numbers[field - 1] ?? 0;
-    if (left === 0) continue;
+    const number = numbers[field - 1] ?? 0;
+    if (number === 0) continue;
     bytes[at++] = field << 3;
-    for (; left > 0x7f; left >>>= 7) bytes[at++] = (left & 0x7f) | 0x80;
-    bytes[at++] = left;
+    at = putVarint(bytes, at, number);
   }
   return bytes;
 }
@@ -93,10 +93,4 @@ function decode(bytes: Uint8Array, fields: number): number[] | undefined {
     numbers.push(number);
   }
   return numbers;
-}
-
-function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let left = value; left > 0x7f; left >>>= 7) bytes++;
-  return bytes;
 }

@@ -57,6 +57,18 @@ class Clique {
   }
 }
 
+/** A host in calm times that notes to whom something is sent. */
+function listener(): { readonly sent: string[]; readonly host: DetectorHost } {
+  const sent: string[] = [];
+  const host: DetectorHost = {
+    calm: true,
+    send: (to) => sent.push(to),
+    failed: () => undefined,
+    reachedByOthers: () => undefined,
+  };
+  return { sent, host };
+}
+
 t.test(
   "of two neighbours, who are well, one probe a round is enough, and they take turns",
   async (t) => {
@@ -100,13 +112,7 @@ t.test("whoever dies is missed by every neighbour within a round and its patienc
 
 t.test("a slow agent looks for itself, so that it finds out that it is well again", async (t) => {
   const slow = new FailureDetector(new SeededRandom("slow"), 3);
-  const sent: string[] = [];
-  const host: DetectorHost = {
-    calm: true,
-    send: (to) => sent.push(to),
-    failed: () => undefined,
-    reachedByOthers: () => undefined,
-  };
+  const { sent, host } = listener();
   slow.linkUp("b", 0, pace);
   slow.accused();
   t.equal(slow.localHealth, 1);
@@ -119,13 +125,7 @@ t.test("a slow agent looks for itself, so that it finds out that it is well agai
 
 t.test("what is due soon is done when something else wakes the agent, and not again", async (t) => {
   const detector = new FailureDetector(new SeededRandom("awake"), 3);
-  const sent: string[] = [];
-  const host: DetectorHost = {
-    calm: true,
-    send: (to) => sent.push(to),
-    failed: () => undefined,
-    reachedByOthers: () => undefined,
-  };
+  const { sent, host } = listener();
   detector.linkUp("b", 0, pace);
   const dueAtMs = detector.nextAtMs;
   detector.awake(dueAtMs - pace.probeIntervalMs / 4, pace, () => host);
